@@ -1,0 +1,7 @@
+namespace Hearth.SemanticKernel.Tests;
+
+public sealed class SmokeTests
+{
+    [Fact]
+    public void Works() => Assert.Equal(2, 1 + 1);
+}
