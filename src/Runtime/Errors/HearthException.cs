@@ -1,0 +1,101 @@
+namespace Hearth.Runtime;
+
+/// <summary>The base of every error that Hearth raises on purpose; the message is written for the caller.</summary>
+public class HearthException : Exception
+{
+    /// <summary>Creates the error with a message.</summary>
+    public HearthException(string message)
+        : base(message)
+    {
+    }
+
+    /// <summary>Creates the error with a message and what caused it.</summary>
+    public HearthException(string message, Exception? innerException)
+        : base(message, innerException)
+    {
+    }
+}
+
+/// <summary>A model file does not say what its format demands.</summary>
+public sealed class ModelFormatException : HearthException
+{
+    /// <summary>Creates the error.</summary>
+    /// <param name="message">What was expected and what was found.</param>
+    /// <param name="file">The file at fault, where there is one.</param>
+    /// <param name="offset">The byte offset in the file at which reading failed, where there is one.</param>
+    /// <param name="innerException">What caused it.</param>
+    public ModelFormatException(string message, string? file = null, long? offset = null, Exception? innerException = null)
+        : base(Compose(message, file, offset), innerException)
+    {
+        File = file;
+        Offset = offset;
+    }
+
+    /// <summary>The file at fault, or null for data that came from elsewhere.</summary>
+    public string? File { get; }
+
+    /// <summary>The byte offset at which reading failed, or null where no single place is at fault.</summary>
+    public long? Offset { get; }
+
+    private static string Compose(string message, string? file, long? offset) => (file, offset) switch
+    {
+        (null, null) => message,
+        (null, _) => $"{message} (at byte {offset})",
+        (_, null) => $"{file}: {message}",
+        _ => $"{file}: {message} (at byte {offset})",
+    };
+}
+
+/// <summary>The file is sound, but asks for an architecture, tensor type or tokenizer that is not built in.</summary>
+public sealed class UnsupportedModelException : HearthException
+{
+    /// <summary>Creates the error.</summary>
+    /// <param name="what">What is not supported, for instance <c>architecture 'mamba'</c>.</param>
+    /// <param name="supported">The names that are supported.</param>
+    public UnsupportedModelException(string what, IEnumerable<string> supported)
+        : base($"{what} is not supported; supported: {string.Join(", ", supported)}")
+        => What = what;
+
+    /// <summary>What is not supported.</summary>
+    public string What { get; }
+}
+
+/// <summary>A request needs more positions than the model or its cache has.</summary>
+public sealed class ContextLengthExceededException : HearthException
+{
+    /// <summary>Creates the error.</summary>
+    /// <param name="tokensAsked">Tokens that the request would occupy.</param>
+    /// <param name="tokensPossible">Tokens that one sequence may occupy.</param>
+    public ContextLengthExceededException(long tokensAsked, long tokensPossible)
+        : base($"the prompt takes {tokensAsked} tokens, but at most {tokensPossible} fit into the context")
+    {
+        TokensAsked = tokensAsked;
+        TokensPossible = tokensPossible;
+    }
+
+    /// <summary>Tokens that the request would occupy.</summary>
+    public long TokensAsked { get; }
+
+    /// <summary>Tokens that one sequence may occupy.</summary>
+    public long TokensPossible { get; }
+}
+
+/// <summary>The native engine could not be found, loaded or started.</summary>
+public sealed class NativeLibraryException : HearthException
+{
+    /// <summary>Creates the error.</summary>
+    public NativeLibraryException(string message, Exception? innerException = null)
+        : base(message, innerException)
+    {
+    }
+}
+
+/// <summary>Memory for a model, its cache or its scratch space could not be had.</summary>
+public sealed class OutOfModelMemoryException : HearthException
+{
+    /// <summary>Creates the error; the message holds the numbers.</summary>
+    public OutOfModelMemoryException(string message)
+        : base(message)
+    {
+    }
+}
