@@ -9,6 +9,7 @@ internal sealed unsafe class GgufPart : IDisposable
 {
     private readonly SafeBuffer _buffer;
     private readonly nint _base;
+    private volatile bool _closed;
 
     private GgufPart(string source, SafeBuffer buffer, long length)
     {
@@ -31,7 +32,8 @@ internal sealed unsafe class GgufPart : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_buffer.IsClosed, typeof(GgufFile));
+            // The handle itself stays open while leases are out, so closing is remembered here.
+            ObjectDisposedException.ThrowIf(_closed, typeof(GgufFile));
             return _base;
         }
     }
@@ -62,6 +64,7 @@ internal sealed unsafe class GgufPart : IDisposable
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>
     public nint Acquire()
     {
+        ObjectDisposedException.ThrowIf(_closed, typeof(GgufFile));
         byte* address = null;
         _buffer.AcquirePointer(ref address);
         return _base;
@@ -70,7 +73,11 @@ internal sealed unsafe class GgufPart : IDisposable
     /// <summary>Ends one <see cref="Acquire"/>.</summary>
     public void Release() => _buffer.ReleasePointer();
 
-    public void Dispose() => _buffer.Dispose();
+    public void Dispose()
+    {
+        _closed = true;
+        _buffer.Dispose();
+    }
 
     private sealed class PinnedBuffer : SafeBuffer
     {
