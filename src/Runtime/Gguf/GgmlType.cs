@@ -1,7 +1,5 @@
 namespace Hearth.Runtime.Gguf;
 
-#pragma warning disable CA1707 // the field's names have underscores (Q4_K), and users know them so
-
 /// <summary>How a tensor's numbers are stored; the values are the type numbers of a GGUF tensor entry (ggml_type).</summary>
 /// <remarks>The numbers 4, 5, 31 to 33 and 36 to 38 once named types that no longer exist in files.</remarks>
 public enum GgmlType
