@@ -24,7 +24,7 @@ public enum CacheType
 
 /// <summary>The engine's memory for keys and values.</summary>
 /// <remarks>Memory is taken from the system as pages are first written. Not thread-safe.</remarks>
-public sealed unsafe class PagePool : IPageStore, IDisposable
+public sealed unsafe class EnginePageStore : IPageStore, IDisposable
 {
     /// <summary>Takes address space for a pool.</summary>
     /// <param name="engine">The engine whose models use it.</param>
@@ -35,7 +35,7 @@ public sealed unsafe class PagePool : IPageStore, IDisposable
     /// <param name="valueType">How values are stored.</param>
     /// <exception cref="ArgumentException">A size is out of range, or a quantized type does not fit the head width.</exception>
     /// <exception cref="OutOfModelMemoryException">The address space cannot be had.</exception>
-    public PagePool(Engine engine, IReadOnlyList<CacheLayer> layers, int pageTokens, int pageCount, CacheType keyType = CacheType.F16, CacheType valueType = CacheType.F16)
+    public EnginePageStore(Engine engine, IReadOnlyList<CacheLayer> layers, int pageTokens, int pageCount, CacheType keyType = CacheType.F16, CacheType valueType = CacheType.F16)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(layers);
