@@ -6,12 +6,14 @@ using System.Text.Unicode;
 namespace Hearth.Runtime.Gguf;
 
 /// <summary>Reads the little-endian fields of a GGUF header; every length is checked against the bytes that are left.</summary>
-/// <param name="bytes">The file from byte 0 on (for files past 2 GiB, their first 2 GiB - 1).</param>
+/// <param name="bytes">The file from byte 0 on, or as much of it as a header may take.</param>
+/// <param name="fileLength">The length of the whole file.</param>
 /// <param name="source">The file named in errors.</param>
-internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, string source)
+internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, long fileLength, string source)
 {
     private readonly ReadOnlySpan<byte> _bytes = bytes;
     private readonly string _source = source;
+    private readonly string _where = fileLength > bytes.Length ? $" of the {bytes.Length} that a header may take" : string.Empty;
 
     /// <summary>The offset of the next byte.</summary>
     public int Position { get; private set; }
@@ -25,13 +27,13 @@ internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, string source)
     public ulong ReadUInt64(string what) => BinaryPrimitives.ReadUInt64LittleEndian(Take(8, what));
 
     /// <summary>A count of things that take at least <paramref name="minBytes"/> each, so the rest of the file bounds it.</summary>
-    public int ReadCount(string what, int minBytes)
+    public int ReadCount(string what, int minBytes, int most = int.MaxValue)
     {
         var at = Position;
         var count = ReadUInt64(what);
         if (count > (ulong)(Remaining / minBytes))
-            throw Fault($"{what} is {count}, but the {Remaining} bytes after it can hold at most {Remaining / minBytes}", at);
-        return (int)count;
+            throw Fault($"{what} is {count}, but the {Remaining} bytes after it{_where} can hold at most {Remaining / minBytes}", at);
+        return count <= (ulong)most ? (int)count : throw Fault($"{what} is {count}, expected at most {most}", at);
     }
 
     /// <summary>A string that must be UTF-8, as keys and names are.</summary>
@@ -129,7 +131,7 @@ internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, string source)
     {
         var length = BinaryPrimitives.ReadUInt64LittleEndian(Take(8, key));
         if (length > (ulong)Remaining)
-            throw Fault($"{key} holds a string of {length} bytes, but only {Remaining} are left", Position - 8);
+            throw Fault($"{key} holds a string of {length} bytes, but only {Remaining}{_where} are left", Position - 8);
         return GgufText.FromBytes(Take((int)length, key));
     }
 
@@ -142,7 +144,7 @@ internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, string source)
     private ReadOnlySpan<byte> Take(int count, string what)
     {
         if (count > Remaining)
-            throw Fault($"the header ends inside {what}: {count} bytes expected, {Remaining} left", Position);
+            throw Fault($"the header ends inside {what}: {count} bytes expected, {Remaining}{_where} left", Position);
         var taken = _bytes.Slice(Position, count);
         Position += count;
         return taken;

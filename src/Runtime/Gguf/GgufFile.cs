@@ -108,7 +108,7 @@ public sealed class GgufFile : IDisposable
     /// <exception cref="ModelFormatException">The bytes break the format, or are one part of a split model.</exception>
     public static GgufFile Read(ReadOnlyMemory<byte> bytes, string source = "GGUF in memory")
     {
-        var header = GgufHeader.Parse(bytes.Span, bytes.Length, source);
+        var header = GgufHeader.Parse(bytes.Span[..Math.Min(bytes.Length, GgufLimits.HeaderBytes)], bytes.Length, source);
         if (GgufSplit.PartCount(header) > 1)
             throw new ModelFormatException("this is one part of a split model, which can only be opened from files", source);
         var part = GgufPart.Pin(bytes, source);

@@ -30,17 +30,17 @@ internal sealed class GgufHeader
     public IReadOnlyList<GgufTensorEntry> Tensors { get; }
 
     /// <summary>Parses and checks a header (GGUF specification, versions 2 and 3, little-endian).</summary>
-    /// <param name="bytes">The file from byte 0 on, or its first 2 GiB - 1.</param>
+    /// <param name="bytes">The file from byte 0 on, or its first <see cref="GgufLimits.HeaderBytes"/>.</param>
     /// <param name="fileLength">The length of the whole file, in bytes.</param>
     /// <param name="source">The file named in errors.</param>
     /// <exception cref="ModelFormatException">The bytes break the format.</exception>
     public static GgufHeader Parse(ReadOnlySpan<byte> bytes, long fileLength, string source)
     {
-        var reader = new GgufByteReader(bytes, source);
+        var reader = new GgufByteReader(bytes, fileLength, source);
         var version = ReadVersion(ref reader);
         var tensorsAt = reader.Position;
-        var tensorCount = reader.ReadCount("the tensor count", MinEntryBytes);
-        var pairCount = reader.ReadCount("the metadata count", MinPairBytes);
+        var tensorCount = reader.ReadCount("the tensor count", MinEntryBytes, GgufLimits.Tensors);
+        var pairCount = reader.ReadCount("the metadata count", MinPairBytes, GgufLimits.Pairs);
         if ((long)tensorCount * MinEntryBytes + (long)pairCount * MinPairBytes > reader.Remaining)
             throw reader.Fault($"{tensorCount} tensors and {pairCount} metadata pairs do not fit into the {reader.Remaining} bytes that follow", tensorsAt);
 

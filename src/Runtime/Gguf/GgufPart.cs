@@ -47,7 +47,7 @@ internal sealed unsafe class GgufPart : IDisposable
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         var length = stream.CanSeek ? stream.Length : 0;
         if (length == 0)
-            throw new ModelFormatException("the file is empty, expected a GGUF file", path, 0);
+            throw new ModelFormatException("the file is empty or no regular file, expected a GGUF file", path, 0);
         using var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
         // The view outlives both: its handle alone keeps the pages mapped.
         var view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
@@ -57,8 +57,8 @@ internal sealed unsafe class GgufPart : IDisposable
     /// <summary>Pins bytes that are already in memory.</summary>
     public static GgufPart Pin(ReadOnlyMemory<byte> bytes, string source) => new(source, new PinnedBuffer(bytes), bytes.Length);
 
-    /// <summary>The first bytes of the file, at most 2 GiB - 1: where a header must lie.</summary>
-    public ReadOnlySpan<byte> Head => new((void*)Base, (int)Math.Min(Length, int.MaxValue));
+    /// <summary>The first bytes of the file: where a header must lie.</summary>
+    public ReadOnlySpan<byte> Head => new((void*)Base, (int)Math.Min(Length, GgufLimits.HeaderBytes));
 
     /// <summary>Keeps the bytes in place until <see cref="Release"/>, even past <see cref="Dispose"/>.</summary>
     /// <exception cref="ObjectDisposedException">The file is closed.</exception>

@@ -24,6 +24,18 @@ internal static class GgufLimits
     /// <summary>The four bytes "GGUF", read as a little-endian number.</summary>
     public const uint Magic = 0x46554747;
 
+    /// <summary>
+    /// Bytes that everything before the tensor data may take. Vocabularies of 260 thousand tokens take 15 million; the
+    /// bound keeps a sparse file of hostile length from filling the memory.
+    /// </summary>
+    public const int HeaderBytes = 1 << 27;
+
+    /// <summary>Tensors of one file; models have a few thousand.</summary>
+    public const int Tensors = 1 << 17;
+
+    /// <summary>Metadata pairs of one file; models have about a hundred.</summary>
+    public const int Pairs = 1 << 16;
+
     /// <summary>The specification's bound for keys, in bytes.</summary>
     public const int KeyBytes = 65535;
 

@@ -178,8 +178,8 @@ internal sealed class BytePairTokenizer : Tokenizer
             var merge = merges[rank];
             var space = merge.Length > 1 ? merge.IndexOf(' ', 1) : -1;
             if (space < 0
-                || !TrySpell(Encoding.UTF8.GetBytes(merge, 0, space), left)
-                || !TrySpell(Encoding.UTF8.GetBytes(merge, space + 1, merge.Length - space - 1), right))
+                || !TrySpell(GgufText.GetBytes(merge[..space]), left)
+                || !TrySpell(GgufText.GetBytes(merge[(space + 1)..]), right))
             {
                 continue;
             }

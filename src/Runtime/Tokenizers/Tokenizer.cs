@@ -196,7 +196,7 @@ public abstract class Tokenizer
 
     /// <summary>The token's spelling in the vocabulary, with its escapes for bytes and spaces.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
-    public string TokenText(int id) => Encoding.UTF8.GetString(Vocabulary.Tokens[Checked(id)]);
+    public string TokenText(int id) => GgufText.FromBytes(Vocabulary.Tokens[Checked(id)]);
 
     /// <summary>The token's score in the file; 0 where it has none.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
@@ -223,7 +223,7 @@ public abstract class Tokenizer
     public bool TryGetId(string token, out int id)
     {
         ArgumentNullException.ThrowIfNull(token);
-        id = Vocabulary.Tokens.Find(Encoding.UTF8.GetBytes(token));
+        id = Vocabulary.Tokens.Find(GgufText.GetBytes(token));
         return id >= 0;
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers.Splitting;
 using Hearth.Runtime.Tokenizers.Text;
@@ -41,7 +40,7 @@ internal static class VocabularyReader
         for (var id = 0; id < texts.Length; id++)
         {
             var text = texts[id].Length == 0 ? $"[EMPTY_{id}]" : texts[id];
-            if (tokens.Intern(Encoding.UTF8.GetBytes(text)) is var other && other != id)
+            if (tokens.Intern(GgufText.GetBytes(text)) is var other && other != id)
             {
                 throw new ModelFormatException($"'{Prefix}tokens' holds '{text}' twice, as {other} and as {id}", metadata.Source);
             }

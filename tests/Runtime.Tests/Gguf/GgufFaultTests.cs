@@ -1,4 +1,5 @@
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Gguf;
 
@@ -33,6 +34,54 @@ public sealed class GgufFaultTests
     [InlineData(30UL, 60UL, "do not fit")]
     public void Counts_that_the_file_cannot_hold_are_refused(ulong tensors, ulong pairs, string what)
         => Refused(RawGguf.Start(tensors, pairs).Raw(new byte[1000]).End(), what);
+
+    [Fact]
+    public void Counts_beyond_any_model_are_refused_even_where_the_file_could_hold_them()
+    {
+        Refused(RawGguf.Start(200_000, 0).Raw(new byte[10_000_000]).End(), "expected at most 131072", 8);
+        Refused(RawGguf.Start(0, 100_000).Raw(new byte[10_000_000]).End(), "expected at most 65536", 16);
+    }
+
+    [Theory]
+    [InlineData(8u, 1UL << 31, "string of")]
+    [InlineData(9u, 0UL, "element count")]
+    public void A_sparse_file_of_gigabytes_cannot_back_a_huge_header(uint type, ulong length, string what)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("sparse.gguf");
+        using (var stream = File.Create(path))
+        {
+            var value = RawGguf.Start(0, 1).Text("k").U32(type);
+            stream.Write((type == 8 ? value.U64(length) : value.U32(0).U64(3UL << 30)).End());
+            stream.SetLength(4L << 30);
+        }
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var fault = Assert.Throws<ModelFormatException>(() => GgufFile.Open(path));
+        Assert.Contains(what, fault.Message, StringComparison.Ordinal);
+        Assert.Contains("that a header may take", fault.Message, StringComparison.Ordinal);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_000_000);
+    }
+
+    [Fact]
+    public void Tensor_data_beyond_2_GiB_is_reached()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("large.gguf");
+        const ulong far = 5UL << 30;
+        var header = RawGguf.Start(2, 0).Tensor("near", [3UL << 30], 24, 0).Tensor("far", [64], 24, far).WithData(0);
+        using (var stream = File.Create(path))
+        {
+            stream.Write(header);
+            stream.Position = header.Length + (long)far;
+            stream.Write([.. Enumerable.Range(0, 64).Select(i => (byte)i)]);
+        }
+
+        using var file = GgufFile.Open(path);
+        Assert.Equal(Enumerable.Range(0, 64).Select(i => (byte)i), file.GetTensor("far").Bytes().ToArray());
+        Assert.Equal([0, 0], file.GetTensor("near").Bytes((3L << 30) - 2, 2).ToArray());
+        Assert.Throws<InvalidOperationException>(() => file.GetTensor("near").Bytes().Length);
+    }
 
     [Theory]
     [InlineData(0UL, "expected 1 to")]

@@ -109,6 +109,18 @@ public sealed class GgufWriterTests
     }
 
     [Fact]
+    public void Any_bytes_survive_as_a_string()
+    {
+        var random = new Random(7);
+        byte[][] pieces = [[0xED, 0xA0, 0x80], [0xED, 0xB2, 0x80], [0xF0, 0x9F], [0x94, 0xA5], [0xC3], [0xBC], [0xEF, 0xBF, 0xBD], [0x00], [0xF4, 0x90, 0x80, 0x80]];
+        for (var i = 0; i < 5000; i++)
+        {
+            byte[] bytes = [.. Enumerable.Range(0, random.Next(12)).SelectMany(_ => random.Next(2) == 0 ? pieces[random.Next(pieces.Length)] : [(byte)random.Next(256)])];
+            Assert.Equal(bytes, GgufText.GetBytes(GgufText.FromBytes(bytes)));
+        }
+    }
+
+    [Fact]
     public void An_unfinished_file_never_appears_under_its_name()
     {
         using var folder = new TemporaryFolder();
