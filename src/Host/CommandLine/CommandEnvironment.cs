@@ -39,11 +39,15 @@ internal sealed record CommandEnvironment
     };
 
     /// <summary>Loads a model, with its progress on a terminal.</summary>
-    public async Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+    public Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+        => WithProgressAsync(model.EffectiveId, progress => Load(model, progress, cancellationToken));
+
+    /// <summary>Runs a load, with its progress on a terminal; null progress in a pipe.</summary>
+    public async Task<T> WithProgressAsync<T>(string name, Func<IProgress<double>?, Task<T>> load)
     {
         if (ErrorIsPiped)
         {
-            return await Load(model, null, cancellationToken);
+            return await load(null);
         }
 
         var shown = -1;
@@ -52,12 +56,12 @@ internal sealed record CommandEnvironment
             var percent = (int)(value * 100);
             if (Interlocked.Exchange(ref shown, percent) != percent)
             {
-                Error.Write($"\rloading {model.EffectiveId}: {percent,3} %");
+                Error.Write($"\rloading {name}: {percent,3} %");
             }
         });
         try
         {
-            return await Load(model, progress, cancellationToken);
+            return await load(progress);
         }
         finally
         {
