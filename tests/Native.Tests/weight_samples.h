@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/formats/blocks.h"
-#include "core/formats/formats.h"
+#include "core/types.h"
 #include "hearth.h"
 
 namespace hearth_tests {
@@ -53,9 +53,7 @@ void sample(std::vector<uint8_t>& bytes, std::mt19937& generator) {
 }
 
 inline std::vector<uint8_t> sample_blocks(hearth_type type, int64_t rows, int64_t columns, uint32_t seed) {
-    size_t row_bytes = 0;
-    if (!hearth::row_bytes(type, columns, row_bytes)) return {};
-    std::vector<uint8_t> bytes(static_cast<size_t>(rows) * row_bytes);
+    std::vector<uint8_t> bytes(hearth::matrix_bytes(hearth::type_info(type), rows, columns));
     std::mt19937 generator(seed);
     switch (type) {
         case HEARTH_TYPE_F32:

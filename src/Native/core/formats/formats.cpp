@@ -131,59 +131,6 @@ void widen(const void* data, float* output, int64_t count, float (*convert)(uint
 
 }  // namespace
 
-const TypeInfo* find_type(int32_t type) {
-    static constexpr TypeInfo f32{"F32", 1, 4}, f16{"F16", 1, 2}, bf16{"BF16", 1, 2};
-    static constexpr TypeInfo q4_0{"Q4_0", kBlockColumns, sizeof(BlockQ4_0)};
-    static constexpr TypeInfo q4_1{"Q4_1", kBlockColumns, sizeof(BlockQ4_1)};
-    static constexpr TypeInfo q5_0{"Q5_0", kBlockColumns, sizeof(BlockQ5_0)};
-    static constexpr TypeInfo q5_1{"Q5_1", kBlockColumns, sizeof(BlockQ5_1)};
-    static constexpr TypeInfo q8_0{"Q8_0", kBlockColumns, sizeof(BlockQ8_0)};
-    static constexpr TypeInfo q2_k{"Q2_K", kSuperColumns, sizeof(BlockQ2_K)};
-    static constexpr TypeInfo q3_k{"Q3_K", kSuperColumns, sizeof(BlockQ3_K)};
-    static constexpr TypeInfo q4_k{"Q4_K", kSuperColumns, sizeof(BlockQ4_K)};
-    static constexpr TypeInfo q5_k{"Q5_K", kSuperColumns, sizeof(BlockQ5_K)};
-    static constexpr TypeInfo q6_k{"Q6_K", kSuperColumns, sizeof(BlockQ6_K)};
-    switch (type) {
-        case HEARTH_TYPE_F32:
-            return &f32;
-        case HEARTH_TYPE_F16:
-            return &f16;
-        case HEARTH_TYPE_BF16:
-            return &bf16;
-        case HEARTH_TYPE_Q4_0:
-            return &q4_0;
-        case HEARTH_TYPE_Q4_1:
-            return &q4_1;
-        case HEARTH_TYPE_Q5_0:
-            return &q5_0;
-        case HEARTH_TYPE_Q5_1:
-            return &q5_1;
-        case HEARTH_TYPE_Q8_0:
-            return &q8_0;
-        case HEARTH_TYPE_Q2_K:
-            return &q2_k;
-        case HEARTH_TYPE_Q3_K:
-            return &q3_k;
-        case HEARTH_TYPE_Q4_K:
-            return &q4_k;
-        case HEARTH_TYPE_Q5_K:
-            return &q5_k;
-        case HEARTH_TYPE_Q6_K:
-            return &q6_k;
-        default:
-            return nullptr;
-    }
-}
-
-bool row_bytes(int32_t type, int64_t columns, size_t& bytes) {
-    const TypeInfo* info = find_type(type);
-    if (!info || columns < 0 || columns % info->block_columns != 0) return false;
-    const uint64_t blocks = static_cast<uint64_t>(columns / info->block_columns);
-    if (blocks > SIZE_MAX / static_cast<uint64_t>(info->block_bytes)) return false;
-    bytes = static_cast<size_t>(blocks) * static_cast<size_t>(info->block_bytes);
-    return true;
-}
-
 void dequantize(hearth_type type, const void* data, float* output, int64_t count) {
     switch (type) {
         case HEARTH_TYPE_F32:

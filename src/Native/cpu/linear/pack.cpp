@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "core/formats/blocks.h"
-#include "core/formats/formats.h"
 #include "core/formats/half.h"
+#include "core/types.h"
 #include "cpu/linear.h"
 #include "cpu/linear/layout.h"
 #include "cpu/linear/planes.h"
@@ -241,10 +241,10 @@ void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* out
 PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
                          ThreadPool& pool) {
     const PackRow pack = find_pack_row(type);
-    size_t source_bytes;
-    if (rows < 0 || !row_bytes(type, columns, source_bytes))
-        fail(HEARTH_INVALID_ARGUMENT, "a weight of %lld x %lld is no whole number of %s blocks",
-             static_cast<long long>(rows), static_cast<long long>(columns), find_type(type)->name);
+    const TypeInfo& info = type_info(type);
+    matrix_bytes(info, rows, columns);  // refuses shapes that do not fit the type
+    const size_t source_bytes =
+        static_cast<size_t>(columns / info.block) * static_cast<size_t>(info.block_bytes);
     const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
     const int64_t panel_bytes = packed_panel_bytes(type, columns);
     PackedWeight weight;
