@@ -10,6 +10,7 @@
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/isa.h"
+#include "core/machine.h"
 #include "core/model.h"
 #include "core/types.h"
 #include "cpu/attention.h"
@@ -161,6 +162,19 @@ hearth_status hearth_engine_create(const hearth_engine_options* options, size_t 
 
 void hearth_engine_destroy(hearth_engine* engine) {
     delete engine;
+}
+
+hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t buffer_bytes,
+                                              double* bytes_per_second) {
+    return guarded([&] {
+        Engine& inner = *required(engine, "engine").engine;
+        double& result = required(bytes_per_second, "bytes_per_second");
+        if (buffer_bytes < (1u << 20) || buffer_bytes > (uint64_t{1} << 40))
+            fail(HEARTH_INVALID_ARGUMENT, "buffer_bytes must be 2^20 to 2^40, got %llu",
+                 static_cast<unsigned long long>(buffer_bytes));
+        std::lock_guard lock(inner.step);
+        result = measure_read_bandwidth(inner, static_cast<size_t>(buffer_bytes));
+    });
 }
 
 hearth_status hearth_model_create(hearth_engine* engine, const hearth_program* program, size_t program_size,

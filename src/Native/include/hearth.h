@@ -105,6 +105,11 @@ HEARTH_API hearth_status hearth_engine_create(const hearth_engine_options* optio
                                               hearth_engine** engine);
 HEARTH_API void hearth_engine_destroy(hearth_engine* engine);
 
+/* Bytes a second that the engine's threads read from memory beyond the caches; takes buffer_bytes of memory meanwhile
+   (at least a MiB; several times the last cache to be meaningful). */
+HEARTH_API hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t buffer_bytes,
+                                                         double* bytes_per_second);
+
 /* ---- Program: what a model computes
  * ---------------------------------------------------------------------------- */
 

@@ -78,6 +78,16 @@ public sealed class Engine
             available);
     }
 
+    /// <summary>Measures how fast this engine's threads read from memory that no cache holds.</summary>
+    /// <param name="bufferBytes">Memory taken meanwhile: several times the last cache.</param>
+    /// <returns>Bytes a second.</returns>
+    public unsafe double MeasureReadBandwidth(long bufferBytes = 256L << 20)
+    {
+        double result;
+        NativeStatus.Check(NativeMethods.hearth_engine_measure_bandwidth(Handle, (ulong)bufferBytes, &result));
+        return result;
+    }
+
     private static InstructionSet ChosenInstructionSet()
     {
         var name = Environment.GetEnvironmentVariable(InstructionSetVariable);
