@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "cpu/linear/kernels.h"
 #include "cpu/linear/layout.h"
+#include "cpu/rows/kernels.h"
 
 namespace hearth {
 
@@ -120,11 +121,24 @@ Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKern
 struct Pass {
     const LinearCall& call;
     const LinearKernels& kernels;
+    const RowKernels& row_kernels;
     const Tiles& tiles;
     int64_t first_row;
     int64_t row_bytes;  // of prepared activations
     const uint8_t* activations;
 };
+
+// function(sums + bias) to the output; sums [rows][16], of which lanes belong to outputs.
+void finish(const Pass& pass, float* sums, int rows, int lanes, const float* bias, float* output,
+            int64_t stride) {
+    if (bias)
+        for (int r = 0; r < rows; ++r)
+            for (int lane = 0; lane < lanes; ++lane) sums[r * kPanelRows + lane] += bias[lane];
+    if (pass.call.function != HEARTH_FUNCTION_NONE)
+        pass.row_kernels.activation(pass.call.function, sums, nullptr, sums, int64_t{rows} * kPanelRows);
+    for (int r = 0; r < rows; ++r)
+        std::memcpy(output + r * stride, sums + r * kPanelRows, static_cast<size_t>(lanes) * sizeof(float));
+}
 
 void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
     const Tiles& tiles = pass.tiles;
@@ -143,8 +157,7 @@ void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
             const int64_t row = panel * kPanelRows;
             const int lanes = static_cast<int>(std::min<int64_t>(kPanelRows, weight.rows - row));
             const float* bias = share.output->bias ? share.output->bias + row : nullptr;
-            pass.kernels.finish(sums, tiles.valid(tile), lanes, bias, pass.call.function, rows + row,
-                                share.output->stride);
+            finish(pass, sums, tiles.valid(tile), lanes, bias, rows + row, share.output->stride);
         }
     }
 }
@@ -221,7 +234,8 @@ void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool&
         const Tiles tiles(std::min(kPassRows, call.rows - row), kernels.tile_sizes);
         for (const bool quantized : {true, false}) {
             if (!wanted[quantized]) continue;
-            const Pass pass{call,          kernels, tiles, row, tile_row_bytes(quantized, call.columns),
+            const Pass pass{call,          kernels, row_kernels(isa),
+                            tiles,         row,     tile_row_bytes(quantized, call.columns),
                             scratch.data()};
             prepare(pass, quantized, scratch.data(), pool);
             multiply(pass, quantized, pool);
