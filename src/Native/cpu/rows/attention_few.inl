@@ -156,50 +156,40 @@ inline void exponentiate(const AttentionTile& tile, const AttentionWork& work, c
     work.factors[l] = factor;
 }
 
-// Calls one of the typed kernels; block types are made float32 first.
-inline void score_any(const AttentionTile& tile, const AttentionWork& work, int64_t key, int count) {
-    const uint8_t* address[kTileKeys + 3];
-    const float* rows[kTileKeys];
-    locate(tile.keys, key, count, address);
-    const hearth_type type = tile.keys.type;
-    const bool is_block = type == HEARTH_TYPE_Q8_0 || type == HEARTH_TYPE_Q4_0;
-    if (is_block) {
-        fetch(tile.keys, key, count, work.rows, rows);
-        for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(rows[k]);
+// Addresses of rows as the typed kernels read them: block types are made float32 in work.rows first.
+inline hearth_type resolve(const KvRows& rows, const AttentionWork& work, int64_t key, int count,
+                           const uint8_t** address) {
+    if (rows.type != HEARTH_TYPE_Q8_0 && rows.type != HEARTH_TYPE_Q4_0) {
+        locate(rows, key, count, address);
+        return rows.type;
     }
-    for (int k = count; k < count + 3; ++k) address[k] = address[count - 1];
-    if (is_block || type == HEARTH_TYPE_F32)
-        score<SourceF32>(tile, work, address, count);
-    else if (type == HEARTH_TYPE_F16)
-        score<SourceF16>(tile, work, address, count);
-    else
-        score<SourceBF16>(tile, work, address, count);
-}
-
-inline void weigh_any(const AttentionTile& tile, const AttentionWork& work, float* weighted, int64_t key,
-                      int count) {
-    const uint8_t* address[kTileKeys];
-    const float* rows[kTileKeys];
-    locate(tile.values, key, count, address);
-    const hearth_type type = tile.values.type;
-    const bool is_block = type == HEARTH_TYPE_Q8_0 || type == HEARTH_TYPE_Q4_0;
-    if (is_block) {
-        fetch(tile.values, key, count, work.rows, rows);
-        for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(rows[k]);
-    }
-    if (is_block || type == HEARTH_TYPE_F32)
-        weigh<SourceF32>(tile, work, weighted, address, count);
-    else if (type == HEARTH_TYPE_F16)
-        weigh<SourceF16>(tile, work, weighted, address, count);
-    else
-        weigh<SourceBF16>(tile, work, weighted, address, count);
+    const float* converted[kTileKeys];
+    fetch(rows, key, count, work.rows, converted);
+    for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(converted[k]);
+    return HEARTH_TYPE_F32;
 }
 
 inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
                    int64_t key, int count) {
-    score_any(tile, work, key, count);
+    const uint8_t* address[kTileKeys + 3];
+    const hearth_type key_type = resolve(tile.keys, work, key, count, address);
+    for (int k = count; k < count + 3; ++k) address[k] = address[count - 1];
+    if (key_type == HEARTH_TYPE_F32)
+        score<SourceF32>(tile, work, address, count);
+    else if (key_type == HEARTH_TYPE_F16)
+        score<SourceF16>(tile, work, address, count);
+    else
+        score<SourceBF16>(tile, work, address, count);
+
     for (int l = 0; l < tile.line_count; ++l) exponentiate(tile, work, state, l, key, count);
-    weigh_any(tile, work, state.weighted, key, count);
+
+    const hearth_type value_type = resolve(tile.values, work, key, count, address);
+    if (value_type == HEARTH_TYPE_F32)
+        weigh<SourceF32>(tile, work, state.weighted, address, count);
+    else if (value_type == HEARTH_TYPE_F16)
+        weigh<SourceF16>(tile, work, state.weighted, address, count);
+    else
+        weigh<SourceBF16>(tile, work, state.weighted, address, count);
 }
 
 inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
