@@ -99,3 +99,16 @@ public sealed class OutOfModelMemoryException : HearthException
     {
     }
 }
+
+/// <summary>Too many requests are waiting; try again later.</summary>
+public sealed class QueueFullException : HearthException
+{
+    /// <summary>Creates the error.</summary>
+    /// <param name="capacity">Requests that may wait at a time.</param>
+    public QueueFullException(int capacity)
+        : base($"{capacity} requests are waiting already; try again later")
+        => Capacity = capacity;
+
+    /// <summary>Requests that may wait at a time.</summary>
+    public int Capacity { get; }
+}

@@ -1,0 +1,62 @@
+#include "core/isa.h"
+
+#include <string>
+
+#include "core/error.h"
+
+namespace hearth {
+
+uint32_t available_isas() {
+    static const uint32_t mask = [] {
+        uint32_t found = 1u << HEARTH_ISA_SCALAR;
+#if defined(__x86_64__)
+        __builtin_cpu_init();
+        // f16c has no name in GCC 12's builtin, but every processor with AVX2 and FMA has it.
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found |= 1u << HEARTH_ISA_AVX2;
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+            __builtin_cpu_supports("avx512vnni"))
+            found |= 1u << HEARTH_ISA_AVX512;
+#elif defined(__aarch64__) && defined(HEARTH_HAS_NEON)
+        found |= 1u << HEARTH_ISA_NEON;
+#endif
+        return found;
+    }();
+    return mask;
+}
+
+hearth_isa best_isa() {
+    const uint32_t mask = available_isas();
+    for (int i = HEARTH_ISA_NEON; i > 0; --i)
+        if (mask & (1u << i)) return static_cast<hearth_isa>(i);
+    return HEARTH_ISA_SCALAR;
+}
+
+const char* isa_name(hearth_isa isa) {
+    switch (isa) {
+        case HEARTH_ISA_SCALAR:
+            return "scalar";
+        case HEARTH_ISA_AVX2:
+            return "avx2";
+        case HEARTH_ISA_AVX512:
+            return "avx512";
+        case HEARTH_ISA_NEON:
+            return "neon";
+        default:
+            return "unknown";
+    }
+}
+
+hearth_isa resolve_isa(int32_t asked) {
+    if (asked == HEARTH_ISA_BEST) return best_isa();
+    if (asked >= 0 && asked <= HEARTH_ISA_NEON && (available_isas() & (1u << asked)))
+        return static_cast<hearth_isa>(asked);
+    std::string names;
+    for (int i = 0; i <= HEARTH_ISA_NEON; ++i)
+        if (available_isas() & (1u << i))
+            names += std::string(names.empty() ? "" : ", ") + isa_name(hearth_isa(i));
+    fail(HEARTH_UNSUPPORTED, "instruction set %s (%d) cannot run here; available: %s",
+         isa_name(static_cast<hearth_isa>(asked)), asked, names.c_str());
+}
+
+}  // namespace hearth

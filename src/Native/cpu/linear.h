@@ -1,0 +1,51 @@
+// Products of activations with packed weight matrices.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/buffer.h"
+#include "core/thread_pool.h"
+#include "hearth.h"
+
+namespace hearth {
+
+// A weight matrix [rows, columns] in the order in which the kernels of one instruction set read it.
+struct PackedWeight {
+    hearth_type type = HEARTH_TYPE_F32;
+    int64_t rows = 0;     // outputs
+    int64_t columns = 0;  // inputs
+    Buffer data;
+};
+
+// Packs rows of GGUF blocks; data_size is checked against the shape by the caller.
+PackedWeight pack_weight(hearth_isa isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
+                         ThreadPool& pool);
+
+// One row of the matrix as float32, output [columns]; what an embedding table is read with.
+void unpack_row(const PackedWeight& weight, int64_t row, float* output);
+
+struct LinearOutput {
+    const PackedWeight* weight;
+    const float* bias;  // [weight->rows] or null
+    float* output;      // [rows of the call, weight->rows]
+    int64_t stride;     // floats between rows of output
+};
+
+// output_i = function(input * weight_i^T + bias_i) for every output; all weights have the same columns.
+struct LinearCall {
+    const float* input;  // [rows, columns]
+    int64_t stride;      // floats between rows of input
+    int64_t rows;
+    int64_t columns;
+    const LinearOutput* outputs;
+    int output_count;
+    hearth_function function;
+};
+
+// Work space for quantized activations of a call.
+size_t linear_scratch_bytes(int64_t rows, int64_t columns);
+
+void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool);
+
+}  // namespace hearth

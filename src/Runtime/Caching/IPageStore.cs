@@ -1,0 +1,24 @@
+namespace Hearth.Runtime.Caching;
+
+/// <summary>Memory for keys and values, in numbered pages that each hold a fixed number of positions of every layer.</summary>
+/// <remarks>Who owns which page is decided by <c>KvCache</c>; this only holds and moves contents.</remarks>
+public interface IPageStore
+{
+    /// <summary>Positions that a page holds.</summary>
+    int PageTokens { get; }
+
+    /// <summary>Pages that there are.</summary>
+    int PageCount { get; }
+
+    /// <summary>Bytes of one page over all layers.</summary>
+    long PageBytes { get; }
+
+    /// <summary>Copies one page's contents over another's.</summary>
+    void CopyPage(int source, int destination);
+
+    /// <summary>Copies a page out; buffer has PageBytes bytes.</summary>
+    void ReadPage(int page, Span<byte> buffer);
+
+    /// <summary>Copies a page in; buffer has PageBytes bytes.</summary>
+    void WritePage(int page, ReadOnlySpan<byte> buffer);
+}

@@ -1,0 +1,359 @@
+namespace Hearth.Runtime.Caching;
+
+/// <summary>Who owns which page of a model's key/value memory: sequences, and the prefix tree that remembers them.</summary>
+/// <remarks>
+/// <para>
+/// Pages are counted references. Sequences that begin alike share pages; a page that more than one holds is copied
+/// before it is written. A page that only the prefix tree holds is evicted when its room is needed, the one let go
+/// first goes first.
+/// </para>
+/// <para>The cache is safe to use from several threads; each sequence by one thread at a time.</para>
+/// </remarks>
+public sealed class KvCache
+{
+    private readonly Lock _lock = new();
+    private readonly PagePool _pool;
+    private readonly PrefixTree _tree;
+    private readonly HashSet<KvSequence> _sequences = [];
+    private long _evictedPages;
+    private long _copiedPages;
+
+    /// <summary>Takes over a store whose pages nobody uses.</summary>
+    /// <param name="store">Holds the contents.</param>
+    /// <param name="modelFingerprint">Names the model and the types of its cache; a saved sequence is only restored where it is the same.</param>
+    public KvCache(IPageStore store, string modelFingerprint = "")
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(modelFingerprint);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(store.PageTokens, nameof(store));
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(store.PageCount, nameof(store));
+        Store = store;
+        ModelFingerprint = modelFingerprint;
+        _pool = new PagePool(store.PageCount);
+        _tree = new PrefixTree(_pool, store.PageTokens);
+    }
+
+    /// <summary>Positions that a page holds.</summary>
+    public int PageTokens => Store.PageTokens;
+
+    /// <summary>Pages that there are.</summary>
+    public int PageCount => Store.PageCount;
+
+    /// <summary>Positions that all pages hold together.</summary>
+    public long Capacity => (long)PageTokens * PageCount;
+
+    /// <summary>Names the model and the types of its cache.</summary>
+    public string ModelFingerprint { get; }
+
+    internal IPageStore Store { get; }
+
+    /// <summary>Pages that could be handed out now: the free ones and those that can be evicted.</summary>
+    internal int AvailablePages
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _pool.FreeCount + _tree.EvictableCount;
+            }
+        }
+    }
+
+    /// <summary>What the pages are used for now.</summary>
+    public KvCacheStatistics GetStatistics()
+    {
+        lock (_lock)
+        {
+            return new KvCacheStatistics(
+                PageCount, _pool.FreeCount, _tree.EvictableCount, _sequences.Count, _evictedPages, _copiedPages);
+        }
+    }
+
+    /// <summary>A sequence without positions and pages.</summary>
+    public KvSequence CreateSequence()
+    {
+        lock (_lock)
+        {
+            return Register(new KvSequence(this));
+        }
+    }
+
+    /// <summary>A sequence that starts with the longest cached prefix of a prompt, except for the prompt's last token.</summary>
+    /// <param name="prompt">Token ids. The last one is left to compute because its logits are wanted.</param>
+    /// <param name="match">How many tokens were found and why not more.</param>
+    public KvSequence CreateSequence(ReadOnlySpan<int> prompt, out PrefixMatch match)
+        => Adopt(prompt, Math.Max(0, prompt.Length - 1), out match);
+
+    /// <summary>Keeps the longest cached prefix of the tokens from being evicted until the result is disposed.</summary>
+    /// <returns>A sequence that holds the prefix; its length tells how much was found.</returns>
+    public KvSequence Pin(ReadOnlySpan<int> tokens) => Adopt(tokens, tokens.Length, out _);
+
+    /// <summary>Evicts pages that no sequence holds, those let go first before others.</summary>
+    /// <returns>How many pages were evicted.</returns>
+    public int Evict(int pages = int.MaxValue)
+    {
+        lock (_lock)
+        {
+            var evicted = 0;
+            while (evicted < pages && EvictOldest())
+            {
+                evicted++;
+            }
+
+            return evicted;
+        }
+    }
+
+    /// <summary>Reads a sequence that <see cref="KvSequence.Save"/> wrote.</summary>
+    /// <remarks>Nothing in the stream is trusted: its sizes are checked against this cache before they are used, and its checksum at the end.</remarks>
+    /// <exception cref="CacheSnapshotException">The stream is no snapshot, is damaged, or belongs to another model.</exception>
+    /// <exception cref="OutOfModelMemoryException">Too few pages are left.</exception>
+    public KvSequence Restore(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return KvSequenceSnapshot.Read(this, stream);
+    }
+
+    /// <summary>The bookkeeping as it is now, for <see cref="KvCacheInvariants"/>.</summary>
+    public KvCacheState CaptureState()
+    {
+        lock (_lock)
+        {
+            return KvCacheState.Capture(PageTokens, _pool, _tree, _sequences);
+        }
+    }
+
+    internal KvSequence Fork(KvSequence parent)
+    {
+        lock (_lock)
+        {
+            var fork = Register(new KvSequence(this));
+            fork.TokenList.AddRange(parent.TokenList);
+            for (var i = 0; i < PagesFor(parent.Length); i++)
+            {
+                Retain(parent.PageList[i]);
+                fork.PageList.Add(parent.PageList[i]);
+            }
+
+            return fork;
+        }
+    }
+
+    /// <summary>Makes the next positions of a sequence writable; changes nothing but what is evicted where it returns false.</summary>
+    internal bool TryReserve(KvSequence sequence, int count)
+    {
+        lock (_lock)
+        {
+            var tail = sequence.Length / PageTokens;
+            var copies = TailIsShared(sequence);
+            var fresh = PagesToReserve(sequence, count);
+            if (!MakeRoom(fresh))
+            {
+                // Where only the tree shares the tail, writing in place costs a cached page instead of a free one.
+                if (!copies || _tree.NodeOf(sequence.PageList[tail]) is not { } node
+                    || _pool.References(node.Page) != 2 || !MakeRoom(fresh - 1))
+                {
+                    return false;
+                }
+
+                // All that could be evicted is; what the node led to was among it.
+                _tree.Remove(node);
+                copies = false;
+            }
+
+            if (copies)
+            {
+                CopyTail(sequence, tail);
+            }
+
+            while (sequence.PageList.Count < PagesFor(sequence.Length + count))
+            {
+                sequence.PageList.Add(_pool.Take());
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Pages that reserving takes out of those available.</summary>
+    internal int PagesToReserve(KvSequence sequence, int count)
+    {
+        lock (_lock)
+        {
+            return Math.Max(0, PagesFor(sequence.Length + count) - sequence.PageList.Count) + (TailIsShared(sequence) ? 1 : 0);
+        }
+    }
+
+    /// <summary>Appends tokens that were written to reserved positions.</summary>
+    internal void Commit(KvSequence sequence, ReadOnlySpan<int> tokens)
+    {
+        lock (_lock)
+        {
+            if (PagesFor(sequence.Length + (long)tokens.Length) > sequence.PageList.Count || TailIsShared(sequence))
+            {
+                throw new InvalidOperationException($"{tokens.Length} positions were written after position {sequence.Length} without being reserved");
+            }
+
+            sequence.TokenList.AddRange(tokens);
+        }
+    }
+
+    /// <summary>Lets go what a sequence holds beyond a number of positions.</summary>
+    internal void Shrink(KvSequence sequence, int length)
+    {
+        lock (_lock)
+        {
+            // From the end, so that the tree's list of evictable pages has children before parents.
+            for (var i = sequence.PageList.Count - 1; i >= PagesFor(length); i--)
+            {
+                Release(sequence.PageList[i]);
+            }
+
+            sequence.PageList.RemoveRange(PagesFor(length), sequence.PageList.Count - PagesFor(length));
+            if (length < sequence.Length)
+            {
+                sequence.TokenList.RemoveRange(length, sequence.Length - length);
+            }
+        }
+    }
+
+    internal void Unregister(KvSequence sequence)
+    {
+        lock (_lock)
+        {
+            Shrink(sequence, 0);
+            _sequences.Remove(sequence);
+        }
+    }
+
+    /// <summary>Offers a sequence's pages to later prompts.</summary>
+    /// <remarks>Where the tree has a page of the same tokens already, the sequence takes that one and frees its own.</remarks>
+    internal void Publish(KvSequence sequence, bool wholePagesOnly)
+    {
+        lock (_lock)
+        {
+            var tokens = sequence.Tokens;
+            var node = _tree.Root;
+            var whole = tokens.Length / PageTokens;
+            for (var i = 0; i < whole; i++)
+            {
+                node = PublishPage(sequence, node, i, tokens.Slice(i * PageTokens, PageTokens));
+            }
+
+            var rest = tokens[(whole * PageTokens)..];
+            if (!wholePagesOnly && rest.Length > 0 && !PrefixTree.HasStart(node, rest))
+            {
+                _tree.Add(node, rest, sequence.PageList[whole]);
+            }
+        }
+    }
+
+    internal int PagesFor(long positions) => (int)((positions + PageTokens - 1) / PageTokens);
+
+    private KvSequence Adopt(ReadOnlySpan<int> tokens, int limit, out PrefixMatch match)
+    {
+        lock (_lock)
+        {
+            var sequence = Register(new KvSequence(this));
+            match = _tree.Find(tokens, limit, sequence.PageList);
+            foreach (var page in sequence.PageList)
+            {
+                Retain(page);
+            }
+
+            sequence.TokenList.AddRange(tokens[..match.Length]);
+            return sequence;
+        }
+    }
+
+    private PrefixNode PublishPage(KvSequence sequence, PrefixNode parent, int index, ReadOnlySpan<int> tokens)
+    {
+        var own = sequence.PageList[index];
+        if (!parent.TryGetChild(tokens, out var child))
+        {
+            return _tree.Add(parent, tokens, own);
+        }
+
+        if (child!.Page != own)
+        {
+            Retain(child.Page);
+            sequence.PageList[index] = child.Page;
+            Release(own);
+        }
+
+        return child;
+    }
+
+    /// <summary>Whether the page that the sequence's next position lies in has other holders and positions before it.</summary>
+    private bool TailIsShared(KvSequence sequence)
+        => sequence.Length % PageTokens != 0 && _pool.References(sequence.PageList[sequence.Length / PageTokens]) > 1;
+
+    private void CopyTail(KvSequence sequence, int tail)
+    {
+        var shared = sequence.PageList[tail];
+        var copy = _pool.Take();
+        try
+        {
+            Store.CopyPage(shared, copy);
+        }
+        catch
+        {
+            _pool.Release(copy);
+            throw;
+        }
+
+        sequence.PageList[tail] = copy;
+        Release(shared);
+        _copiedPages++;
+    }
+
+    private bool MakeRoom(int pages)
+    {
+        if (_pool.FreeCount + _tree.EvictableCount < pages)
+        {
+            return false;
+        }
+
+        while (_pool.FreeCount < pages)
+        {
+            EvictOldest();
+        }
+
+        return true;
+    }
+
+    private bool EvictOldest()
+    {
+        if (!_tree.EvictOldest())
+        {
+            return false;
+        }
+
+        _evictedPages++;
+        return true;
+    }
+
+    private void Retain(int page) => _tree.Retained(page, _pool.Retain(page));
+
+    private void Release(int page) => _tree.Released(page, _pool.Release(page));
+
+    private KvSequence Register(KvSequence sequence)
+    {
+        _sequences.Add(sequence);
+        return sequence;
+    }
+}
+
+/// <summary>What the pages of a cache are used for.</summary>
+/// <param name="TotalPages">Pages that there are.</param>
+/// <param name="FreePages">Pages that nobody holds.</param>
+/// <param name="CachedPages">Pages kept only because a later prompt may start alike.</param>
+/// <param name="Sequences">Sequences that are not disposed.</param>
+/// <param name="EvictedPages">Cached pages that had to make room so far.</param>
+/// <param name="CopiedPages">Shared pages that were copied before a write so far.</param>
+public readonly record struct KvCacheStatistics(
+    int TotalPages, int FreePages, int CachedPages, int Sequences, long EvictedPages, long CopiedPages)
+{
+    /// <summary>Pages that sequences hold.</summary>
+    public int UsedPages => TotalPages - FreePages - CachedPages;
+}

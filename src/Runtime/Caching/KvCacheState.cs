@@ -1,0 +1,41 @@
+using System.Collections.Immutable;
+
+namespace Hearth.Runtime.Caching;
+
+/// <summary>The bookkeeping of a cache at one moment.</summary>
+/// <param name="PageTokens">Positions that a page holds.</param>
+/// <param name="References">References on each page.</param>
+/// <param name="FreePages">Pages that nobody holds.</param>
+/// <param name="Sequences">Sequences and their page tables.</param>
+/// <param name="Nodes">The prefix tree, parents before their children.</param>
+/// <param name="EvictablePages">Pages that only the prefix tree holds, the next to be evicted first.</param>
+public sealed record KvCacheState(
+    int PageTokens, ImmutableArray<int> References, ImmutableArray<int> FreePages,
+    ImmutableArray<KvSequenceState> Sequences, ImmutableArray<PrefixNodeState> Nodes, ImmutableArray<int> EvictablePages)
+{
+    internal static KvCacheState Capture(int pageTokens, PagePool pool, PrefixTree tree, IEnumerable<KvSequence> sequences)
+    {
+        var references = ImmutableArray.CreateBuilder<int>(pool.PageCount);
+        for (var page = 0; page < pool.PageCount; page++)
+        {
+            references.Add(pool.References(page));
+        }
+
+        return new KvCacheState(
+            pageTokens, references.MoveToImmutable(), [.. pool.FreePages],
+            [.. sequences.Select(s => new KvSequenceState([.. s.TokenList], [.. s.PageList]))],
+            [.. tree.Nodes().Select(n => new PrefixNodeState(n.Page, n.Parent!.Page, [.. n.Tokens]))],
+            [.. tree.Evictable().Select(n => n.Page)]);
+    }
+}
+
+/// <summary>One sequence of a <see cref="KvCacheState"/>.</summary>
+/// <param name="Tokens">The token of each position.</param>
+/// <param name="Pages">Its page table.</param>
+public sealed record KvSequenceState(ImmutableArray<int> Tokens, ImmutableArray<int> Pages);
+
+/// <summary>One page of the prefix tree in a <see cref="KvCacheState"/>.</summary>
+/// <param name="Page">The page.</param>
+/// <param name="ParentPage">The page before it; -1 for the first of a prefix.</param>
+/// <param name="Tokens">The tokens at its positions.</param>
+public sealed record PrefixNodeState(int Page, int ParentPage, ImmutableArray<int> Tokens);

@@ -1,0 +1,105 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Runtime.Caching;
+
+/// <summary>The cached positions of one token sequence.</summary>
+/// <remarks>
+/// A step writes in three moves: <see cref="TryReserve"/> makes positions writable, the step runs, and
+/// <see cref="Commit"/> or <see cref="CancelReservation"/> says how it ended. Not thread-safe.
+/// </remarks>
+public sealed class KvSequence : IDisposable
+{
+    private readonly KvCache _cache;
+    private bool _disposed;
+
+    internal KvSequence(KvCache cache) => _cache = cache;
+
+    /// <summary>Positions that hold keys and values.</summary>
+    public int Length => TokenList.Count;
+
+    /// <summary>The token of each position; valid until the sequence changes.</summary>
+    public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(TokenList);
+
+    /// <summary>The page table: position p lies in page p / PageTokens. Covers reserved positions too; valid until the sequence changes.</summary>
+    public ReadOnlySpan<int> Pages => CollectionsMarshal.AsSpan(PageList);
+
+    internal List<int> TokenList { get; } = [];
+
+    internal List<int> PageList { get; } = [];
+
+    /// <summary>A second sequence with the same positions; no page is copied before one of the two goes on.</summary>
+    public KvSequence Fork()
+    {
+        ThrowIfDisposed();
+        return _cache.Fork(this);
+    }
+
+    /// <summary>Forgets the positions from <paramref name="length"/> on, reserved ones included.</summary>
+    /// <param name="length">0 to Length.</param>
+    public void Truncate(int length)
+    {
+        ThrowIfDisposed();
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        _cache.Shrink(this, length);
+    }
+
+    /// <summary>Makes the next positions writable: evicts, takes and copies pages as needed.</summary>
+    /// <param name="count">Positions, at least 1.</param>
+    /// <returns>False where too few pages are left even when all that can be evicted is; the sequence is as before then.</returns>
+    public bool TryReserve(int count)
+    {
+        ThrowIfDisposed();
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
+        return Length + (long)count <= _cache.Capacity && _cache.TryReserve(this, count);
+    }
+
+    /// <summary>Records that a step has written the tokens' keys and values to the next, reserved positions.</summary>
+    public void Commit(ReadOnlySpan<int> tokens)
+    {
+        ThrowIfDisposed();
+        _cache.Commit(this, tokens);
+    }
+
+    /// <summary>Lets reserved positions go that no step has written.</summary>
+    public void CancelReservation()
+    {
+        ThrowIfDisposed();
+        _cache.Shrink(this, Length);
+    }
+
+    /// <summary>Offers the positions so far to later prompts that start alike; they stay cached after this sequence is gone.</summary>
+    /// <param name="wholePagesOnly">Whether to leave out a partly filled last page, which this sequence would have to copy to go on.</param>
+    public void Publish(bool wholePagesOnly = false)
+    {
+        ThrowIfDisposed();
+        _cache.Publish(this, wholePagesOnly);
+    }
+
+    /// <summary>Writes the tokens and the contents of their pages; <see cref="KvCache.Restore"/> reads them.</summary>
+    /// <remarks>
+    /// Little-endian: "HEARTHKV", version (uint32), bytes of the fingerprint (int32), fingerprint (UTF-8), positions of
+    /// a page (int32), bytes of a page (int64), tokens (int32 count, int32 each), pages, SHA-256 of all before it. The
+    /// last page is written whole: whatever an earlier user left in its unused positions goes with it.
+    /// </remarks>
+    public void Save(Stream stream)
+    {
+        ThrowIfDisposed();
+        ArgumentNullException.ThrowIfNull(stream);
+        KvSequenceSnapshot.Write(this, stream);
+    }
+
+    /// <summary>Lets every page go; published ones stay cached until their room is needed.</summary>
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _cache.Unregister(this);
+        }
+    }
+
+    internal KvCache Cache => _cache;
+
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);
+}

@@ -1,0 +1,249 @@
+namespace Hearth.Runtime.Caching;
+
+/// <summary>Pages kept because a later prompt may start alike, in a tree over their token ids.</summary>
+/// <remarks>
+/// <para>
+/// A node is a page; only leaves may hold less than a page of tokens. The tree holds one reference on each of its pages.
+/// Worked example with pages of 4: after "1 2 3 4 5 6" and "1 2 3 4 7 8 9 9" the root has the child [1 2 3 4], which
+/// has the children [5 6] and [7 8 9 9]. The prompt "1 2 3 4 7 8 5" finds 6 tokens: the first page whole and two
+/// positions of the page [7 8 9 9], which its sequence copies before it writes the third.
+/// </para>
+/// <para>
+/// Pages that nobody but the tree holds are listed by the time at which they were let go, oldest first to be evicted.
+/// Sequences hold a path from the root and let it go from its end, so a parent is always younger in the list than its
+/// children, the oldest is always a leaf, and every listed page can be evicted. Not thread-safe.
+/// </para>
+/// </remarks>
+internal sealed class PrefixTree
+{
+    private readonly PagePool _pool;
+    private readonly int _pageTokens;
+    private readonly PrefixNode?[] _nodeOfPage;
+    private readonly EvictedPrefixes _evicted;
+    private PrefixNode? _oldest;
+    private PrefixNode? _newest;
+
+    public PrefixTree(PagePool pool, int pageTokens)
+    {
+        _pool = pool;
+        _pageTokens = pageTokens;
+        _nodeOfPage = new PrefixNode?[pool.PageCount];
+        _evicted = new EvictedPrefixes(Math.Clamp(4L * pool.PageCount, 256, 1 << 16));
+    }
+
+    public PrefixNode Root { get; } = new(null, [], -1);
+
+    /// <summary>Pages that only the tree holds; all of them can be evicted.</summary>
+    public int EvictableCount { get; private set; }
+
+    /// <summary>The node that a page belongs to, if any.</summary>
+    public PrefixNode? NodeOf(int page) => _nodeOfPage[page];
+
+    /// <summary>Finds the longest cached prefix.</summary>
+    /// <param name="tokens">The prompt.</param>
+    /// <param name="limit">The most tokens wanted; at most tokens.Length.</param>
+    /// <param name="pages">Receives the pages that hold the prefix, the last one perhaps in part.</param>
+    public PrefixMatch Find(ReadOnlySpan<int> tokens, int limit, List<int> pages)
+    {
+        var node = Root;
+        var length = 0;
+        while (limit - length >= _pageTokens && node.TryGetChild(tokens.Slice(length, _pageTokens), out var child))
+        {
+            pages.Add(child!.Page);
+            node = child;
+            length += _pageTokens;
+        }
+
+        var (last, common) = LongestStart(node, tokens[length..limit]);
+        if (last is not null)
+        {
+            pages.Add(last.Page);
+        }
+
+        var differs = last is null ? !node.IsLeaf : common < last.Tokens.Length;
+        return new PrefixMatch(length + common, Reason(tokens, limit, length, common, node, differs));
+    }
+
+    /// <summary>Adds a node whose page its owner goes on holding.</summary>
+    public PrefixNode Add(PrefixNode parent, ReadOnlySpan<int> tokens, int page)
+    {
+        RemoveStarts(parent, tokens);
+        var node = new PrefixNode(parent, tokens.ToArray(), page);
+        parent.Children.Add(node.Tokens, node);
+        _nodeOfPage[page] = node;
+        _pool.Retain(page);
+        return node;
+    }
+
+    /// <summary>Whether a child of the node starts with the tokens, so that nothing is won by adding them.</summary>
+    public static bool HasStart(PrefixNode parent, ReadOnlySpan<int> tokens)
+    {
+        foreach (var child in parent.Children.Values)
+        {
+            if (child.Tokens.AsSpan().StartsWith(tokens))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes a leaf out of the tree; its page stays with whoever else holds it.</summary>
+    public void Remove(PrefixNode leaf)
+    {
+        if (_pool.References(leaf.Page) == 1)
+        {
+            Unlist(leaf);
+        }
+
+        leaf.Parent!.Children.Remove(leaf.Tokens);
+        _nodeOfPage[leaf.Page] = null;
+        _pool.Release(leaf.Page);
+    }
+
+    /// <summary>Evicts the page that was let go first; false when there is none.</summary>
+    public bool EvictOldest()
+    {
+        if (_oldest is not { } node)
+        {
+            return false;
+        }
+
+        _evicted.Add(node.PathHash);
+        Remove(node);
+        return true;
+    }
+
+    /// <summary>To be told of every reference that a sequence takes on a page.</summary>
+    public void Retained(int page, int references)
+    {
+        if (references == 2 && _nodeOfPage[page] is { } node)
+        {
+            Unlist(node);
+        }
+    }
+
+    /// <summary>To be told of every reference that a sequence lets go.</summary>
+    public void Released(int page, int references)
+    {
+        if (references == 1 && _nodeOfPage[page] is { } node)
+        {
+            List(node);
+        }
+    }
+
+    /// <summary>Every node but the root, parents first.</summary>
+    public IEnumerable<PrefixNode> Nodes()
+    {
+        var pending = new Stack<PrefixNode>(Root.Children.Values);
+        while (pending.TryPop(out var node))
+        {
+            yield return node;
+            foreach (var child in node.Children.Values)
+            {
+                pending.Push(child);
+            }
+        }
+    }
+
+    /// <summary>Evictable nodes, oldest first.</summary>
+    public IEnumerable<PrefixNode> Evictable()
+    {
+        for (var node = _oldest; node is not null; node = node.Newer)
+        {
+            yield return node;
+        }
+    }
+
+    private CacheMissReason Reason(ReadOnlySpan<int> tokens, int limit, int length, int common, PrefixNode node, bool differs)
+    {
+        if (length + common == limit)
+        {
+            return CacheMissReason.None;
+        }
+
+        var next = tokens[length..Math.Min(tokens.Length, length + _pageTokens)];
+        return _evicted.Contains(node.PathHash, next, common) ? CacheMissReason.Evicted
+            : length + common == 0 ? CacheMissReason.NothingCached
+            : differs ? CacheMissReason.Differs
+            : CacheMissReason.None;
+    }
+
+    private static (PrefixNode? Node, int Common) LongestStart(PrefixNode parent, ReadOnlySpan<int> tokens)
+    {
+        PrefixNode? best = null;
+        var longest = 0;
+        foreach (var child in parent.Children.Values)
+        {
+            var common = child.Tokens.AsSpan().CommonPrefixLength(tokens);
+            if (common > longest)
+            {
+                (best, longest) = (child, common);
+            }
+        }
+
+        return (best, longest);
+    }
+
+    /// <summary>Removes partly filled children that the tokens start with: the new node serves whatever they served.</summary>
+    private void RemoveStarts(PrefixNode parent, ReadOnlySpan<int> tokens)
+    {
+        List<PrefixNode>? redundant = null;
+        foreach (var child in parent.Children.Values)
+        {
+            if (child.Tokens.Length < tokens.Length && tokens.StartsWith(child.Tokens))
+            {
+                (redundant ??= []).Add(child);
+            }
+        }
+
+        redundant?.ForEach(Remove);
+    }
+
+    private void List(PrefixNode node)
+    {
+        node.Older = _newest;
+        node.Newer = null;
+        if (_newest is null)
+        {
+            _oldest = node;
+        }
+        else
+        {
+            _newest.Newer = node;
+        }
+
+        _newest = node;
+        EvictableCount++;
+    }
+
+    private void Unlist(PrefixNode node)
+    {
+        if (node.Older is null)
+        {
+            _oldest = node.Newer;
+        }
+        else
+        {
+            node.Older.Newer = node.Newer;
+        }
+
+        if (node.Newer is null)
+        {
+            _newest = node.Older;
+        }
+        else
+        {
+            node.Newer.Older = node.Older;
+        }
+
+        node.Older = node.Newer = null;
+        EvictableCount--;
+    }
+}
+
+/// <summary>How much of a prompt the cache holds.</summary>
+/// <param name="Length">Tokens found.</param>
+/// <param name="Reason">Why not more.</param>
+public readonly record struct PrefixMatch(int Length, CacheMissReason Reason);

@@ -1,0 +1,73 @@
+namespace Hearth.Runtime;
+
+/// <summary>One prompt to continue.</summary>
+public sealed record GenerationRequest
+{
+    /// <summary>The prompt's token ids, special tokens included; at least one.</summary>
+    public required IReadOnlyList<int> Prompt { get; init; }
+
+    /// <summary>How to choose tokens and when to stop.</summary>
+    public GenerationOptions Options { get; init; } = GenerationOptions.Default;
+
+    /// <summary>Requests of higher priority are admitted first; equal ones in order of arrival.</summary>
+    public int Priority { get; init; }
+
+    /// <summary>When it is no longer worth going on: the request then ends with <see cref="FinishReason.DeadlineExceeded"/>. Null: never.</summary>
+    public DateTimeOffset? Deadline { get; init; }
+}
+
+/// <summary>Why a generation ended.</summary>
+public enum FinishReason
+{
+    /// <summary>The model ended its text, or a stop sequence appeared.</summary>
+    Stop,
+
+    /// <summary>The token limit of the request or the end of the context was reached.</summary>
+    Length,
+
+    /// <summary>The request's deadline passed.</summary>
+    DeadlineExceeded,
+}
+
+/// <summary>Why fewer prompt tokens than hoped came from the cache.</summary>
+public enum CacheMissReason
+{
+    /// <summary>Nothing was lost: the prompt but for its last token, which is always computed, came from the cache, or all that the cache held of it did and the prompt goes on from there.</summary>
+    None,
+
+    /// <summary>Nothing that starts alike was ever computed here.</summary>
+    NothingCached,
+
+    /// <summary>What is cached continues with another token, see <see cref="TokenUsage.FirstDifferentToken"/>.</summary>
+    Differs,
+
+    /// <summary>What was cached had to make room.</summary>
+    Evicted,
+}
+
+/// <summary>What a request cost.</summary>
+/// <param name="PromptTokens">Tokens of the prompt.</param>
+/// <param name="CompletionTokens">Tokens generated; the end-of-text token, which is not handed out, is not counted.</param>
+/// <param name="CachedPromptTokens">Prompt tokens that came from the cache.</param>
+/// <param name="CacheMiss">Why not more came from the cache.</param>
+/// <param name="FirstDifferentToken">Index of the first prompt token that the cache did not hold.</param>
+public readonly record struct TokenUsage(
+    int PromptTokens, int CompletionTokens, int CachedPromptTokens, CacheMissReason CacheMiss, int FirstDifferentToken)
+{
+    /// <summary>Prompt and completion together.</summary>
+    public int TotalTokens => PromptTokens + CompletionTokens;
+}
+
+/// <summary>A piece of a generation as it comes.</summary>
+/// <param name="Text">Whole characters only; empty where a token completes none.</param>
+/// <param name="TokenIds">The ids generated since the update before; empty in the last update where none is new.</param>
+/// <param name="FinishReason">Set in the last update only.</param>
+/// <param name="Usage">Set in the last update only.</param>
+public sealed record GenerationUpdate(string Text, IReadOnlyList<int> TokenIds, FinishReason? FinishReason = null, TokenUsage? Usage = null);
+
+/// <summary>A whole generation.</summary>
+/// <param name="Text">The text, without the stop sequence that ended it.</param>
+/// <param name="TokenIds">The ids generated, without the end-of-text token.</param>
+/// <param name="FinishReason">Why it ended.</param>
+/// <param name="Usage">What it cost.</param>
+public sealed record GenerationResult(string Text, IReadOnlyList<int> TokenIds, FinishReason FinishReason, TokenUsage Usage);

@@ -1,0 +1,109 @@
+namespace Hearth.Runtime.Graphs;
+
+/// <summary>The rows of one engine step: any mix of prompt pieces and single tokens of any number of sequences.</summary>
+/// <remarks>Reused from step to step; not thread-safe.</remarks>
+public sealed class StepBatch
+{
+    private readonly List<int> _tokens = [];
+    private readonly List<int> _positions = [];
+    private readonly List<int> _pages = [];
+    private readonly List<int> _outputRows = [];
+    private readonly List<StepSequence> _sequences = [];
+
+    /// <summary>Rows so far.</summary>
+    public int RowCount => _tokens.Count;
+
+    /// <summary>Rows so far whose logits are wanted.</summary>
+    public int OutputCount => _outputRows.Count;
+
+    /// <summary>Token ids, a row each.</summary>
+    public IReadOnlyList<int> Tokens => _tokens;
+
+    /// <summary>Positions in their sequences, a row each.</summary>
+    public IReadOnlyList<int> Positions => _positions;
+
+    /// <summary>Page tables of all sequences, one after another.</summary>
+    public IReadOnlyList<int> Pages => _pages;
+
+    /// <summary>Rows whose logits are wanted, rising.</summary>
+    public IReadOnlyList<int> OutputRows => _outputRows;
+
+    /// <summary>The sequences.</summary>
+    public IReadOnlyList<StepSequence> Sequences => _sequences;
+
+    /// <summary>Empties the step.</summary>
+    public void Clear()
+    {
+        _tokens.Clear();
+        _positions.Clear();
+        _pages.Clear();
+        _outputRows.Clear();
+        _sequences.Clear();
+    }
+
+    /// <summary>Adds the next rows of a sequence.</summary>
+    /// <param name="past">Positions of the sequence that are in its pages already.</param>
+    /// <param name="tokens">The tokens that follow; at least one.</param>
+    /// <param name="pages">The sequence's page table, covering <c>past + tokens.Length</c> positions.</param>
+    /// <param name="outputs">How many of the last rows' logits are wanted, 0 to tokens.Length.</param>
+    public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(past);
+        ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
+        ArgumentOutOfRangeException.ThrowIfNegative(outputs);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs, tokens.Length);
+        _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length));
+        for (var i = 0; i < tokens.Length; i++)
+        {
+            if (i >= tokens.Length - outputs)
+            {
+                _outputRows.Add(_tokens.Count);
+            }
+
+            _tokens.Add(tokens[i]);
+            _positions.Add(past + i);
+        }
+
+        foreach (var page in pages)
+        {
+            _pages.Add(page);
+        }
+    }
+
+    internal ReadOnlySpan<int> TokenSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_tokens);
+
+    internal ReadOnlySpan<int> PositionSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_positions);
+
+    internal ReadOnlySpan<int> PageSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_pages);
+
+    internal ReadOnlySpan<int> OutputRowSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_outputRows);
+
+    internal ReadOnlySpan<StepSequence> SequenceSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_sequences);
+}
+
+/// <summary>One sequence's share of a step; laid out as hearth_sequence.</summary>
+/// <param name="RowBegin">Its first row.</param>
+/// <param name="RowCount">Its rows.</param>
+/// <param name="Past">Positions in its pages before this step.</param>
+/// <param name="PageBegin">Its first entry in the step's pages.</param>
+/// <param name="PageCount">Its entries.</param>
+public readonly record struct StepSequence(int RowBegin, int RowCount, int Past, int PageBegin, int PageCount);
+
+/// <summary>Runs steps of one loaded model.</summary>
+/// <remarks>Not thread-safe: one loop drives it.</remarks>
+public interface IStepRunner
+{
+    /// <summary>Floats of one output row.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>The most rows of one step.</summary>
+    int MaxRows { get; }
+
+    /// <summary>The most output rows of one step.</summary>
+    int MaxOutputRows { get; }
+
+    /// <summary>Runs a step.</summary>
+    /// <param name="batch">At least one row.</param>
+    /// <param name="logits">[batch.OutputCount, VocabularySize], filled.</param>
+    void Run(StepBatch batch, Span<float> logits);
+}

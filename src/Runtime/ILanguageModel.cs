@@ -1,0 +1,50 @@
+namespace Hearth.Runtime;
+
+/// <summary>A loaded text model, in this process.</summary>
+/// <remarks>All members are safe to call from several threads at once; requests of all callers are batched together.</remarks>
+public interface ILanguageModel
+{
+    /// <summary>What the model is.</summary>
+    ModelInformation Information { get; }
+
+    /// <summary>Turns text into token ids.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="addSpecial">Whether to add the beginning-of-text token and its like where the model wants them.</param>
+    /// <param name="parseSpecial">Whether special tokens written in the text count as such; otherwise they are text.</param>
+    IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false);
+
+    /// <summary>Renders a chat with the model's own template and turns it into token ids.</summary>
+    /// <remarks>Special tokens written by the template count as such; those inside messages stay text.</remarks>
+    /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>
+    IReadOnlyList<int> TokenizeChat(ChatPrompt chat);
+
+    /// <summary>Continues a prompt, piece by piece.</summary>
+    /// <remarks>Leaving the enumeration or cancelling frees the request's pages within one step.</remarks>
+    /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
+    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>The load of the model's step loop now.</summary>
+    ModelLoad Load { get; }
+}
+
+/// <summary>What a model is.</summary>
+/// <param name="Id">The name by which services address it.</param>
+/// <param name="Architecture">GGUF's general.architecture.</param>
+/// <param name="ContextLength">Tokens that one sequence may hold here.</param>
+/// <param name="VocabularySize">Tokens of the vocabulary.</param>
+/// <param name="ParameterCount">Weights of the model.</param>
+/// <param name="FileBytes">Size of the file or files.</param>
+/// <param name="HasChatTemplate">Whether it can chat.</param>
+/// <param name="Created">When the file was written.</param>
+public sealed record ModelInformation(
+    string Id, string Architecture, int ContextLength, int VocabularySize, long ParameterCount, long FileBytes,
+    bool HasChatTemplate, DateTimeOffset Created);
+
+/// <summary>The load of a model's step loop.</summary>
+/// <param name="RunningRequests">Requests that own pages.</param>
+/// <param name="WaitingRequests">Requests in the queue.</param>
+/// <param name="UsedPages">Pages that running requests own.</param>
+/// <param name="CachedPages">Pages kept only because a later prompt may start alike.</param>
+/// <param name="TotalPages">Pages of the cache.</param>
+public readonly record struct ModelLoad(int RunningRequests, int WaitingRequests, int UsedPages, int CachedPages, int TotalPages);

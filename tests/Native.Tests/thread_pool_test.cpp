@@ -1,0 +1,39 @@
+#include "core/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <vector>
+
+namespace {
+
+TEST(ThreadPool, EveryItemIsDoneExactlyOnce) {
+    for (int threads : {1, 2, 3, 7}) {
+        hearth::ThreadPool pool(threads);
+        for (int64_t count : {0, 1, 2, 5, 64, 1000}) {
+            std::vector<std::atomic<int>> done(static_cast<size_t>(count));
+            pool.parallel_for(count, 3, [&](int64_t begin, int64_t end, int) {
+                for (int64_t i = begin; i < end; ++i) done[static_cast<size_t>(i)].fetch_add(1);
+            });
+            for (auto& d : done) EXPECT_EQ(d.load(), 1);
+        }
+    }
+}
+
+TEST(ThreadPool, ThreadNumbersStayInRange) {
+    hearth::ThreadPool pool(3);
+    std::atomic<int> lowest{100}, highest{-1};
+    for (int repeat = 0; repeat < 2000; ++repeat)
+        pool.parallel_for(16, 1, [&](int64_t, int64_t, int thread) {
+            int seen = lowest.load();
+            while (thread < seen && !lowest.compare_exchange_weak(seen, thread)) {
+            }
+            seen = highest.load();
+            while (thread > seen && !highest.compare_exchange_weak(seen, thread)) {
+            }
+        });
+    EXPECT_EQ(lowest.load(), 0);
+    EXPECT_LE(highest.load(), 2);
+}
+
+}  // namespace
