@@ -9,6 +9,7 @@
 #include "core/checks.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/formats/formats.h"
 #include "core/isa.h"
 #include "core/machine.h"
 #include "core/model.h"
@@ -247,4 +248,17 @@ hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, const h
 
 hearth_status hearth_attention(hearth_engine* engine, const hearth_attention_call* call, size_t call_size) {
     return guarded([&] { attend(*required(engine, "engine").engine, checked(call, call_size, "call")); });
+}
+
+hearth_status hearth_dequantize(int32_t type, const void* data, size_t data_size, float* output,
+                                size_t count) {
+    return guarded([&] {
+        if (count == 0 || count > SIZE_MAX / 8)
+            fail(HEARTH_INVALID_ARGUMENT, "count must be above 0, got %zu", count);
+        const size_t expected = matrix_bytes(type_info(type), 1, static_cast<int64_t>(count));
+        if (data == nullptr || output == nullptr || data_size != expected)
+            fail(HEARTH_INVALID_ARGUMENT, "%zu values of type %s take %zu bytes, got %zu", count,
+                 type_info(type).name, expected, data_size);
+        dequantize(static_cast<hearth_type>(type), data, output, static_cast<int64_t>(count));
+    });
 }

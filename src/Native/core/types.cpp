@@ -3,16 +3,26 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/formats/blocks.h"
 
 namespace hearth {
 
 namespace {
 
 constexpr TypeInfo kTypes[] = {
-    {HEARTH_TYPE_F32, "F32", 1, 4},       {HEARTH_TYPE_F16, "F16", 1, 2},
-    {HEARTH_TYPE_BF16, "BF16", 1, 2},     {HEARTH_TYPE_Q8_0, "Q8_0", 32, 34},
-    {HEARTH_TYPE_Q4_0, "Q4_0", 32, 18},   {HEARTH_TYPE_Q4_K, "Q4_K", 256, 144},
-    {HEARTH_TYPE_Q6_K, "Q6_K", 256, 210},
+    {HEARTH_TYPE_F32, "F32", 1, 4},
+    {HEARTH_TYPE_F16, "F16", 1, 2},
+    {HEARTH_TYPE_BF16, "BF16", 1, 2},
+    {HEARTH_TYPE_Q4_0, "Q4_0", kBlockColumns, sizeof(BlockQ4_0)},
+    {HEARTH_TYPE_Q4_1, "Q4_1", kBlockColumns, sizeof(BlockQ4_1)},
+    {HEARTH_TYPE_Q5_0, "Q5_0", kBlockColumns, sizeof(BlockQ5_0)},
+    {HEARTH_TYPE_Q5_1, "Q5_1", kBlockColumns, sizeof(BlockQ5_1)},
+    {HEARTH_TYPE_Q8_0, "Q8_0", kBlockColumns, sizeof(BlockQ8_0)},
+    {HEARTH_TYPE_Q2_K, "Q2_K", kSuperColumns, sizeof(BlockQ2_K)},
+    {HEARTH_TYPE_Q3_K, "Q3_K", kSuperColumns, sizeof(BlockQ3_K)},
+    {HEARTH_TYPE_Q4_K, "Q4_K", kSuperColumns, sizeof(BlockQ4_K)},
+    {HEARTH_TYPE_Q5_K, "Q5_K", kSuperColumns, sizeof(BlockQ5_K)},
+    {HEARTH_TYPE_Q6_K, "Q6_K", kSuperColumns, sizeof(BlockQ6_K)},
 };
 
 }  // namespace

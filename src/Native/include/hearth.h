@@ -52,8 +52,14 @@ typedef enum hearth_type {
     HEARTH_TYPE_F32 = 0,
     HEARTH_TYPE_F16 = 1,
     HEARTH_TYPE_Q4_0 = 2,
+    HEARTH_TYPE_Q4_1 = 3,
+    HEARTH_TYPE_Q5_0 = 6,
+    HEARTH_TYPE_Q5_1 = 7,
     HEARTH_TYPE_Q8_0 = 8,
+    HEARTH_TYPE_Q2_K = 10,
+    HEARTH_TYPE_Q3_K = 11,
     HEARTH_TYPE_Q4_K = 12,
+    HEARTH_TYPE_Q5_K = 13,
     HEARTH_TYPE_Q6_K = 14,
     HEARTH_TYPE_BF16 = 30
 } hearth_type;
