@@ -62,9 +62,9 @@ public static class HearthServiceExtensions
 
         var path = Path.GetFullPath(options.ModelPath!);
         ShareSettings(services, path, options.Model);
-        services.TryAddSingleton<ModelLoader>(async (file, model, cancellationToken) =>
+        services.TryAddSingleton<LoadModel>(async (file, model, cancellationToken) =>
             await LanguageModel.LoadAsync(file, model, cancellationToken: cancellationToken).ConfigureAwait(false));
-        services.TryAddKeyedSingleton(path, (provider, _) => new SharedModel(path, options.Model, provider.GetRequiredService<ModelLoader>()));
+        services.TryAddKeyedSingleton(path, (provider, _) => new SharedModel(path, options.Model, provider.GetRequiredService<LoadModel>()));
         return provider => new LocalBackend(
             provider.GetRequiredKeyedService<SharedModel>(path).GetAsync, options.ModelId ?? options.Model?.Id ?? Path.GetFileNameWithoutExtension(path));
     }

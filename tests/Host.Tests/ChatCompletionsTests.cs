@@ -147,7 +147,7 @@ public sealed partial class ChatCompletionsTests
     [Fact]
     public async Task Sixteen_streams_at_once_do_not_mix()
     {
-        var model = new FakeLanguageModel { BeforeUpdate = (_, _) => Task.Delay(Random.Shared.Next(3)) };
+        var model = new FakeLanguageModel { BeforeUpdate = (_, cancelled) => Task.Delay(Random.Shared.Next(3), cancelled) };
         await using var server = await TestServer.StartAsync(model);
         var texts = Enumerable.Range(0, 16).Select(i => string.Join(' ', Enumerable.Range(0, 40).Select(j => $"{i}:{j}"))).ToList();
         var answers = await Task.WhenAll(texts.Select(text => server.StreamAsync(

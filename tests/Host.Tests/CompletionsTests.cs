@@ -21,7 +21,7 @@ public sealed class CompletionsTests
     [Fact]
     public async Task Several_prompts_give_a_choice_each_in_their_order()
     {
-        var model = new FakeLanguageModel { BeforeUpdate = (_, _) => Task.Delay(Random.Shared.Next(3)) };
+        var model = new FakeLanguageModel { BeforeUpdate = (_, cancelled) => Task.Delay(Random.Shared.Next(3), cancelled) };
         await using var server = await TestServer.StartAsync(model);
         var (_, body) = await server.PostAsync(Path, """{"prompt": ["a b", "c", "d e f"]}""");
 

@@ -22,7 +22,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public WebApplication App => _app;
 
-    public static async Task<TestServer> StartAsync(ILanguageModel? model = null, ModelLoader? load = null, string? configuration = null)
+    public static async Task<TestServer> StartAsync(ILanguageModel? model = null, LoadModel? load = null, string? configuration = null)
     {
         using var folder = new TemporaryFolder();
         var arguments = new ServeArguments

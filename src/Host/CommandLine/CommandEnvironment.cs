@@ -24,10 +24,10 @@ internal sealed record CommandEnvironment
     /// <summary>Whether errors go into a pipe or file; progress is then not shown.</summary>
     public bool ErrorIsPiped { get; init; } = true;
 
-    public required ModelLoader Load { get; init; }
+    public required LoadModel Load { get; init; }
 
     /// <summary>The process's own streams, in UTF-8 whatever the terminal's locale says.</summary>
-    public static CommandEnvironment OfProcess(ModelLoader load) => new()
+    public static CommandEnvironment OfProcess(LoadModel load) => new()
     {
         Input = Console.OpenStandardInput(),
         Output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true },

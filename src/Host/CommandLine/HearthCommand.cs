@@ -26,6 +26,7 @@ internal static class HearthCommand
             LogitsVerb.Create(environment),
             InspectVerb.Create(environment),
             TokenizeVerb.Create(environment),
+            TemplateVerb.Create(environment),
             DoctorVerb.Create(environment),
             SynthVerb.Create(environment),
             BenchVerb.Create(environment),

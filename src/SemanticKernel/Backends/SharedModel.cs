@@ -3,14 +3,14 @@ using Hearth.Runtime;
 namespace Hearth.SemanticKernel.Backends;
 
 /// <summary>Loads the model of a file.</summary>
-internal delegate Task<ILanguageModel> ModelLoader(string path, ModelOptions? options, CancellationToken cancellationToken);
+internal delegate Task<ILanguageModel> LoadModel(string path, ModelOptions? options, CancellationToken cancellationToken);
 
 /// <summary>How the model of a file is to be loaded; every service that names the file must agree on it.</summary>
 internal sealed record SharedModelSettings(ModelOptions? Options);
 
 /// <summary>One loaded model for all services of a container that name the same file.</summary>
 /// <remarks>Loaded at the first request; a load that failed or was cancelled is tried again by the next one.</remarks>
-internal sealed class SharedModel(string path, ModelOptions? options, ModelLoader load) : IAsyncDisposable, IDisposable
+internal sealed class SharedModel(string path, ModelOptions? options, LoadModel load) : IAsyncDisposable, IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private ILanguageModel? _model;
