@@ -9,6 +9,7 @@
 #include "core/checks.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/formats/formats.h"
 #include "core/isa.h"
 #include "core/machine.h"
 #include "core/model.h"
@@ -247,4 +248,19 @@ hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, const h
 
 hearth_status hearth_attention(hearth_engine* engine, const hearth_attention_call* call, size_t call_size) {
     return guarded([&] { attend(*required(engine, "engine").engine, checked(call, call_size, "call")); });
+}
+
+hearth_status hearth_dequantize(int32_t type, const void* data, size_t data_size, float* output,
+                                size_t count) {
+    return guarded([&] {
+        const hearth::TypeInfo& info = hearth::type_info(type);
+        if (count == 0) return;
+        if (count > INT64_MAX) fail(HEARTH_INVALID_ARGUMENT, "count %zu is out of range", count);
+        const size_t expected = hearth::matrix_bytes(info, 1, static_cast<int64_t>(count));
+        if (data_size != expected)
+            fail(HEARTH_INVALID_ARGUMENT, "%zu %s values take %zu bytes, got %zu", count, info.name, expected,
+                 data_size);
+        hearth::dequantize(info.type, &required(static_cast<const char*>(data), "data"),
+                           &required(output, "output"), static_cast<int64_t>(count));
+    });
 }
