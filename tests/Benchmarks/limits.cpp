@@ -30,7 +30,7 @@ uint64_t sum(const uint64_t* data, int64_t count) {
 double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool) {
     const auto* data = buffer.as<uint64_t>();
     const auto start = Clock::now();
-    pool.parallel_for(static_cast<int64_t>(buffer.size() / 8), 1 << 16, [&](int64_t begin, int64_t end, int) {
+    pool.parallel_for(static_cast<int64_t>(buffer.size() / 8), 1 << 14, [&](int64_t begin, int64_t end, int) {
         kept.fetch_add(sum(data + begin, end - begin), std::memory_order_relaxed);
     });
     return seconds_since(start);
@@ -39,7 +39,7 @@ double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool) {
 double time_int8_peak(hearth::ThreadPool& pool) {
 #if defined(__x86_64__)
     if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX512))) return 0;
-    constexpr int64_t kPieces = 64;
+    constexpr int64_t kPieces = 16;
     const auto start = Clock::now();
     pool.parallel_for(kPieces, 1, [](int64_t begin, int64_t end, int) {
         for (int64_t i = begin; i < end; ++i)

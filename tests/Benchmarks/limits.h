@@ -13,7 +13,7 @@ double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool);
 
 // Seconds for kPeakMacs multiply-accumulates of 8-bit integers in registers by all threads; 0 where the
 // processor has no instruction for it that is known here.
-constexpr double kPeakMacs = 4e9;
+constexpr double kPeakMacs = 2.5e8;
 double time_int8_peak(hearth::ThreadPool& pool);
 
 #if defined(__x86_64__)
