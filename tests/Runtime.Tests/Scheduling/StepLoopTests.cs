@@ -297,8 +297,8 @@ public sealed class StepLoopTests
             }
         };
         var request = new GenerationRequest { Prompt = [1], Options = s_endless, Deadline = time.Now + TimeSpan.FromSeconds(9) };
-        var running = Generate(loop, request);
-        var waiting = Generate(loop, request with { Priority = -1 });
+        var running = Collect(loop.Submit(request, new LetterDecoder()));
+        var waiting = Collect(loop.Submit(request with { Priority = -1 }, new LetterDecoder()));
         var ended = await running;
         Assert.Equal((FinishReason.DeadlineExceeded, 6), (ended.FinishReason, ended.TokenIds.Count));
         var never = await waiting;
