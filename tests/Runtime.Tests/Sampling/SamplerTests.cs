@@ -41,14 +41,16 @@ public sealed class SamplerTests
     [InlineData(0, 1f, 0f, 1f, 20)]
     [InlineData(0, 1f, 0.1f, 1f, 20)]
     [InlineData(0, 0.7f, 0f, 1.5f, 20)]
-    [InlineData(0, 0.9f, 0.05f, 0.7f, 3000)]
+    [InlineData(0, 0.9f, 0.05f, 0.7f, 1000)]
+    [InlineData(0, 0.9f, 0f, 1.2f, 1200)]
+    [InlineData(0, 0.9f, 0.3f, 1.2f, 1200)]
     [InlineData(5, 1f, 0f, 1f, 50)]
     [InlineData(40, 0.95f, 0.05f, 0.8f, 1000)]
     [InlineData(300, 0.99f, 0f, 1f, 1000)]
     [InlineData(7, 0.5f, 0.2f, 2f, 40)]
     public void Draws_follow_the_distribution_of_the_plain_reference(int topK, float topP, float minP, float temperature, int vocabulary)
     {
-        const int Draws = 20_000;
+        const int Draws = 10_000;
         var logits = RandomLogits(vocabulary, seed: vocabulary + topK);
         var expected = Reference(logits, topK, topP, minP, temperature);
         var options = new GenerationOptions { TopK = topK, TopP = topP, MinP = minP, Temperature = temperature, Seed = 42 };
@@ -101,6 +103,8 @@ public sealed class SamplerTests
         var candidates = new ulong[vocabulary];
         var maximum = logits.Max();
         var kept = TopP.Keep(candidates.AsSpan(0, MinP.Gather(logits, float.NegativeInfinity, candidates)), maximum, Logits.Total(logits, maximum, new float[vocabulary]), p);
+
+        kept = kept == 0 ? vocabulary : kept;
 
         // Single and double precision may disagree about the one token at the border.
         Assert.InRange(kept, expected - 1, expected + 1);

@@ -11,7 +11,7 @@ public sealed class SchedulerPropertyTests
 {
     private const int End = 0;
 
-    [Property(MaxTest = 120)]
+    [Property(MaxTest = 80)]
     public void Batched_equals_alone_for_every_schedule_and_the_books_balance_after_each_step(int seed)
     {
         var world = new World(seed);
