@@ -20,6 +20,11 @@ struct KvLayer {
     int32_t page_tokens, kv_heads, key_width, value_width;
 };
 
+// Bytes of one position of one KV head in a page, keys or values of `width` in `type`. Throws
+// HEARTH_UNSUPPORTED where the cache cannot hold the type, or where a block type's 32 values do not divide
+// the width.
+size_t cache_row_bytes(hearth_type type, int32_t width);
+
 // Adjacent rows of the step that belong to one sequence (hearth_sequence with its page table resolved).
 struct SequenceRows {
     int32_t row_begin, row_count;
@@ -28,25 +33,32 @@ struct SequenceRows {
 };
 
 // Where keys and values come from: a cache layer, or float32 rows.
+//
+// Cache: sequence s has past + row_count keys, key j at position j. Rows: it has the row_count keys of its
+// own rows of the step, at its queries' positions; the stand-alone call has one sequence and key_rows keys at
+// positions 0 .. key_rows - 1. Row i of the sequence stands at position past + i.
 struct AttentionCall {
     const float* queries;  // [R, heads, key_width]
     int64_t query_stride;  // floats between rows
-    float* output;         // [R, heads, value_width]
+    float* output;         // [R, heads, value_width]; no part of the inputs
     int64_t output_stride;
     const float* sinks;  // [heads] or null
     const SequenceRows* sequences;
     int32_t sequence_count;
     const KvLayer* layer;  // source: cache; else null, and:
-    const float* keys;     // [N, kv_heads, key_width]; sequence s owns rows row_begin - past .. as below
+    const float* keys;     // [N, kv_heads, key_width]
     const float* values;   // [N, kv_heads, value_width]
     int64_t key_stride, value_stride;
-    int32_t key_rows;  // rows source with one sequence (the stand-alone call): how many keys; 0: the
-                       // sequence's rows
+    int32_t key_rows;  // the stand-alone call's keys; 0: each sequence's own rows
     hearth_attention_parameters parameters;
 };
 
+// Work space for any call with at most max_rows rows in at most max_rows sequences. Most of it is touched
+// only where long sequences are split along their keys.
 size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, int64_t max_rows, int threads);
 
+// A row that sees no key gives zeros. A sequence's results depend neither on the thread count nor on the
+// sequences beside it. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
 
 // Stores keys [R, kv_heads, key_width] and values [R, kv_heads, value_width] at positions past .. past +

@@ -52,8 +52,14 @@ typedef enum hearth_type {
     HEARTH_TYPE_F32 = 0,
     HEARTH_TYPE_F16 = 1,
     HEARTH_TYPE_Q4_0 = 2,
+    HEARTH_TYPE_Q4_1 = 3,
+    HEARTH_TYPE_Q5_0 = 6,
+    HEARTH_TYPE_Q5_1 = 7,
     HEARTH_TYPE_Q8_0 = 8,
+    HEARTH_TYPE_Q2_K = 10,
+    HEARTH_TYPE_Q3_K = 11,
     HEARTH_TYPE_Q4_K = 12,
+    HEARTH_TYPE_Q5_K = 13,
     HEARTH_TYPE_Q6_K = 14,
     HEARTH_TYPE_BF16 = 30
 } hearth_type;
@@ -98,6 +104,11 @@ typedef struct hearth_engine_options {
 HEARTH_API hearth_status hearth_engine_create(const hearth_engine_options* options, size_t options_size,
                                               hearth_engine** engine);
 HEARTH_API void hearth_engine_destroy(hearth_engine* engine);
+
+/* Bytes a second that the engine's threads read from memory beyond the caches; takes buffer_bytes of memory meanwhile
+   (at least a MiB; several times the last cache to be meaningful). */
+HEARTH_API hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t buffer_bytes,
+                                                         double* bytes_per_second);
 
 /* ---- Program: what a model computes
  * ---------------------------------------------------------------------------- */

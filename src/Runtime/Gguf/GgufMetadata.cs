@@ -65,7 +65,8 @@ public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
 
     private T Convert<T>(string key, object stored)
     {
-        if (stored is T exact)
+        // The runtime lets uint[] pass for int[] in a type test; those are converted below, number by number.
+        if (stored is T exact && (!typeof(T).IsArray || stored.GetType() == typeof(T)))
         {
             return exact;
         }

@@ -1,0 +1,27 @@
+// Checks that the program and the stand-alone kernels share.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "hearth.h"
+
+namespace hearth {
+
+// Calls reject(const char*) with what is wrong, if anything is.
+template <typename Reject>
+void check_attention_parameters(const hearth_attention_parameters& p, Reject reject) {
+    constexpr int32_t kMaxHeads = 1 << 16;
+    constexpr int32_t kMaxHeadWidth = 1 << 14;
+    if (p.heads < 1 || p.heads > kMaxHeads || p.kv_heads < 1 || p.heads % p.kv_heads != 0)
+        reject("heads must be a multiple of kv_heads, both above 0");
+    if (p.key_width < 1 || p.key_width > kMaxHeadWidth || p.value_width < 1 || p.value_width > kMaxHeadWidth)
+        reject("key_width and value_width must be 1 to 16384");
+    if (p.mask < HEARTH_MASK_CAUSAL || p.mask > HEARTH_MASK_PREFIX) reject("unknown mask");
+    if (p.window < 0 || p.prefix_length < 0) reject("window and prefix_length must be at least 0");
+    if (!std::isfinite(p.scale)) reject("scale must be finite");
+    if (!std::isfinite(p.softcap) || p.softcap < 0) reject("softcap must be at least 0");
+    if (!std::isfinite(p.alibi_bias) || p.alibi_bias < 0) reject("alibi_bias must be at least 0");
+}
+
+}  // namespace hearth

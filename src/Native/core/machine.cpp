@@ -1,0 +1,55 @@
+#include "core/machine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "core/buffer.h"
+
+namespace hearth {
+
+namespace {
+
+// Independent sums, so that loads and not additions set the pace.
+uint64_t sum(const uint64_t* data, int64_t count) {
+    uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
+    for (int64_t i = 0; i + 8 <= count; i += 8) {
+        a += data[i];
+        b += data[i + 1];
+        c += data[i + 2];
+        d += data[i + 3];
+        e += data[i + 4];
+        f += data[i + 5];
+        g += data[i + 6];
+        h += data[i + 7];
+    }
+    return a + b + c + d + e + f + g + h;
+}
+
+}  // namespace
+
+double measure_read_bandwidth(Engine& engine, size_t bytes) {
+    constexpr int kPasses = 5;
+    const int64_t words = static_cast<int64_t>(bytes / sizeof(uint64_t));
+    Buffer buffer(bytes);
+    uint64_t* data = buffer.as<uint64_t>();
+    constexpr int64_t kPiece = 1 << 16;
+    std::atomic<uint64_t> kept{0};
+    engine.pool.parallel_for(words, kPiece, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) data[i] = static_cast<uint64_t>(i);
+    });
+    double best = 0;
+    for (int pass = 0; pass < kPasses; ++pass) {
+        const auto start = std::chrono::steady_clock::now();
+        engine.pool.parallel_for(words, kPiece, [&](int64_t begin, int64_t end, int) {
+            kept.fetch_add(sum(data + begin, end - begin), std::memory_order_relaxed);
+        });
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+        best = std::max(best, static_cast<double>(words) * sizeof(uint64_t) / seconds.count());
+    }
+    // Uses the sums, so that the compiler must make them.
+    return kept.load() == 0 ? 0 : best;
+}
+
+}  // namespace hearth

@@ -1,0 +1,269 @@
+#include "core/model.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/types.h"
+
+namespace hearth {
+
+Model::Model(std::shared_ptr<Engine> engine, const hearth_program& program)
+    : engine_(std::move(engine)),
+      program_(program),
+      plan_(plan_memory(program_)),
+      weights_(program_.weights().size()) {
+    plan_rope_tables();
+    plan_scratch();
+    arena_ = Buffer(plan_.arena_bytes);
+}
+
+void Model::plan_rope_tables() {
+    const auto& operations = program_.operations();
+    rope_table_of_.assign(operations.size(), -1);
+    for (size_t i = 0; i < operations.size(); ++i) {
+        if (operations[i].kind != HEARTH_ROPE) continue;
+        const hearth_rope_parameters& parameters = operations[i].parameters.rope;
+        const int32_t factors = operations[i].weight[0];
+        const auto same = [&](const RopeTable& table) {
+            return table.factors == factors &&
+                   std::memcmp(&table.parameters, &parameters, sizeof parameters) == 0;
+        };
+        auto found = std::find_if(rope_tables_.begin(), rope_tables_.end(), same);
+        if (found == rope_tables_.end()) {
+            const int64_t size = program_.max_rows(RowKind::Step) * parameters.dimensions;
+            rope_tables_.push_back({parameters, factors, Buffer(static_cast<size_t>(size) * sizeof(float))});
+            found = rope_tables_.end() - 1;
+        }
+        rope_table_of_[i] = static_cast<int32_t>(found - rope_tables_.begin());
+    }
+}
+
+void Model::plan_scratch() {
+    size_t linear_bytes = 0, attention_bytes = 0;
+    for (const hearth_operation& operation : program_.operations()) {
+        if (operation.kind == HEARTH_LINEAR) {
+            const Value& input = program_.values()[static_cast<size_t>(operation.input[0])];
+            linear_bytes =
+                std::max(linear_bytes, linear_scratch_bytes(program_.max_rows(input.rows), input.width));
+        } else if (operation.kind == HEARTH_ATTENTION) {
+            attention_bytes =
+                std::max(attention_bytes,
+                         attention_scratch_bytes(operation.parameters.attention,
+                                                 program_.max_rows(RowKind::Step), engine_->pool.threads()));
+        }
+    }
+    linear_scratch_ = Buffer(linear_bytes);
+    attention_scratch_ = Buffer(attention_bytes);
+}
+
+void Model::load_weight(int32_t weight, const void* data, size_t size) {
+    if (weight < 0 || static_cast<size_t>(weight) >= weights_.size())
+        fail(HEARTH_INVALID_ARGUMENT, "weight %d is not one of the program's %zu", weight, weights_.size());
+    const hearth_weight& shape = program_.weights()[static_cast<size_t>(weight)];
+    const size_t expected = matrix_bytes(type_info(shape.type), shape.rows, shape.columns);
+    if (data == nullptr || size != expected)
+        fail(HEARTH_INVALID_ARGUMENT, "weight %d has %zu bytes, expected %zu", weight, size, expected);
+    std::lock_guard lock(engine_->step);
+    Weight& target = weights_[static_cast<size_t>(weight)];
+    if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Matrix) {
+        target.matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
+                                    shape.columns, data, engine_->pool);
+    } else {
+        target.vector.resize(static_cast<size_t>(shape.columns));
+        std::memcpy(target.vector.data(), data, size);
+    }
+    target.loaded = true;
+}
+
+void Model::require_weights() {
+    if (complete_) return;
+    for (size_t i = 0; i < weights_.size(); ++i)
+        if (!weights_[i].loaded && program_.roles()[i] != WeightRole::Unused)
+            fail(HEARTH_INVALID_STATE, "weight %zu is not loaded yet", i);
+    complete_ = true;
+}
+
+hearth_model_memory Model::measure() const {
+    hearth_model_memory memory{};
+    for (const Weight& weight : weights_)
+        memory.weight_bytes += weight.matrix.data.size() + weight.vector.size() * sizeof(float);
+    memory.scratch_bytes = arena_.size() + linear_scratch_.size() + attention_scratch_.size();
+    for (const RopeTable& table : rope_tables_) memory.scratch_bytes += table.values.size();
+    return memory;
+}
+
+void Model::run(Cache* cache, const hearth_step& step) {
+    std::lock_guard lock(engine_->step);
+    if (cache != nullptr && &cache->engine() != engine_.get())
+        fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");
+    require_weights();
+    checker_.check(program_, cache, step);
+    make_rope_tables(step);
+    const auto& operations = program_.operations();
+    for (size_t i = 0; i < operations.size(); ++i) execute(operations[i], i, cache, step);
+    const int64_t result_width = width(program_.result());
+    if (step.output_count > 0)
+        std::memcpy(step.output, value(program_.result()),
+                    static_cast<size_t>(result_width * step.output_count) * sizeof(float));
+}
+
+void Model::make_rope_tables(const hearth_step& step) {
+    for (RopeTable& table : rope_tables_)
+        rope_table(step.positions, step.row_count, vector(table.factors), table.parameters,
+                   table.values.as<float>(), engine_->pool);
+}
+
+const float* Model::vector(int32_t weight) const {
+    return weight < 0 ? nullptr : weights_[static_cast<size_t>(weight)].vector.data();
+}
+
+int64_t Model::rows(int32_t number, const hearth_step& step) const {
+    return program_.values()[static_cast<size_t>(number)].rows == RowKind::Step ? step.row_count
+                                                                                : step.output_count;
+}
+
+Rows Model::out(const hearth_operation& operation, const hearth_step& step) {
+    const int32_t number = operation.output[0];
+    return {value(number), rows(number, step), width(number)};
+}
+
+ConstRows Model::in(const hearth_operation& operation, int slot, const hearth_step& step) {
+    const int32_t number = operation.input[slot];
+    return {value(number), rows(number, step), width(number)};
+}
+
+void Model::execute(const hearth_operation& operation, size_t index, Cache* cache, const hearth_step& step) {
+    const hearth_isa isa = engine_->isa;
+    ThreadPool& pool = engine_->pool;
+    switch (operation.kind) {
+        case HEARTH_EMBED:
+            return embed(operation, step);
+        case HEARTH_LINEAR:
+            return linear(operation, step);
+        case HEARTH_RMS_NORM:
+            return rms_norm(isa, in(operation, 0, step), vector(operation.weight[0]),
+                            operation.parameters.norm, out(operation, step), pool);
+        case HEARTH_LAYER_NORM:
+            return layer_norm(isa, in(operation, 0, step), vector(operation.weight[0]),
+                              vector(operation.weight[1]), operation.parameters.norm, out(operation, step),
+                              pool);
+        case HEARTH_ROPE:
+            return rope(isa, in(operation, 0, step),
+                        rope_tables_[static_cast<size_t>(rope_table_of_[index])].values.as<float>(),
+                        operation.parameters.rope, out(operation, step), pool);
+        case HEARTH_CACHE_WRITE:
+            return write_cache(operation, cache);
+        case HEARTH_ATTENTION:
+            return attend(operation, cache, step);
+        case HEARTH_ADD:
+            return add(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step), pool);
+        case HEARTH_MULTIPLY:
+            return multiply(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step), pool);
+        case HEARTH_SCALE:
+            return scale(isa, in(operation, 0, step), operation.parameters.factor.factor,
+                         out(operation, step), pool);
+        case HEARTH_ACTIVATION:
+            return activation(isa, static_cast<hearth_function>(operation.parameters.activation.function),
+                              in(operation, 0, step),
+                              operation.input[1] < 0 ? nullptr : in(operation, 1, step).data,
+                              out(operation, step), pool);
+        case HEARTH_SOFTCAP:
+            return softcap(isa, in(operation, 0, step), operation.parameters.factor.factor,
+                           out(operation, step), pool);
+        case HEARTH_GATHER:
+            return gather(operation, step);
+        default:
+            fail(HEARTH_INTERNAL, "operation %d cannot be run", operation.kind);
+    }
+}
+
+void Model::embed(const hearth_operation& operation, const hearth_step& step) {
+    const Rows output = out(operation, step);
+    const bool by_token = operation.parameters.embed.index == HEARTH_INDEX_TOKEN;
+    if (by_token && step.embeddings != nullptr) {
+        std::memcpy(output.data, step.embeddings,
+                    static_cast<size_t>(output.rows * output.width) * sizeof(float));
+        return;
+    }
+    const PackedWeight& table = weights_[static_cast<size_t>(operation.weight[0])].matrix;
+    const int32_t* indices = by_token ? step.tokens : step.positions;
+    const float factor = operation.parameters.embed.scale;
+    engine_->pool.parallel_for(output.rows, 8, [&](int64_t begin, int64_t end, int) {
+        for (int64_t row = begin; row < end; ++row) {
+            float* target = output.data + row * output.width;
+            unpack_row(table, indices[row], target);
+            if (factor == 1.0f) continue;
+            for (int64_t i = 0; i < output.width; ++i) target[i] *= factor;
+        }
+    });
+}
+
+void Model::linear(const hearth_operation& operation, const hearth_step& step) {
+    const ConstRows input = in(operation, 0, step);
+    std::array<LinearOutput, 3> outputs{};
+    int count = 0;
+    for (; count < 3 && operation.output[count] >= 0; ++count) {
+        const size_t slot = static_cast<size_t>(count);
+        outputs[slot] = {&weights_[static_cast<size_t>(operation.weight[count])].matrix,
+                         vector(operation.weight[3 + count]), value(operation.output[count]),
+                         width(operation.output[count])};
+    }
+    if (input.rows == 0) return;
+    const LinearCall call{input.data,
+                          input.width,
+                          input.rows,
+                          input.width,
+                          outputs.data(),
+                          count,
+                          static_cast<hearth_function>(operation.parameters.linear.function)};
+    hearth::linear(engine_->isa, call, linear_scratch_, engine_->pool);
+}
+
+void Model::attend(const hearth_operation& operation, Cache* cache, const hearth_step& step) {
+    const hearth_attention_parameters& parameters = operation.parameters.attention;
+    const ConstRows queries = in(operation, 0, step);
+    const Rows output = out(operation, step);
+    AttentionCall call{};
+    call.queries = queries.data;
+    call.query_stride = queries.width;
+    call.output = output.data;
+    call.output_stride = output.width;
+    call.sinks = vector(operation.weight[0]);
+    call.sequences = checker_.sequences().data();
+    call.sequence_count = static_cast<int32_t>(checker_.sequences().size());
+    call.parameters = parameters;
+    if (parameters.source == HEARTH_SOURCE_CACHE) {
+        call.layer = &cache->layer(static_cast<size_t>(parameters.layer));
+    } else {
+        const ConstRows keys = in(operation, 1, step), values = in(operation, 2, step);
+        call.keys = keys.data;
+        call.key_stride = keys.width;
+        call.values = values.data;
+        call.value_stride = values.width;
+    }
+    attention(engine_->isa, call, attention_scratch_, engine_->pool);
+}
+
+void Model::write_cache(const hearth_operation& operation, Cache* cache) {
+    const int32_t keys = operation.input[0], values = operation.input[1];
+    const CacheWriteCall call{value(keys),
+                              value(values),
+                              width(keys),
+                              width(values),
+                              checker_.sequences().data(),
+                              static_cast<int32_t>(checker_.sequences().size()),
+                              &cache->layer(static_cast<size_t>(operation.parameters.cache_write.layer))};
+    cache_write(engine_->isa, call, engine_->pool);
+}
+
+void Model::gather(const hearth_operation& operation, const hearth_step& step) {
+    const ConstRows input = in(operation, 0, step);
+    const Rows output = out(operation, step);
+    for (int64_t row = 0; row < output.rows; ++row)
+        std::memcpy(output.data + row * output.width, input.data + step.output_rows[row] * input.width,
+                    static_cast<size_t>(input.width) * sizeof(float));
+}
+
+}  // namespace hearth

@@ -1,0 +1,73 @@
+// A program with its weights, ready to run steps on the CPU.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/cache.h"
+#include "core/engine.h"
+#include "core/plan.h"
+#include "core/program.h"
+#include "core/step.h"
+#include "cpu/linear.h"
+#include "cpu/operations.h"
+#include "hearth.h"
+
+namespace hearth {
+
+class Model {
+  public:
+    Model(std::shared_ptr<Engine> engine, const hearth_program& program);
+
+    void load_weight(int32_t weight, const void* data, size_t size);
+    void run(Cache* cache, const hearth_step& step);
+    hearth_model_memory measure() const;
+    Engine& engine() const { return *engine_; }
+
+  private:
+    struct Weight {
+        PackedWeight matrix;
+        std::vector<float> vector;
+        bool loaded = false;
+    };
+
+    // Cosines and sines of one set of rope parameters, made once a step for all layers.
+    struct RopeTable {
+        hearth_rope_parameters parameters;
+        int32_t factors;  // weight number or -1
+        Buffer values;
+    };
+
+    void plan_rope_tables();
+    void plan_scratch();
+    void make_rope_tables(const hearth_step& step);
+    void require_weights();
+
+    void execute(const hearth_operation& operation, size_t index, Cache* cache, const hearth_step& step);
+    void embed(const hearth_operation& operation, const hearth_step& step);
+    void linear(const hearth_operation& operation, const hearth_step& step);
+    void attend(const hearth_operation& operation, Cache* cache, const hearth_step& step);
+    void write_cache(const hearth_operation& operation, Cache* cache);
+    void gather(const hearth_operation& operation, const hearth_step& step);
+
+    float* value(int32_t number) { return arena_.as<float>(plan_.offsets[static_cast<size_t>(number)]); }
+    int64_t width(int32_t number) const { return program_.values()[static_cast<size_t>(number)].width; }
+    int64_t rows(int32_t number, const hearth_step& step) const;
+    Rows out(const hearth_operation& operation, const hearth_step& step);
+    ConstRows in(const hearth_operation& operation, int slot, const hearth_step& step);
+    const float* vector(int32_t weight) const;
+
+    std::shared_ptr<Engine> engine_;
+    Program program_;
+    Plan plan_;
+    std::vector<Weight> weights_;
+    std::vector<RopeTable> rope_tables_;
+    std::vector<int32_t> rope_table_of_;  // for each operation, -1 where it is no rope
+    Buffer arena_, linear_scratch_, attention_scratch_;
+    StepChecker checker_;
+    bool complete_ = false;
+};
+
+}  // namespace hearth

@@ -1,0 +1,390 @@
+#include "core/program.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/checks.h"
+#include "core/error.h"
+#include "core/types.h"
+
+namespace hearth {
+
+namespace {
+
+// Bounds that no model comes near; they keep every later product of sizes inside 64 bits.
+constexpr int32_t kMaxCount = 1 << 20;
+constexpr int32_t kMaxWidth = 1 << 24;
+constexpr int32_t kMaxRows = 1 << 20;
+constexpr int32_t kMaxLayers = 1 << 12;
+
+constexpr const char* kNames[] = {"",      "embed",       "linear",    "rms_norm", "layer_norm",
+                                  "rope",  "cache_write", "attention", "add",      "multiply",
+                                  "scale", "activation",  "softcap",   "gather"};
+
+}  // namespace
+
+const char* operation_name(int32_t kind) {
+    return kind >= HEARTH_EMBED && kind <= HEARTH_GATHER ? kNames[kind] : "unknown";
+}
+
+// Walks the operations in order, knowing which values exist so far.
+class ProgramChecker {
+  public:
+    ProgramChecker(Program& program, const hearth_program& source) : program_(program), source_(source) {}
+
+    void check() {
+        copy();
+        for (index_ = 0; index_ < static_cast<int32_t>(program_.operations_.size()); ++index_) {
+            operation_ = &program_.operations_[static_cast<size_t>(index_)];
+            check_slots();
+            check_operation();
+        }
+        check_result();
+    }
+
+  private:
+    [[noreturn]] __attribute__((format(printf, 2, 3))) void reject(const char* format, ...) const {
+        char text[400];
+        va_list arguments;
+        va_start(arguments, format);
+        std::vsnprintf(text, sizeof text, format, arguments);
+        va_end(arguments);
+        fail(HEARTH_INVALID_PROGRAM, "operation %d (%s): %s", index_, operation_name(operation_->kind), text);
+    }
+
+    void require(bool condition, const char* what) const {
+        if (!condition) reject("%s", what);
+    }
+
+    void copy() {
+        const auto counted = [](const void* pointer, int32_t count, const char* what) {
+            if (count < 1 || count > kMaxCount || pointer == nullptr)
+                fail(HEARTH_INVALID_PROGRAM, "a program needs 1 to %d %s, got %d", kMaxCount, what, count);
+        };
+        counted(source_.operations, source_.operation_count, "operations");
+        counted(source_.value_widths, source_.value_count, "values");
+        counted(source_.weights, source_.weight_count, "weights");
+        if (source_.max_rows < 1 || source_.max_rows > kMaxRows || source_.max_output_rows < 1 ||
+            source_.max_output_rows > source_.max_rows)
+            fail(HEARTH_INVALID_PROGRAM,
+                 "rows of a step must be 1 to %d and output rows no more, got %d and %d", kMaxRows,
+                 source_.max_rows, source_.max_output_rows);
+        program_.operations_.assign(source_.operations, source_.operations + source_.operation_count);
+        program_.weights_.assign(source_.weights, source_.weights + source_.weight_count);
+        program_.roles_.assign(static_cast<size_t>(source_.weight_count), WeightRole::Unused);
+        program_.max_rows_ = source_.max_rows;
+        program_.max_output_rows_ = source_.max_output_rows;
+        program_.result_ = source_.result;
+        for (int32_t i = 0; i < source_.value_count; ++i) {
+            const int32_t width = source_.value_widths[i];
+            if (width < 1 || width > kMaxWidth)
+                fail(HEARTH_INVALID_PROGRAM, "value %d: width must be 1 to %d, got %d", i, kMaxWidth, width);
+            program_.values_.push_back({width, RowKind::Step, -1, -1});
+        }
+        for (int32_t i = 0; i < source_.weight_count; ++i) {
+            const hearth_weight& weight = source_.weights[i];
+            matrix_bytes(type_info(weight.type), weight.rows, weight.columns);
+            if (weight.rows > std::numeric_limits<int32_t>::max() || weight.columns > kMaxWidth)
+                fail(HEARTH_INVALID_PROGRAM, "weight %d: %lld x %lld is out of range", i,
+                     static_cast<long long>(weight.rows), static_cast<long long>(weight.columns));
+        }
+    }
+
+    void check_slots() {
+        if (operation_->kind < HEARTH_EMBED || operation_->kind > HEARTH_GATHER)
+            reject("unknown kind %d", operation_->kind);
+        for (const int32_t value : operation_->input) {
+            if (value < -1 || value >= source_.value_count) reject("there is no value %d", value);
+            if (value < 0) continue;
+            Value& v = program_.values_[static_cast<size_t>(value)];
+            if (v.first_operation < 0) reject("value %d is read before it is written", value);
+            v.last_operation = index_;
+        }
+        for (const int32_t value : operation_->output) {
+            if (value < -1 || value >= source_.value_count) reject("there is no value %d", value);
+        }
+        for (const int32_t weight : operation_->weight)
+            if (weight < -1 || weight >= source_.weight_count) reject("there is no weight %d", weight);
+    }
+
+    // ---- Slots
+    // -----------------------------------------------------------------------------------------------
+
+    void expect_counts(int inputs, int outputs, int weights) const {
+        const auto rest_unused = [&](const int32_t* slots, int used, int total, const char* what) {
+            for (int i = used; i < total; ++i)
+                if (slots[i] != -1) reject("takes at most %d %s", used, what);
+        };
+        rest_unused(operation_->input, inputs, 3, "inputs");
+        rest_unused(operation_->output, outputs, 3, "outputs");
+        rest_unused(operation_->weight, weights, 6, "weights");
+    }
+
+    const Value& input(int slot) const {
+        if (operation_->input[slot] < 0) reject("input %d is missing", slot);
+        return program_.values_[static_cast<size_t>(operation_->input[slot])];
+    }
+
+    bool has_input(int slot) const { return operation_->input[slot] >= 0; }
+
+    int64_t define(int slot, RowKind rows) {
+        if (operation_->output[slot] < 0) reject("output %d is missing", slot);
+        Value& value = program_.values_[static_cast<size_t>(operation_->output[slot])];
+        if (value.first_operation >= 0) reject("value %d is written twice", operation_->output[slot]);
+        value.first_operation = index_;
+        value.last_operation = index_;
+        value.rows = rows;
+        return value.width;
+    }
+
+    void define_like(int slot, const Value& other) {
+        const int64_t width = define(slot, other.rows);
+        if (width != other.width)
+            reject("output is %lld wide, expected %lld", static_cast<long long>(width),
+                   static_cast<long long>(other.width));
+    }
+
+    const hearth_weight& matrix(int slot, int64_t columns, int64_t rows) {
+        const hearth_weight& weight = use(slot, WeightRole::Matrix);
+        if ((columns >= 0 && weight.columns != columns) || (rows >= 0 && weight.rows != rows))
+            reject("weight %d is %lld x %lld, expected %lld x %lld", operation_->weight[slot],
+                   static_cast<long long>(weight.rows), static_cast<long long>(weight.columns),
+                   static_cast<long long>(rows), static_cast<long long>(columns));
+        return weight;
+    }
+
+    void vector(int slot, int64_t size) {
+        const hearth_weight& weight = use(slot, WeightRole::Vector);
+        if (weight.type != HEARTH_TYPE_F32) reject("weight %d must be F32", operation_->weight[slot]);
+        if (weight.rows != 1 || weight.columns != size)
+            reject("weight %d is %lld x %lld, expected 1 x %lld", operation_->weight[slot],
+                   static_cast<long long>(weight.rows), static_cast<long long>(weight.columns),
+                   static_cast<long long>(size));
+    }
+
+    void optional_vector(int slot, int64_t size) {
+        if (operation_->weight[slot] >= 0) vector(slot, size);
+    }
+
+    const hearth_weight& use(int slot, WeightRole role) {
+        const int32_t number = operation_->weight[slot];
+        if (number < 0) reject("weight %d is missing", slot);
+        WeightRole& known = program_.roles_[static_cast<size_t>(number)];
+        if (known != WeightRole::Unused && known != role)
+            reject("weight %d is used both as matrix and vector", number);
+        known = role;
+        return program_.weights_[static_cast<size_t>(number)];
+    }
+
+    // ---- Operations
+    // ------------------------------------------------------------------------------------------
+
+    void check_operation() {
+        switch (operation_->kind) {
+            case HEARTH_EMBED:
+                return check_embed();
+            case HEARTH_LINEAR:
+                return check_linear();
+            case HEARTH_RMS_NORM:
+            case HEARTH_LAYER_NORM:
+                return check_norm();
+            case HEARTH_ROPE:
+                return check_rope();
+            case HEARTH_CACHE_WRITE:
+                return check_cache_write();
+            case HEARTH_ATTENTION:
+                return check_attention();
+            case HEARTH_ADD:
+            case HEARTH_MULTIPLY:
+                return check_binary();
+            case HEARTH_SCALE:
+            case HEARTH_SOFTCAP:
+                return check_factor();
+            case HEARTH_ACTIVATION:
+                return check_activation();
+            case HEARTH_GATHER:
+                return check_gather();
+            default:
+                reject("unknown kind %d", operation_->kind);
+        }
+    }
+
+    void check_embed() {
+        expect_counts(0, 1, 1);
+        const auto& p = operation_->parameters.embed;
+        const int64_t width = define(0, RowKind::Step);
+        const hearth_weight& table = matrix(0, width, -1);
+        require(std::isfinite(p.scale), "scale must be finite");
+        if (p.index != HEARTH_INDEX_TOKEN && p.index != HEARTH_INDEX_POSITION)
+            reject("unknown index %d", p.index);
+        int64_t& limit = p.index == HEARTH_INDEX_TOKEN ? program_.token_limit_ : program_.position_limit_;
+        limit = limit == 0 ? table.rows : std::min(limit, table.rows);
+    }
+
+    void check_linear() {
+        expect_counts(1, 3, 6);
+        const Value source = input(0);
+        check_function(operation_->parameters.linear.function);
+        for (int i = 0; i < 3; ++i) {
+            if (operation_->output[i] < 0) {
+                require(i > 0, "at least one output is needed");
+                require(operation_->weight[i] < 0 && operation_->weight[3 + i] < 0, "a weight has no output");
+                continue;
+            }
+            require(i == 0 || operation_->output[i - 1] >= 0, "outputs must be given without gaps");
+            const int64_t width = define(i, source.rows);
+            matrix(i, source.width, width);
+            optional_vector(3 + i, width);
+        }
+    }
+
+    void check_norm() {
+        expect_counts(1, 1, operation_->kind == HEARTH_LAYER_NORM ? 2 : 1);
+        const auto& p = operation_->parameters.norm;
+        const Value source = input(0);
+        define_like(0, source);
+        require(std::isfinite(p.epsilon) && p.epsilon >= 0, "epsilon must be at least 0");
+        require(p.group_width >= 0 && (p.group_width == 0 || source.width % p.group_width == 0),
+                "group_width must divide the width");
+        const int64_t width = p.group_width == 0 ? source.width : p.group_width;
+        vector(0, width);
+        if (operation_->kind == HEARTH_LAYER_NORM) optional_vector(1, width);
+    }
+
+    void check_rope() {
+        expect_counts(1, 1, 1);
+        const auto& p = operation_->parameters.rope;
+        const Value source = input(0);
+        require(source.rows == RowKind::Step, "positions belong to the rows of the step");
+        define_like(0, source);
+        require(p.layout == HEARTH_ROPE_INTERLEAVED || p.layout == HEARTH_ROPE_HALVES, "unknown layout");
+        require(p.head_width > 0 && source.width % p.head_width == 0, "head_width must divide the width");
+        require(p.dimensions > 0 && p.dimensions % 2 == 0 && p.dimensions <= p.head_width,
+                "dimensions must be even and at most head_width");
+        require(std::isfinite(p.base) && p.base > 0, "base must be above 0");
+        require(std::isfinite(p.frequency_scale) && p.frequency_scale > 0, "frequency_scale must be above 0");
+        require(std::isfinite(p.extrapolation) && std::isfinite(p.attention_factor) &&
+                    std::isfinite(p.beta_fast) && std::isfinite(p.beta_slow),
+                "YaRN's parameters must be finite");
+        require(p.extrapolation == 0 || p.original_context > 0, "YaRN needs original_context");
+        optional_vector(0, p.dimensions / 2);
+    }
+
+    void use_cache_layer(int32_t layer, int32_t kv_heads, int32_t key_width, int32_t value_width) {
+        if (layer < 0 || layer >= kMaxLayers) reject("layer must be 0 to %d, got %d", kMaxLayers - 1, layer);
+        auto& layers = program_.cache_layers_;
+        if (layers.size() <= static_cast<size_t>(layer))
+            layers.resize(static_cast<size_t>(layer) + 1, {0, 0, 0});
+        CacheLayerShape& shape = layers[static_cast<size_t>(layer)];
+        if (shape.kv_heads == 0) shape = {kv_heads, key_width, value_width};
+        if (shape.kv_heads != kv_heads || shape.key_width != key_width || shape.value_width != value_width)
+            reject("layer %d of the cache is used with two shapes", layer);
+    }
+
+    void check_cache_write() {
+        expect_counts(2, 0, 0);
+        const auto& p = operation_->parameters.cache_write;
+        require(input(0).rows == RowKind::Step && input(1).rows == RowKind::Step,
+                "only rows of the step are cached");
+        check_heads(p.kv_heads, p.key_width, p.value_width);
+        check_width(0, int64_t{p.kv_heads} * p.key_width);
+        check_width(1, int64_t{p.kv_heads} * p.value_width);
+        use_cache_layer(p.layer, p.kv_heads, p.key_width, p.value_width);
+    }
+
+    void check_heads(int32_t heads, int32_t key_width, int32_t value_width) const {
+        require(heads > 0 && heads <= kMaxWidth && key_width > 0 && key_width <= kMaxWidth &&
+                    value_width > 0 && value_width <= kMaxWidth,
+                "heads and their widths must be above 0");
+    }
+
+    void check_width(int slot, int64_t width) const {
+        if (input(slot).width != width)
+            reject("input %d is %lld wide, expected %lld", slot, static_cast<long long>(input(slot).width),
+                   static_cast<long long>(width));
+    }
+
+    void check_attention() {
+        const auto& p = operation_->parameters.attention;
+        const bool rows = p.source == HEARTH_SOURCE_ROWS;
+        require(rows || p.source == HEARTH_SOURCE_CACHE, "unknown source");
+        expect_counts(rows ? 3 : 1, 1, 1);
+        require(input(0).rows == RowKind::Step, "queries must be rows of the step");
+        check_attention_parameters(p, [this](const char* what) { reject("%s", what); });
+        check_width(0, int64_t{p.heads} * p.key_width);
+        if (rows) {
+            check_width(1, int64_t{p.kv_heads} * p.key_width);
+            check_width(2, int64_t{p.kv_heads} * p.value_width);
+            require(input(1).rows == RowKind::Step && input(2).rows == RowKind::Step,
+                    "keys and values must be rows of the step");
+        } else {
+            use_cache_layer(p.layer, p.kv_heads, p.key_width, p.value_width);
+        }
+        const int64_t width = define(0, RowKind::Step);
+        require(width == int64_t{p.heads} * p.value_width, "output must be heads * value_width wide");
+        optional_vector(0, p.heads);
+    }
+
+    void check_binary() {
+        expect_counts(2, 1, 0);
+        const Value left = input(0), right = input(1);
+        require(left.rows == right.rows && left.width == right.width, "both inputs must have one shape");
+        define_like(0, left);
+    }
+
+    void check_factor() {
+        expect_counts(1, 1, 0);
+        const float factor = operation_->parameters.factor.factor;
+        require(std::isfinite(factor), "factor must be finite");
+        require(operation_->kind != HEARTH_SOFTCAP || factor > 0, "factor must be above 0");
+        const Value source = input(0);
+        define_like(0, source);
+    }
+
+    void check_function(int32_t function) const {
+        if (function < HEARTH_FUNCTION_NONE || function > HEARTH_FUNCTION_RELU_SQUARED)
+            reject("unknown function %d", function);
+    }
+
+    void check_activation() {
+        expect_counts(2, 1, 0);
+        check_function(operation_->parameters.activation.function);
+        const Value source = input(0);
+        if (has_input(1))
+            require(input(1).rows == source.rows && input(1).width == source.width,
+                    "both inputs must have one shape");
+        define_like(0, source);
+    }
+
+    void check_gather() {
+        expect_counts(1, 1, 0);
+        const Value source = input(0);
+        require(source.rows == RowKind::Step, "the input must be rows of the step");
+        const int64_t width = define(0, RowKind::Output);
+        require(width == source.width, "output must be as wide as the input");
+    }
+
+    void check_result() {
+        const int32_t result = program_.result_;
+        if (result < 0 || result >= source_.value_count ||
+            program_.values_[static_cast<size_t>(result)].first_operation < 0)
+            fail(HEARTH_INVALID_PROGRAM, "the result, value %d, is never written", result);
+        Value& value = program_.values_[static_cast<size_t>(result)];
+        if (value.rows != RowKind::Output)
+            fail(HEARTH_INVALID_PROGRAM, "the result, value %d, must be gathered output rows", result);
+        value.last_operation = source_.operation_count;
+    }
+
+    Program& program_;
+    const hearth_program& source_;
+    int32_t index_ = 0;
+    const hearth_operation* operation_ = nullptr;
+};
+
+Program::Program(const hearth_program& source) {
+    ProgramChecker(*this, source).check();
+}
+
+}  // namespace hearth

@@ -1,0 +1,147 @@
+#include "core/step.h"
+
+#include <limits>
+
+#include "core/error.h"
+
+namespace hearth {
+
+namespace {
+
+constexpr int32_t kMaxPast = std::numeric_limits<int32_t>::max() / 2;
+
+int64_t pages_for(int64_t tokens, int32_t page_tokens) {
+    return (tokens + page_tokens - 1) / page_tokens;
+}
+
+}  // namespace
+
+void StepChecker::check(const Program& program, const Cache* cache, const hearth_step& step) {
+    check_rows(program, step);
+    check_output(program, step);
+    const bool cached = !program.cache_layers().empty();
+    if (cached) check_cache(program, cache);
+    check_sequences(cached ? cache : nullptr, step);
+    if (cached) check_pages(*cache, step);
+}
+
+void StepChecker::check_rows(const Program& program, const hearth_step& step) const {
+    if (step.row_count < 1 || step.row_count > program.max_rows(RowKind::Step))
+        fail(HEARTH_INVALID_ARGUMENT, "a step of this model has 1 to %lld rows, got %d",
+             static_cast<long long>(program.max_rows(RowKind::Step)), step.row_count);
+    if ((step.tokens == nullptr) == (step.embeddings == nullptr))
+        fail(HEARTH_INVALID_ARGUMENT, "a step takes either tokens or embeddings");
+    if (step.positions == nullptr) fail(HEARTH_INVALID_ARGUMENT, "positions are missing");
+    for (int32_t i = 0; i < step.row_count; ++i) {
+        if (step.positions[i] < 0 ||
+            (program.embeds_positions() && step.positions[i] >= program.position_limit()))
+            fail(HEARTH_INVALID_ARGUMENT, "row %d: position %d is out of range (limit %lld)", i,
+                 step.positions[i],
+                 static_cast<long long>(program.embeds_positions() ? program.position_limit()
+                                                                   : std::numeric_limits<int32_t>::max()));
+        if (step.tokens && (step.tokens[i] < 0 || step.tokens[i] >= program.token_limit()))
+            fail(HEARTH_INVALID_ARGUMENT, "row %d: token %d is not one of the vocabulary's %lld", i,
+                 step.tokens[i], static_cast<long long>(program.token_limit()));
+    }
+}
+
+void StepChecker::check_output(const Program& program, const hearth_step& step) const {
+    if (step.output_count < 0 || step.output_count > program.max_rows(RowKind::Output))
+        fail(HEARTH_INVALID_ARGUMENT, "a step of this model has at most %lld output rows, got %d",
+             static_cast<long long>(program.max_rows(RowKind::Output)), step.output_count);
+    if (step.output_count == 0) return;
+    const size_t width = static_cast<size_t>(program.values()[static_cast<size_t>(program.result())].width);
+    if (step.output_rows == nullptr || step.output == nullptr ||
+        step.output_size < width * static_cast<size_t>(step.output_count))
+        fail(HEARTH_INVALID_ARGUMENT, "output must hold %d rows of %zu, it holds %zu values",
+             step.output_count, width, step.output_size);
+    for (int32_t i = 0; i < step.output_count; ++i) {
+        const int32_t row = step.output_rows[i];
+        if (row < 0 || row >= step.row_count || (i > 0 && row <= step.output_rows[i - 1]))
+            fail(HEARTH_INVALID_ARGUMENT, "output row %d: %d is out of range or out of order", i, row);
+    }
+}
+
+void StepChecker::check_cache(const Program& program, const Cache* cache) const {
+    if (cache == nullptr) fail(HEARTH_INVALID_ARGUMENT, "this model needs a cache");
+    const auto& shapes = program.cache_layers();
+    for (size_t i = 0; i < shapes.size(); ++i) {
+        if (shapes[i].kv_heads == 0) continue;
+        if (i >= cache->layer_count()) fail(HEARTH_INVALID_ARGUMENT, "the cache has no layer %zu", i);
+        const KvLayer& layer = cache->layer(i);
+        if (layer.kv_heads != shapes[i].kv_heads || layer.key_width != shapes[i].key_width ||
+            layer.value_width != shapes[i].value_width)
+            fail(HEARTH_INVALID_ARGUMENT, "layer %zu of the cache has another shape than the model's", i);
+    }
+}
+
+void StepChecker::check_sequences(const Cache* cache, const hearth_step& step) {
+    if (step.sequence_count < 1 || step.sequence_count > step.row_count || step.sequences == nullptr)
+        fail(HEARTH_INVALID_ARGUMENT, "a step has 1 to %d sequences, got %d", step.row_count,
+             step.sequence_count);
+    if (step.page_count < 0 || (step.page_count > 0 && step.pages == nullptr))
+        fail(HEARTH_INVALID_ARGUMENT, "pages are missing");
+    sequences_.clear();
+    int32_t next_row = 0;
+    for (int32_t i = 0; i < step.sequence_count; ++i) {
+        const hearth_sequence& s = step.sequences[i];
+        if (s.row_begin != next_row || s.row_count < 1 || s.row_count > step.row_count - next_row)
+            fail(HEARTH_INVALID_ARGUMENT, "sequence %d: rows %d + %d do not follow row %d", i, s.row_begin,
+                 s.row_count, next_row);
+        next_row += s.row_count;
+        if (s.past < 0 || s.past > kMaxPast)
+            fail(HEARTH_INVALID_ARGUMENT, "sequence %d: past must be 0 to %d, got %d", i, kMaxPast, s.past);
+        const int32_t* pages = nullptr;
+        if (cache != nullptr) {
+            const int64_t needed = pages_for(int64_t{s.past} + s.row_count, cache->page_tokens());
+            if (s.page_begin < 0 || s.page_count < 0 || s.page_begin > step.page_count ||
+                s.page_count > step.page_count - s.page_begin || s.page_count < needed)
+                fail(HEARTH_INVALID_ARGUMENT, "sequence %d: needs %lld pages, its table has %d of %d", i,
+                     static_cast<long long>(needed), s.page_count, step.page_count);
+            pages = step.pages + s.page_begin;
+        } else if (s.past != 0) {
+            fail(HEARTH_INVALID_ARGUMENT, "sequence %d: a model without a cache has no past", i);
+        }
+        sequences_.push_back({s.row_begin, s.row_count, s.past, pages});
+    }
+    if (next_row != step.row_count)
+        fail(HEARTH_INVALID_ARGUMENT, "sequences cover %d of %d rows", next_row, step.row_count);
+}
+
+// A page that is written in this step must belong to its writer alone: kernels of several sequences run side
+// by side.
+void StepChecker::check_pages(const Cache& cache, const hearth_step& step) {
+    const size_t count = static_cast<size_t>(cache.page_count());
+    if (written_in_.size() < count) {
+        written_in_.resize(count, 0);
+        written_by_.resize(count, -1);
+    }
+    ++step_number_;
+    const int32_t page_tokens = cache.page_tokens();
+    for (int32_t i = 0; i < step.sequence_count; ++i) {
+        const SequenceRows& s = sequences_[static_cast<size_t>(i)];
+        const int64_t end = pages_for(int64_t{s.past} + s.row_count, page_tokens);
+        for (int64_t p = 0; p < end; ++p)
+            if (s.pages[p] < 0 || s.pages[p] >= cache.page_count())
+                fail(HEARTH_INVALID_ARGUMENT, "sequence %d: page %d is not one of the cache's %d", i,
+                     s.pages[p], cache.page_count());
+        for (int64_t p = s.past / page_tokens; p < end; ++p) {
+            const size_t page = static_cast<size_t>(s.pages[p]);
+            if (written_in_[page] == step_number_)
+                fail(HEARTH_INVALID_ARGUMENT, "page %d is written twice in one step", s.pages[p]);
+            written_in_[page] = step_number_;
+            written_by_[page] = i;
+        }
+    }
+    for (int32_t i = 0; i < step.sequence_count; ++i) {
+        const SequenceRows& s = sequences_[static_cast<size_t>(i)];
+        for (int64_t p = 0; p < s.past / page_tokens; ++p) {
+            const size_t page = static_cast<size_t>(s.pages[p]);
+            if (written_in_[page] == step_number_)
+                fail(HEARTH_INVALID_ARGUMENT, "page %d is read by sequence %d while sequence %d writes it",
+                     s.pages[p], i, written_by_[page]);
+        }
+    }
+}
+
+}  // namespace hearth

@@ -1,0 +1,59 @@
+#include "core/types.h"
+
+#include <string>
+
+#include "core/error.h"
+#include "core/formats/blocks.h"
+
+namespace hearth {
+
+namespace {
+
+constexpr TypeInfo kTypes[] = {
+    {HEARTH_TYPE_F32, "F32", 1, 4},
+    {HEARTH_TYPE_F16, "F16", 1, 2},
+    {HEARTH_TYPE_BF16, "BF16", 1, 2},
+    {HEARTH_TYPE_Q4_0, "Q4_0", kBlockColumns, sizeof(BlockQ4_0)},
+    {HEARTH_TYPE_Q4_1, "Q4_1", kBlockColumns, sizeof(BlockQ4_1)},
+    {HEARTH_TYPE_Q5_0, "Q5_0", kBlockColumns, sizeof(BlockQ5_0)},
+    {HEARTH_TYPE_Q5_1, "Q5_1", kBlockColumns, sizeof(BlockQ5_1)},
+    {HEARTH_TYPE_Q8_0, "Q8_0", kBlockColumns, sizeof(BlockQ8_0)},
+    {HEARTH_TYPE_Q2_K, "Q2_K", kSuperColumns, sizeof(BlockQ2_K)},
+    {HEARTH_TYPE_Q3_K, "Q3_K", kSuperColumns, sizeof(BlockQ3_K)},
+    {HEARTH_TYPE_Q4_K, "Q4_K", kSuperColumns, sizeof(BlockQ4_K)},
+    {HEARTH_TYPE_Q5_K, "Q5_K", kSuperColumns, sizeof(BlockQ5_K)},
+    {HEARTH_TYPE_Q6_K, "Q6_K", kSuperColumns, sizeof(BlockQ6_K)},
+};
+
+}  // namespace
+
+const TypeInfo* find_type(int32_t type) {
+    for (const TypeInfo& info : kTypes)
+        if (info.type == type) return &info;
+    return nullptr;
+}
+
+const TypeInfo& type_info(int32_t type) {
+    if (const TypeInfo* info = find_type(type)) return *info;
+    std::string names;
+    for (const TypeInfo& info : kTypes) names += std::string(names.empty() ? "" : ", ") + info.name;
+    fail(HEARTH_UNSUPPORTED, "tensor type %d is not built in; known: %s", type, names.c_str());
+}
+
+size_t matrix_bytes(const TypeInfo& type, int64_t rows, int64_t columns) {
+    if (rows < 1 || columns < 1)
+        fail(HEARTH_INVALID_ARGUMENT, "a %s matrix needs rows and columns of at least 1, got %lld x %lld",
+             type.name, static_cast<long long>(rows), static_cast<long long>(columns));
+    if (columns % type.block != 0)
+        fail(HEARTH_INVALID_ARGUMENT, "columns of a %s matrix must be a multiple of %d, got %lld", type.name,
+             type.block, static_cast<long long>(columns));
+    size_t row_bytes, bytes;
+    if (__builtin_mul_overflow(static_cast<size_t>(columns / type.block),
+                               static_cast<size_t>(type.block_bytes), &row_bytes) ||
+        __builtin_mul_overflow(row_bytes, static_cast<size_t>(rows), &bytes) || bytes > SIZE_MAX / 4)
+        fail(HEARTH_INVALID_ARGUMENT, "a %s matrix of %lld x %lld is too large", type.name,
+             static_cast<long long>(rows), static_cast<long long>(columns));
+    return bytes;
+}
+
+}  // namespace hearth

@@ -1,0 +1,290 @@
+// The kernels, written once over the vector layer: include after vector_*.h, in one unit an instruction set.
+// All of it has internal linkage, since the linker would otherwise share code between instruction sets.
+//
+// y[r][o] = sum over groups g of s_w[g][o] * s_a[r][g] * (sum over columns of code_w * code_a, in int32)
+//         + offset[g][o] * s_a[r][g] * (sum of code_a)
+// R: rows of the activation tile. Layouts are described in layout.h.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cpu/linear/kernels.h"
+#include "cpu/linear/layout.h"
+
+#define HEARTH_INLINE inline __attribute__((always_inline))
+
+namespace hearth {
+namespace {
+
+using F = Isa::F;
+using I = Isa::I;
+using B = Isa::B;
+
+constexpr int kParts = kPanelRows / Isa::kLanes;
+
+// Few rows are bound by memory: lines are asked for this far ahead of their use, across panels, since a
+// thread's panels follow each other in memory.
+constexpr int kPrefetchRows = 4;
+constexpr int kPrefetchBytes = 4096;
+
+// Codes of quad kQuad for the rows of one part of the panel.
+template <hearth_type kType, int kQuad>
+HEARTH_INLINE B load_quad(const uint8_t* group) {
+    constexpr Layout kLayout = layout_of(kType);
+    constexpr int kLow = kLayout.low_bits;
+    const uint8_t* high = group + 64 * kLow;
+    B codes;
+    if constexpr (kLow == 8)
+        codes = Isa::load_codes(group + 64 * kQuad);
+    else if constexpr (kLow == 4)
+        codes = Isa::take_bits < kQuad < 4 ? 0 : -4, 15 > (Isa::load_codes(group + 64 * (kQuad % 4)));
+    else
+        codes = Isa::take_bits<-2 * (kQuad % 4), 3>(Isa::load_codes(group + 64 * (kQuad / 4)));
+    if constexpr (kLayout.high_bits == 2)
+        codes = Isa::merge_bits<kLow - 2 * (kQuad % 4), 3 << kLow>(codes,
+                                                                   Isa::load_codes(high + 64 * (kQuad / 4)));
+    else if constexpr (kLayout.high_bits == 1)
+        codes = Isa::merge_bits<kLow - kQuad, 1 << kLow>(codes, Isa::load_codes(high));
+    return codes;
+}
+
+// Scales of group kGroup of a chunk, half kHalf; header points at the part's first row of f16.
+template <ScaleKind kKind>
+HEARTH_INLINE F load_scale(const uint8_t* header, int group, int half, int part) {
+    constexpr int kLanes = Isa::kLanes;
+    const uint8_t* halves = header + 2 * kLanes * part;
+    const uint8_t* bytes = header + kLanes * part;
+    if constexpr (kKind == ScaleKind::Half || kKind == ScaleKind::HalfAndMinimum)
+        return Isa::load_half(halves + 32 * group);
+    else if constexpr (kKind == ScaleKind::Super32)
+        return Isa::multiply(Isa::load_half(halves), Isa::load_u8(bytes + 64 + 16 * group));
+    else if constexpr (kKind == ScaleKind::Super16)
+        return Isa::multiply(Isa::load_half(halves), Isa::load_i8(bytes + 32 + 16 * (2 * group + half)));
+    else
+        return Isa::multiply(Isa::load_half(halves),
+                             Isa::load_low_nibbles(bytes + 64 + 16 * (2 * group + half)));
+}
+
+// The minimums' magnitude; added for HalfAndMinimum, subtracted for the others.
+template <ScaleKind kKind>
+HEARTH_INLINE F load_minimum(const uint8_t* header, int group, int half, int part) {
+    constexpr int kLanes = Isa::kLanes;
+    const uint8_t* halves = header + 2 * kLanes * part;
+    const uint8_t* bytes = header + kLanes * part;
+    if constexpr (kKind == ScaleKind::HalfAndMinimum)
+        return Isa::load_half(halves + 64 + 32 * group);
+    else if constexpr (kKind == ScaleKind::Super32)
+        return Isa::multiply(Isa::load_half(halves + 32), Isa::load_u8(bytes + 192 + 16 * group));
+    else
+        return Isa::multiply(Isa::load_half(halves + 32),
+                             Isa::load_high_nibbles(bytes + 64 + 16 * (2 * group + half)));
+}
+
+// sums [R] += two quads of weights * their activations.
+template <hearth_type kType, int R, int kQuad0, int kQuad1>
+HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I* sums) {
+    constexpr int kBits = layout_of(kType).bits();
+    const B weights0 = load_quad<kType, kQuad0>(group);
+    const B weights1 = load_quad<kType, kQuad1>(group);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+        sums[r] =
+            Isa::dot_pair<kBits>(sums[r], weights0, codes + kQuad0 * R + r, weights1, codes + kQuad1 * R + r);
+}
+
+// One part of a panel's group times one group of activations; sums [R].
+template <hearth_type kType, int R>
+HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, int index, int part,
+                                  const int32_t* activations, F* sums) {
+    constexpr Layout kLayout = layout_of(kType);
+    constexpr int kHalves = 32 / kLayout.scale_columns();
+    const auto* scales = reinterpret_cast<const float*>(activations) + kWordScale * R;
+    const auto* scaled_sums = reinterpret_cast<const float*>(activations) + kWordScaledSum * R;
+    const int32_t* codes = activations + kWordCodes * R;
+#pragma GCC unroll 2
+    for (int half = 0; half < kHalves; ++half) {
+        const int32_t* code_sums = activations + (kHalves == 1 ? kWordSum : kWordHalfSum + half) * R;
+        I dots[R];
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) dots[r] = Isa::start<kLayout.bits(), kLayout.zero_shift>(code_sums + r);
+        if constexpr (kHalves == 1) {
+            multiply_quads<kType, R, 0, 4>(group, codes, dots);
+            multiply_quads<kType, R, 1, 5>(group, codes, dots);
+            multiply_quads<kType, R, 2, 6>(group, codes, dots);
+            multiply_quads<kType, R, 3, 7>(group, codes, dots);
+        } else if (half == 0) {
+            multiply_quads<kType, R, 0, 1>(group, codes, dots);
+            multiply_quads<kType, R, 2, 3>(group, codes, dots);
+        } else {
+            multiply_quads<kType, R, 4, 5>(group, codes, dots);
+            multiply_quads<kType, R, 6, 7>(group, codes, dots);
+        }
+        const F scale = load_scale<kLayout.scales>(header, index, half, part);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r)
+            sums[r] = Isa::fma(Isa::multiply(Isa::to_float(dots[r]), scale), Isa::splat(scales[r]), sums[r]);
+        if constexpr (kLayout.has_offset()) {
+            const F minimum = load_minimum<kLayout.scales>(header, index, half, part);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r) {
+                // Minus the half's sum is an integer; the group's comes ready as a float.
+                const float sum =
+                    kHalves == 1 ? scaled_sums[r] : -static_cast<float>(code_sums[r]) * scales[r];
+                sums[r] = kLayout.scales == ScaleKind::HalfAndMinimum
+                              ? Isa::fma(minimum, Isa::splat(sum), sums[r])
+                              : Isa::negative_fma(minimum, Isa::splat(sum), sums[r]);
+            }
+        }
+    }
+}
+
+template <int R>
+HEARTH_INLINE void store_tile(const F (&sums)[kParts][R], float* tile) {
+    for (int part = 0; part < kParts; ++part)
+        for (int r = 0; r < R; ++r) Isa::store(tile + r * kPanelRows + part * Isa::kLanes, sums[part][r]);
+}
+
+template <int R>
+HEARTH_INLINE void clear_sums(F (&sums)[kParts][R]) {
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part)
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sums[part][r] = Isa::zero();
+}
+
+template <hearth_type kType, int R>
+void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
+    constexpr Layout kLayout = layout_of(kType);
+    const auto* words = reinterpret_cast<const int32_t*>(activations);
+    F sums[kParts][R];
+    clear_sums<R>(sums);
+    int64_t groups = columns / kGroupColumns;
+    while (groups > 0) {
+        const uint8_t* header = panel;
+        const int count = groups < kLayout.chunk_groups() ? static_cast<int>(groups) : kLayout.chunk_groups();
+        panel += kLayout.header_bytes();
+        for (int index = 0; index < count; ++index) {
+            if constexpr (R <= kPrefetchRows)
+                for (int line = 0; line < kLayout.bits(); ++line)
+                    Isa::prefetch(panel + kPrefetchBytes + 64 * line);
+#pragma GCC unroll 4
+            for (int part = 0; part < kParts; ++part)
+                multiply_group<kType, R>(header, panel + 4 * Isa::kLanes * part, index, part, words,
+                                         sums[part]);
+            panel += kLayout.group_bytes();
+            words += kGroupWords * R;
+        }
+        groups -= count;
+    }
+    store_tile<R>(sums, tile);
+}
+
+template <hearth_type kType>
+HEARTH_INLINE F load_weights(const uint8_t* panel, int part) {
+    constexpr int kLanes = Isa::kLanes;
+    if constexpr (kType == HEARTH_TYPE_F32)
+        return Isa::load(reinterpret_cast<const float*>(panel) + kLanes * part);
+    else if constexpr (kType == HEARTH_TYPE_F16)
+        return Isa::load_half(panel + 2 * kLanes * part);
+    else
+        return Isa::load_bfloat16(panel + 2 * kLanes * part);
+}
+
+template <hearth_type kType, int R>
+void float_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
+    constexpr int kColumnBytes = kPanelRows * (kType == HEARTH_TYPE_F32 ? 4 : 2);
+    const auto* inputs = reinterpret_cast<const float*>(activations);
+    F sums[kParts][R];
+    clear_sums<R>(sums);
+    for (int64_t k = 0; k < columns; ++k, panel += kColumnBytes, inputs += R) {
+        if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part) {
+            const F weights = load_weights<kType>(panel, part);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r)
+                sums[part][r] = Isa::fma(weights, Isa::splat(inputs[r]), sums[part][r]);
+        }
+    }
+    store_tile<R>(sums, tile);
+}
+
+// ---- Quantization of activations
+
+constexpr uint32_t kInfinityBits = 0x7f800000u;
+// Below this (2^-100) the reciprocal of a scale would overflow; such a group counts as zero.
+constexpr uint32_t kSmallestBits = (127u - 100u) << 23;
+
+// words: this row's entry of the group's first array; arrays lie size words apart.
+void quantize_group(const float* x, int size, int32_t* words) {
+    int8_t codes[kGroupColumns] = {};
+    int32_t sums[2] = {};
+    float scale = 0.0f;
+    const uint32_t largest = Isa::largest_magnitude(x);
+    if (largest >= kInfinityBits) {
+        scale = __builtin_nanf("");
+    } else if (largest >= kSmallestBits) {
+        float magnitude;
+        std::memcpy(&magnitude, &largest, sizeof magnitude);
+        scale = magnitude / 127.0f;
+        Isa::round_codes(x, 127.0f / magnitude, codes, sums);
+    }
+    const int32_t sum = sums[0] + sums[1];
+    const float scaled_sum = scale * static_cast<float>(sum);
+    std::memcpy(words + kWordScale * size, &scale, sizeof scale);
+    std::memcpy(words + kWordScaledSum * size, &scaled_sum, sizeof scaled_sum);
+    words[kWordSum * size] = -sum;
+    words[kWordHalfSum * size] = -sums[0];
+    words[(kWordHalfSum + 1) * size] = -sums[1];
+    for (int q = 0; q < 8; ++q) std::memcpy(words + (kWordCodes + q) * size, codes + 4 * q, 4);
+}
+
+void quantize(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile) {
+    auto* words = reinterpret_cast<int32_t*>(tile);
+    const int64_t groups = columns / kGroupColumns;
+    if (rows < size) std::memset(tile, 0, static_cast<size_t>(groups * kGroupWords * size) * sizeof(int32_t));
+    for (int r = 0; r < rows; ++r)
+        for (int64_t g = 0; g < groups; ++g)
+            quantize_group(input + r * stride + g * kGroupColumns, size, words + g * kGroupWords * size + r);
+}
+
+// ---- The table
+
+template <hearth_type kType, int R>
+constexpr TileKernel kTile = quantized_tile<kType, R>;
+template <int R>
+constexpr TileKernel kTile<HEARTH_TYPE_F32, R> = float_tile<HEARTH_TYPE_F32, R>;
+template <int R>
+constexpr TileKernel kTile<HEARTH_TYPE_F16, R> = float_tile<HEARTH_TYPE_F16, R>;
+template <int R>
+constexpr TileKernel kTile<HEARTH_TYPE_BF16, R> = float_tile<HEARTH_TYPE_BF16, R>;
+
+template <hearth_type kType, int kIndex = 0>
+TileKernel find_size(int size) {
+    constexpr int R = Isa::kTileSizes[kIndex];
+    if constexpr (R == 0)
+        return nullptr;
+    else
+        return size == R ? kTile<kType, R> : find_size<kType, kIndex + 1>(size);
+}
+
+TileKernel find_tile(hearth_type type, int size) {
+    switch (type) {
+        case HEARTH_TYPE_F32:
+            return find_size<HEARTH_TYPE_F32>(size);
+        case HEARTH_TYPE_F16:
+            return find_size<HEARTH_TYPE_F16>(size);
+        case HEARTH_TYPE_BF16:
+            return find_size<HEARTH_TYPE_BF16>(size);
+#define HEARTH_CASE(name)    \
+    case HEARTH_TYPE_##name: \
+        return find_size<HEARTH_TYPE_##name>(size);
+            HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
+#undef HEARTH_CASE
+    }
+    return nullptr;
+}
+
+}  // namespace
+}  // namespace hearth

@@ -1,0 +1,34 @@
+// The table of kernels that one instruction set provides; linear.cpp splits a call into their pieces.
+// Units compiled for an instruction set include this, so it holds declarations only.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/linear/layout.h"
+#include "hearth.h"
+
+namespace hearth {
+
+// tile [R][16] = a tile of R rows of activations * a panel^T, over columns columns.
+using TileKernel = void (*)(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile);
+
+struct LinearKernels {
+    // Tile sizes R in rising order, ended by 0.
+    const int* tile_sizes;
+
+    // size: one of tile_sizes.
+    TileKernel (*find_tile)(hearth_type type, int size);
+
+    // A tile of quantized activations (layout.h) from rows [rows, columns]; rows rows .. size - 1 become
+    // zero. Scale of a group: the largest magnitude / 127; a group with a value that is not finite gets the
+    // scale NaN.
+    void (*quantize)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
+};
+
+extern const LinearKernels kLinearScalar;
+#if defined(__x86_64__)
+extern const LinearKernels kLinearAvx2;
+extern const LinearKernels kLinearAvx512;
+#endif
+
+}  // namespace hearth

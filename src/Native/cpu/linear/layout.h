@@ -1,0 +1,126 @@
+// The order in which packed weights and quantized activations lie in memory, the same for every instruction
+// set.
+//
+// Weights. 16 rows (outputs) form a panel; the last panel is filled up with zero rows. A panel of a quantized
+// type is a sequence of chunks of chunk_columns columns: a header with the scales of the 16 rows, then the
+// codes, 32 columns (a group) after another. Codes are unsigned and split into bit planes. A 64-byte vector
+// of a plane holds the same columns for 16 rows, 4 bytes a row, each byte for one column of a quad (4
+// adjacent columns):
+//   8-bit plane: 8 vectors a group; vector q holds quad q
+//   4-bit plane: 4 vectors; vector v holds quad v in the low nibbles, quad v + 4 in the high ones
+//   2-bit plane: 2 vectors; bits 2i of vector v hold quad 4v + i
+//   1-bit plane: 1 vector; bit q holds quad q
+// so one vector times one quad of activations yields 16 outputs without a sum across lanes.
+// A panel of a floating-point type is [columns][16].
+//
+// Activations. Rows of a call form tiles (see tiles.h) of R rows, the last one filled up with zero rows. A
+// tile is a sequence of groups of 32 columns; a group is 13 arrays of R words: the scales s (float), s * sum
+// of the codes (float), minus the sum of all codes, of the first 16, of the last 16 (int32), then 8 quads of
+// int8 codes. A tile for floating-point weights is [columns][R].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hearth.h"
+
+namespace hearth {
+
+constexpr int kPanelRows = 16;
+constexpr int kGroupColumns = 32;
+constexpr int kGroupWords = 13;  // words of a row's group of activations
+constexpr int kWordScale = 0, kWordScaledSum = 1, kWordSum = 2, kWordHalfSum = 3, kWordCodes = 5;
+
+// How the header holds scales; arrays of 16 are one entry a row.
+enum class ScaleKind {
+    None,
+    Half,            // [2 groups][16] f16
+    HalfAndMinimum,  // [2 groups][16] f16 scales, likewise minimums (added)
+    Super32,  // d [16], dmin [16] f16; scales [8 groups][16] u8, minimums [8 groups][16] u8 (subtracted)
+    Super16,  // d [16] f16; scales [16 half groups][16] i8
+    SuperNibbles16  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
+};
+
+struct Layout {
+    ScaleKind scales;
+    int low_bits;    // bits of the first plane
+    int high_bits;   // bits of the second plane, 0 where there is none; they stand above the low bits
+    int zero_shift;  // codes are centred on 1 << zero_shift; -1: not centred
+
+    constexpr bool quantized() const { return scales != ScaleKind::None; }
+    constexpr int bits() const { return low_bits + high_bits; }
+    // Columns that share a scale: a whole group or half of one.
+    constexpr int scale_columns() const {
+        return scales == ScaleKind::Super16 || scales == ScaleKind::SuperNibbles16 ? 16 : 32;
+    }
+    constexpr bool has_offset() const {
+        return scales == ScaleKind::HalfAndMinimum || scales == ScaleKind::Super32 ||
+               scales == ScaleKind::SuperNibbles16;
+    }
+    constexpr int chunk_groups() const {
+        return scales == ScaleKind::Half || scales == ScaleKind::HalfAndMinimum ? 2 : 8;
+    }
+    constexpr int header_bytes() const {
+        switch (scales) {
+            case ScaleKind::Half:
+                return 64;
+            case ScaleKind::HalfAndMinimum:
+                return 128;
+            case ScaleKind::None:
+                return 0;
+            default:
+                return 320;
+        }
+    }
+    constexpr int group_bytes() const { return 64 * bits(); }
+    constexpr int64_t panel_bytes(int64_t columns) const {
+        const int64_t groups = columns / kGroupColumns;
+        const int64_t chunks = (groups + chunk_groups() - 1) / chunk_groups();
+        return chunks * header_bytes() + groups * group_bytes();
+    }
+};
+
+static constexpr Layout layout_of(hearth_type type) {
+    switch (type) {
+        case HEARTH_TYPE_Q4_0:
+            return {ScaleKind::Half, 4, 0, 3};
+        case HEARTH_TYPE_Q4_1:
+            return {ScaleKind::HalfAndMinimum, 4, 0, -1};
+        case HEARTH_TYPE_Q5_0:
+            return {ScaleKind::Half, 4, 1, 4};
+        case HEARTH_TYPE_Q5_1:
+            return {ScaleKind::HalfAndMinimum, 4, 1, -1};
+        case HEARTH_TYPE_Q8_0:
+            return {ScaleKind::Half, 8, 0, 7};
+        case HEARTH_TYPE_Q2_K:
+            return {ScaleKind::SuperNibbles16, 2, 0, -1};
+        case HEARTH_TYPE_Q3_K:
+            return {ScaleKind::Super16, 2, 1, 2};
+        case HEARTH_TYPE_Q4_K:
+            return {ScaleKind::Super32, 4, 0, -1};
+        case HEARTH_TYPE_Q5_K:
+            return {ScaleKind::Super32, 4, 1, -1};
+        case HEARTH_TYPE_Q6_K:
+            return {ScaleKind::Super16, 4, 2, 5};
+        default:
+            return {ScaleKind::None, 0, 0, -1};
+    }
+}
+
+static constexpr int64_t packed_panel_bytes(hearth_type type, int64_t columns) {
+    switch (type) {
+        case HEARTH_TYPE_F32:
+            return columns * kPanelRows * 4;
+        case HEARTH_TYPE_F16:
+        case HEARTH_TYPE_BF16:
+            return columns * kPanelRows * 2;
+        default:
+            return layout_of(type).panel_bytes(columns);
+    }
+}
+
+}  // namespace hearth
+
+// Every quantized type: X(name).
+#define HEARTH_QUANTIZED_TYPES(X) \
+    X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)

@@ -1,0 +1,246 @@
+// Splits a call into pieces for the threads: activations are brought into the kernels' order once, then every
+// piece multiplies some panels with some tiles of rows.
+#include "cpu/linear.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "cpu/linear/kernels.h"
+#include "cpu/linear/layout.h"
+#include "cpu/rows/kernels.h"
+
+namespace hearth {
+
+namespace {
+
+// Rows whose activations are held at once; bounds the scratch of a call. A multiple of every tile size.
+constexpr int64_t kPassRows = 480;
+constexpr int kMaxTileRows = 16;
+constexpr int kMaxOutputs = 8;
+
+// Weights of a piece: small enough that threads end together, large enough to hide the handing out.
+constexpr int64_t kDecodePieceBytes = int64_t{128} << 10;
+// With many rows the panels of a piece stay in a core's own cache while tile after tile passes over them.
+constexpr int64_t kPrefillPieceBytes = int64_t{256} << 10;
+constexpr int64_t kPiecesPerThread = 8;
+// Below this many values the activations are prepared by the calling thread alone: waking others costs more.
+constexpr int64_t kParallelValues = 16384;
+
+const LinearKernels& find_kernels(hearth_isa isa) {
+    switch (isa) {
+#if defined(__x86_64__)
+        case HEARTH_ISA_AVX2:
+            return kLinearAvx2;
+        case HEARTH_ISA_AVX512:
+            return kLinearAvx512;
+#endif
+        default:
+            return kLinearScalar;
+    }
+}
+
+// Rows cut into tiles: all of the largest size but the last, which has the smallest size that holds the rest.
+struct Tiles {
+    int64_t rows;
+    int64_t count;
+    int largest;
+    int last;  // size of the last tile
+
+    Tiles(int64_t rows, const int* sizes) : rows(rows) {
+        int index = 0;
+        while (sizes[index + 1] != 0) ++index;
+        largest = sizes[index];
+        count = (rows + largest - 1) / largest;
+        const int64_t rest = rows - (count - 1) * largest;
+        index = 0;
+        while (sizes[index] < rest) ++index;
+        last = sizes[index];
+    }
+    int size(int64_t tile) const { return tile + 1 < count ? largest : last; }
+    int valid(int64_t tile) const {
+        return static_cast<int>(tile + 1 < count ? largest : rows - tile * largest);
+    }
+    int64_t padded_rows() const { return (count - 1) * largest + last; }
+};
+
+int64_t tile_row_bytes(bool quantized, int64_t columns) {
+    const int64_t words = quantized ? columns / kGroupColumns * kGroupWords : columns;
+    return words * static_cast<int64_t>(sizeof(float));
+}
+
+// [columns][size] from rows; missing rows are zero.
+void interleave(const float* input, int64_t stride, int64_t columns, int rows, int size, float* tile) {
+    if (size == 1) {
+        std::memcpy(tile, input, static_cast<size_t>(columns) * sizeof(float));
+        return;
+    }
+    for (int64_t k = 0; k < columns; ++k)
+        for (int r = 0; r < size; ++r) tile[k * size + r] = r < rows ? input[r * stride + k] : 0.0f;
+}
+
+// An output's share of the pieces: groups of panels x groups of tiles.
+struct Share {
+    const LinearOutput* output;
+    int64_t panel_bytes;
+    int64_t panels;
+    int64_t group_panels;  // panels of a piece
+    int64_t group_tiles;   // tiles of a piece
+    int64_t panel_groups;
+    int64_t pieces;
+    TileKernel largest, last;
+};
+
+int64_t divide_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKernels& kernels,
+                int64_t total_bytes, int threads) {
+    const PackedWeight& weight = *output.weight;
+    Share share;
+    share.output = &output;
+    share.panel_bytes = packed_panel_bytes(weight.type, weight.columns);
+    share.panels = divide_up(weight.rows, kPanelRows);
+    share.largest = kernels.find_tile(weight.type, tiles.largest);
+    share.last = kernels.find_tile(weight.type, tiles.last);
+    const bool decode = tiles.count == 1;
+    // Fewer bytes where the call is too small to give every thread several pieces.
+    const int64_t wanted =
+        std::min(decode ? kDecodePieceBytes : kPrefillPieceBytes, total_bytes / (kPiecesPerThread * threads));
+    share.group_panels =
+        std::clamp<int64_t>(wanted / std::max<int64_t>(1, share.panel_bytes), 1, share.panels);
+    share.panel_groups = divide_up(share.panels, share.group_panels);
+    const int64_t tile_groups =
+        std::clamp<int64_t>(kPiecesPerThread * threads / share.panel_groups, 1, tiles.count);
+    share.group_tiles = divide_up(tiles.count, tile_groups);
+    share.pieces = share.panel_groups * divide_up(tiles.count, share.group_tiles);
+    return share;
+}
+
+struct Pass {
+    const LinearCall& call;
+    const LinearKernels& kernels;
+    const RowKernels& row_kernels;
+    const Tiles& tiles;
+    int64_t first_row;
+    int64_t row_bytes;  // of prepared activations
+    const uint8_t* activations;
+};
+
+// function(sums + bias) to the output; sums [rows][16], of which lanes belong to outputs.
+void finish(const Pass& pass, float* sums, int rows, int lanes, const float* bias, float* output,
+            int64_t stride) {
+    if (bias)
+        for (int r = 0; r < rows; ++r)
+            for (int lane = 0; lane < lanes; ++lane) sums[r * kPanelRows + lane] += bias[lane];
+    if (pass.call.function != HEARTH_FUNCTION_NONE)
+        pass.row_kernels.activation(pass.call.function, sums, nullptr, sums, int64_t{rows} * kPanelRows);
+    for (int r = 0; r < rows; ++r)
+        std::memcpy(output + r * stride, sums + r * kPanelRows, static_cast<size_t>(lanes) * sizeof(float));
+}
+
+void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
+    const Tiles& tiles = pass.tiles;
+    const PackedWeight& weight = *share.output->weight;
+    const int64_t first_panel = piece % share.panel_groups * share.group_panels;
+    const int64_t end_panel = std::min(first_panel + share.group_panels, share.panels);
+    const int64_t first_tile = piece / share.panel_groups * share.group_tiles;
+    const int64_t end_tile = std::min(first_tile + share.group_tiles, tiles.count);
+    alignas(64) float sums[kMaxTileRows * kPanelRows];
+    for (int64_t tile = first_tile; tile < end_tile; ++tile) {
+        const uint8_t* activations = pass.activations + tile * tiles.largest * pass.row_bytes;
+        const TileKernel kernel = tile + 1 < tiles.count ? share.largest : share.last;
+        float* rows = share.output->output + (pass.first_row + tile * tiles.largest) * share.output->stride;
+        for (int64_t panel = first_panel; panel < end_panel; ++panel) {
+            kernel(weight.data.data() + panel * share.panel_bytes, activations, weight.columns, sums);
+            const int64_t row = panel * kPanelRows;
+            const int lanes = static_cast<int>(std::min<int64_t>(kPanelRows, weight.rows - row));
+            const float* bias = share.output->bias ? share.output->bias + row : nullptr;
+            finish(pass, sums, tiles.valid(tile), lanes, bias, rows + row, share.output->stride);
+        }
+    }
+}
+
+void prepare(const Pass& pass, bool quantized, uint8_t* target, ThreadPool& pool) {
+    const LinearCall& call = pass.call;
+    const Tiles& tiles = pass.tiles;
+    const int64_t grain = tiles.rows * call.columns < kParallelValues ? tiles.count : 1;
+    pool.parallel_for(tiles.count, grain, [&](int64_t begin, int64_t end, int) {
+        for (int64_t tile = begin; tile < end; ++tile) {
+            const float* input = call.input + (pass.first_row + tile * tiles.largest) * call.stride;
+            uint8_t* to = target + tile * tiles.largest * pass.row_bytes;
+            if (quantized)
+                pass.kernels.quantize(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),
+                                      to);
+            else
+                interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),
+                           reinterpret_cast<float*>(to));
+        }
+    });
+}
+
+void multiply(const Pass& pass, bool quantized, ThreadPool& pool) {
+    const LinearCall& call = pass.call;
+    int64_t total_bytes = 0;
+    for (int i = 0; i < call.output_count; ++i)
+        total_bytes += static_cast<int64_t>(call.outputs[i].weight->data.size());
+    Share shares[kMaxOutputs];
+    int count = 0;
+    int64_t pieces = 0;
+    for (int i = 0; i < call.output_count; ++i) {
+        const PackedWeight& weight = *call.outputs[i].weight;
+        if (layout_of(weight.type).quantized() != quantized || weight.rows == 0) continue;
+        shares[count] = share_out(call.outputs[i], pass.tiles, pass.kernels, total_bytes, pool.threads());
+        pieces += shares[count++].pieces;
+    }
+    pool.parallel_for(pieces, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t piece = begin; piece < end; ++piece) {
+            int64_t rest = piece;
+            const Share* share = shares;
+            while (rest >= share->pieces) rest -= share++->pieces;
+            multiply_piece(pass, *share, rest);
+        }
+    });
+}
+
+}  // namespace
+
+size_t linear_scratch_bytes(int64_t rows, int64_t columns) {
+    const int64_t padded = divide_up(std::min(rows, kPassRows), kMaxTileRows) * kMaxTileRows;
+    return static_cast<size_t>(std::max(tile_row_bytes(true, columns), tile_row_bytes(false, columns))) *
+           static_cast<size_t>(padded);
+}
+
+void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool) {
+    if (call.rows <= 0 || call.output_count <= 0) return;
+    if (call.output_count > kMaxOutputs)
+        fail(HEARTH_INVALID_ARGUMENT, "a linear call has %d outputs, at most %d are possible",
+             call.output_count, kMaxOutputs);
+    if (scratch.size() < linear_scratch_bytes(call.rows, call.columns))
+        fail(HEARTH_INTERNAL, "a linear call of %lld x %lld has %zu bytes of scratch, %zu are needed",
+             static_cast<long long>(call.rows), static_cast<long long>(call.columns), scratch.size(),
+             linear_scratch_bytes(call.rows, call.columns));
+    bool wanted[2] = {};
+    for (int i = 0; i < call.output_count; ++i) {
+        const PackedWeight& weight = *call.outputs[i].weight;
+        if (weight.columns != call.columns)
+            fail(HEARTH_INTERNAL, "a weight of %lld columns meets an input of %lld",
+                 static_cast<long long>(weight.columns), static_cast<long long>(call.columns));
+        wanted[layout_of(weight.type).quantized()] = true;
+    }
+    const LinearKernels& kernels = find_kernels(isa);
+    for (int64_t row = 0; row < call.rows; row += kPassRows) {
+        const Tiles tiles(std::min(kPassRows, call.rows - row), kernels.tile_sizes);
+        for (const bool quantized : {true, false}) {
+            if (!wanted[quantized]) continue;
+            const Pass pass{call,          kernels, row_kernels(isa),
+                            tiles,         row,     tile_row_bytes(quantized, call.columns),
+                            scratch.data()};
+            prepare(pass, quantized, scratch.data(), pool);
+            multiply(pass, quantized, pool);
+        }
+    }
+}
+
+}  // namespace hearth

@@ -1,0 +1,290 @@
+// Packing: GGUF's blocks to panels (layout.h), and single rows back to float32.
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/formats/blocks.h"
+#include "core/formats/half.h"
+#include "core/types.h"
+#include "cpu/linear.h"
+#include "cpu/linear/layout.h"
+#include "cpu/linear/planes.h"
+
+namespace hearth {
+
+namespace {
+
+// ---- Codes of a file's block as one unsigned byte each.
+
+void nibbles(const uint8_t* qs, uint8_t* codes, int count) {
+    for (int j = 0; j < count; ++j) {
+        codes[j] = qs[j] & 15;
+        codes[j + count] = qs[j] >> 4;
+    }
+}
+
+void fifth_bits(const uint8_t (&qh)[4], uint8_t* codes) {
+    for (int j = 0; j < 32; ++j) codes[j] |= static_cast<uint8_t>(((qh[j / 8] >> (j % 8)) & 1) << 4);
+}
+
+void read_codes(const BlockQ4_0& block, uint8_t* codes) {
+    nibbles(block.qs, codes, 16);
+}
+void read_codes(const BlockQ4_1& block, uint8_t* codes) {
+    nibbles(block.qs, codes, 16);
+}
+
+void read_codes(const BlockQ5_0& block, uint8_t* codes) {
+    nibbles(block.qs, codes, 16);
+    fifth_bits(block.qh, codes);
+}
+
+void read_codes(const BlockQ5_1& block, uint8_t* codes) {
+    nibbles(block.qs, codes, 16);
+    fifth_bits(block.qh, codes);
+}
+
+void read_codes(const BlockQ8_0& block, uint8_t* codes) {
+    for (int j = 0; j < 32; ++j) codes[j] = static_cast<uint8_t>(block.qs[j] ^ 0x80);
+}
+
+void read_codes(const BlockQ2_K& block, uint8_t* codes) {
+    for (int half = 0; half < 2; ++half)
+        for (int row = 0; row < 4; ++row)
+            for (int l = 0; l < 32; ++l)
+                codes[128 * half + 32 * row + l] = (block.qs[32 * half + l] >> (2 * row)) & 3;
+}
+
+void read_codes(const BlockQ3_K& block, uint8_t* codes) {
+    for (int half = 0; half < 2; ++half)
+        for (int row = 0; row < 4; ++row)
+            for (int l = 0; l < 32; ++l) {
+                const int low = (block.qs[32 * half + l] >> (2 * row)) & 3;
+                const int high = (block.hmask[l] >> (4 * half + row)) & 1;
+                codes[128 * half + 32 * row + l] = static_cast<uint8_t>(low | (high << 2));
+            }
+}
+
+void read_codes(const BlockQ4_K& block, uint8_t* codes) {
+    for (int pair = 0; pair < 4; ++pair) nibbles(block.qs + 32 * pair, codes + 64 * pair, 32);
+}
+
+void read_codes(const BlockQ5_K& block, uint8_t* codes) {
+    for (int pair = 0; pair < 4; ++pair) nibbles(block.qs + 32 * pair, codes + 64 * pair, 32);
+    for (int group = 0; group < 8; ++group)
+        for (int l = 0; l < 32; ++l)
+            codes[32 * group + l] |= static_cast<uint8_t>(((block.qh[l] >> group) & 1) << 4);
+}
+
+void read_codes(const BlockQ6_K& block, uint8_t* codes) {
+    for (int half = 0; half < 2; ++half)
+        for (int row = 0; row < 4; ++row)
+            for (int l = 0; l < 32; ++l) {
+                const int low = (block.ql[64 * half + 32 * (row % 2) + l] >> (4 * (row / 2))) & 15;
+                const int high = (block.qh[32 * half + l] >> (2 * row)) & 3;
+                codes[128 * half + 32 * row + l] = static_cast<uint8_t>(low | (high << 4));
+            }
+}
+
+// ---- Scales of a file's block into a chunk's header. group: the block's place in the chunk, for 32-column
+// blocks.
+
+void put_half(uint8_t* target, uint16_t value) {
+    std::memcpy(target, &value, sizeof value);
+}
+
+uint16_t get_half(const uint8_t* source) {
+    uint16_t value;
+    std::memcpy(&value, source, sizeof value);
+    return value;
+}
+
+template <typename Block>
+void write_scales(const Block& block, int group, int row, uint8_t* header) {
+    put_half(header + 32 * group + 2 * row, block.d);
+    if constexpr (requires { block.m; }) put_half(header + 64 + 32 * group + 2 * row, block.m);
+}
+
+template <typename Block>
+void write_super32(const Block& block, int row, uint8_t* header) {
+    put_half(header + 2 * row, block.d);
+    put_half(header + 32 + 2 * row, block.dmin);
+    for (int g = 0; g < 8; ++g)
+        read_scale_and_minimum(block.scales, g, header[64 + 16 * g + row], header[192 + 16 * g + row]);
+}
+
+void write_scales(const BlockQ4_K& block, int, int row, uint8_t* header) {
+    write_super32(block, row, header);
+}
+void write_scales(const BlockQ5_K& block, int, int row, uint8_t* header) {
+    write_super32(block, row, header);
+}
+
+void write_scales(const BlockQ6_K& block, int, int row, uint8_t* header) {
+    put_half(header + 2 * row, block.d);
+    for (int g = 0; g < 16; ++g) header[32 + 16 * g + row] = static_cast<uint8_t>(block.scales[g]);
+}
+
+void write_scales(const BlockQ3_K& block, int, int row, uint8_t* header) {
+    put_half(header + 2 * row, block.d);
+    for (int g = 0; g < 16; ++g)
+        header[32 + 16 * g + row] = static_cast<uint8_t>(read_scale_q3(block.scales, g));
+}
+
+void write_scales(const BlockQ2_K& block, int, int row, uint8_t* header) {
+    put_half(header + 2 * row, block.d);
+    put_half(header + 32 + 2 * row, block.dmin);
+    for (int g = 0; g < 16; ++g) header[64 + 16 * g + row] = block.scales[g];
+}
+
+// ---- Panels
+
+template <hearth_type kType, typename Block>
+void pack_row(const uint8_t* source, int64_t columns, int row, uint8_t* panel) {
+    constexpr Layout kLayout = layout_of(kType);
+    constexpr int kBlockGroups = kLayout.chunk_groups() == 2 ? 1 : kLayout.chunk_groups();
+    const int64_t groups = columns / kGroupColumns;
+    uint8_t codes[kSuperColumns];
+    for (int64_t first = 0; first < groups; first += kLayout.chunk_groups()) {
+        uint8_t* header = panel;
+        panel += kLayout.header_bytes();
+        const int count = static_cast<int>(std::min<int64_t>(kLayout.chunk_groups(), groups - first));
+        for (int group = 0; group < count; group += kBlockGroups) {
+            Block block;  // a file's blocks are not aligned
+            std::memcpy(&block, source, sizeof block);
+            source += sizeof block;
+            write_scales(block, group, row, header);
+            read_codes(block, codes);
+            for (int i = 0; i < kBlockGroups; ++i) {
+                planes::write_group<kType>(codes + kGroupColumns * i, row, panel);
+                panel += kLayout.group_bytes();
+            }
+        }
+    }
+}
+
+template <typename Word>
+void pack_float_row(const uint8_t* source, int64_t columns, int row, uint8_t* panel) {
+    for (int64_t k = 0; k < columns; ++k)
+        std::memcpy(panel + (k * kPanelRows + row) * static_cast<int64_t>(sizeof(Word)),
+                    source + k * static_cast<int64_t>(sizeof(Word)), sizeof(Word));
+}
+
+using PackRow = void (*)(const uint8_t* source, int64_t columns, int row, uint8_t* panel);
+
+PackRow find_pack_row(hearth_type type) {
+    switch (type) {
+        case HEARTH_TYPE_F32:
+            return pack_float_row<uint32_t>;
+        case HEARTH_TYPE_F16:
+        case HEARTH_TYPE_BF16:
+            return pack_float_row<uint16_t>;
+#define HEARTH_CASE(name)    \
+    case HEARTH_TYPE_##name: \
+        return pack_row<HEARTH_TYPE_##name, Block##name>;
+            HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
+#undef HEARTH_CASE
+    }
+    fail(HEARTH_UNSUPPORTED, "weights of tensor type %d cannot be packed", static_cast<int>(type));
+}
+
+// ---- Back to float32, in the order of operations of the plain dequantization, so that results are the same.
+
+struct GroupScale {
+    float scale;
+    float offset;  // added to scale * code
+};
+
+template <ScaleKind kKind>
+GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
+    const auto half_at = [&](int offset) { return float_from_half(get_half(header + offset + 2 * row)); };
+    const int sixteenth = 2 * group + half;
+    if constexpr (kKind == ScaleKind::Half) {
+        return {half_at(32 * group), 0.0f};
+    } else if constexpr (kKind == ScaleKind::HalfAndMinimum) {
+        return {half_at(32 * group), half_at(64 + 32 * group)};
+    } else if constexpr (kKind == ScaleKind::Super16) {
+        return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + 16 * sixteenth + row])),
+                0.0f};
+    } else if constexpr (kKind == ScaleKind::Super32) {
+        return {half_at(0) * static_cast<float>(header[64 + 16 * group + row]),
+                -(half_at(32) * static_cast<float>(header[192 + 16 * group + row]))};
+    } else {
+        const uint8_t both = header[64 + 16 * sixteenth + row];
+        return {half_at(0) * static_cast<float>(both & 15), -(half_at(32) * static_cast<float>(both >> 4))};
+    }
+}
+
+template <hearth_type kType>
+void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* output) {
+    constexpr Layout kLayout = layout_of(kType);
+    constexpr int kZero = kLayout.zero_shift < 0 ? 0 : 1 << kLayout.zero_shift;
+    const int64_t groups = columns / kGroupColumns;
+    for (int64_t first = 0; first < groups; first += kLayout.chunk_groups()) {
+        const uint8_t* header = panel;
+        panel += kLayout.header_bytes();
+        const int count = static_cast<int>(std::min<int64_t>(kLayout.chunk_groups(), groups - first));
+        for (int group = 0; group < count; ++group, panel += kLayout.group_bytes()) {
+            uint8_t codes[kGroupColumns];
+            planes::read_group<kType>(panel, row, codes);
+            for (int j = 0; j < kGroupColumns; ++j) {
+                const auto [scale, offset] = read_scale<kLayout.scales>(header, group, j / 16, row);
+                const float value = scale * static_cast<float>(codes[j] - kZero);
+                *output++ = kLayout.has_offset() ? value + offset : value;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
+                         ThreadPool& pool) {
+    const PackRow pack = find_pack_row(type);
+    const TypeInfo& info = type_info(type);
+    matrix_bytes(info, rows, columns);  // refuses shapes that do not fit the type
+    const size_t source_bytes =
+        static_cast<size_t>(columns / info.block) * static_cast<size_t>(info.block_bytes);
+    const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
+    const int64_t panel_bytes = packed_panel_bytes(type, columns);
+    PackedWeight weight;
+    weight.type = type;
+    weight.rows = rows;
+    weight.columns = columns;
+    weight.data = Buffer(static_cast<size_t>(panels) * static_cast<size_t>(panel_bytes));
+    const auto* source = static_cast<const uint8_t*>(data);
+    const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(1, panel_bytes));
+    pool.parallel_for(panels, grain, [&](int64_t begin, int64_t end, int) {
+        for (int64_t row = begin * kPanelRows; row < std::min(end * kPanelRows, rows); ++row)
+            pack(source + static_cast<size_t>(row) * source_bytes, columns,
+                 static_cast<int>(row % kPanelRows), weight.data.data() + row / kPanelRows * panel_bytes);
+    });
+    return weight;
+}
+
+void unpack_row(const PackedWeight& weight, int64_t row, float* output) {
+    const uint8_t* panel =
+        weight.data.data() + row / kPanelRows * packed_panel_bytes(weight.type, weight.columns);
+    const int lane = static_cast<int>(row % kPanelRows);
+    switch (weight.type) {
+        case HEARTH_TYPE_F32:
+            for (int64_t k = 0; k < weight.columns; ++k)
+                std::memcpy(output + k, panel + 4 * (k * kPanelRows + lane), sizeof(float));
+            return;
+        case HEARTH_TYPE_F16:
+            for (int64_t k = 0; k < weight.columns; ++k)
+                output[k] = float_from_half(get_half(panel + 2 * (k * kPanelRows + lane)));
+            return;
+        case HEARTH_TYPE_BF16:
+            for (int64_t k = 0; k < weight.columns; ++k)
+                output[k] = float_from_bfloat16(get_half(panel + 2 * (k * kPanelRows + lane)));
+            return;
+#define HEARTH_CASE(name)    \
+    case HEARTH_TYPE_##name: \
+        return unpack_quantized<HEARTH_TYPE_##name>(panel, weight.columns, lane, output);
+            HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
+#undef HEARTH_CASE
+    }
+}
+
+}  // namespace hearth

@@ -1,0 +1,137 @@
+// The vector layer with AVX2, FMA and F16C: two registers hold a vector of a panel.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "cpu/linear/layout.h"
+
+namespace hearth {
+namespace {
+
+struct Isa {
+    static constexpr int kLanes = 8;
+    static constexpr int kTileSizes[] = {1, 2, 4, 0};
+
+    using F = __m256;
+    using I = __m256i;
+    using B = __m256i;
+
+    static F zero() { return _mm256_setzero_ps(); }
+    static F splat(float x) { return _mm256_set1_ps(x); }
+    static F load(const float* p) { return _mm256_loadu_ps(p); }
+    static void store(float* p, F a) { _mm256_storeu_ps(p, a); }
+    static F load_half(const uint8_t* p) {
+        return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static F load_bfloat16(const uint8_t* p) {
+        const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+    }
+    static __m128i load_8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+    static F load_u8(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_8(p))); }
+    static F load_i8(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_8(p))); }
+    static F load_low_nibbles(const uint8_t* p) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_and_si128(load_8(p), _mm_set1_epi8(15))));
+    }
+    static F load_high_nibbles(const uint8_t* p) {
+        return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(load_8(p)), 4));
+    }
+
+    static F multiply(F a, F b) { return _mm256_mul_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    static F negative_fma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
+
+    static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+
+    static B load_codes(const uint8_t* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
+    template <int kShift>
+    static B shift(B a) {
+        if constexpr (kShift > 0)
+            return _mm256_slli_epi16(a, kShift);
+        else if constexpr (kShift < 0)
+            return _mm256_srli_epi16(a, -kShift);
+        else
+            return a;
+    }
+    // Bits moved up by kShift (down where negative), then masked.
+    template <int kShift, int kMask>
+    static B take_bits(B a) {
+        return _mm256_and_si256(shift<kShift>(a), _mm256_set1_epi8(kMask));
+    }
+    template <int kShift, int kMask>
+    static B merge_bits(B low, B a) {
+        return _mm256_or_si256(low, take_bits<kShift, kMask>(a));
+    }
+
+    // The sum that a group's accumulator starts with so that codes count from 1 << kShift. Codes of 8 bits
+    // are centred by dot_pair itself.
+    template <int kBits, int kShift>
+    static I start(const int32_t* sum) {
+        if constexpr (kShift < 0 || kBits == 8)
+            return _mm256_setzero_si256();
+        else
+            return _mm256_slli_epi32(_mm256_set1_epi32(*sum), kShift);
+    }
+    // sum += codes0 * quad0 + codes1 * quad1; codes have kBits bits. Pairs of products are summed in 16 bits,
+    // where up to 6 bits leave room for two of them (2 * 2 * 63 * 127 < 2^15); 8-bit codes lend their sign to
+    // the activations, so that a pair is at most 2 * 128 * 127.
+    template <int kBits>
+    static I dot_pair(I sum, B codes0, const int32_t* quad0, B codes1, const int32_t* quad1) {
+        const __m256i ones = _mm256_set1_epi16(1);
+        __m256i a0 = _mm256_set1_epi32(*quad0), a1 = _mm256_set1_epi32(*quad1);
+        if constexpr (kBits == 8) {
+            const __m256i centre = _mm256_set1_epi8(-128);
+            const __m256i w0 = _mm256_xor_si256(codes0, centre), w1 = _mm256_xor_si256(codes1, centre);
+            const __m256i p0 = _mm256_maddubs_epi16(_mm256_abs_epi8(w0), _mm256_sign_epi8(a0, w0));
+            const __m256i p1 = _mm256_maddubs_epi16(_mm256_abs_epi8(w1), _mm256_sign_epi8(a1, w1));
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p0, ones));
+            return _mm256_add_epi32(sum, _mm256_madd_epi16(p1, ones));
+        } else {
+            static_assert(kBits <= 6);
+            const __m256i p0 = _mm256_maddubs_epi16(codes0, a0);
+            const __m256i p1 = _mm256_maddubs_epi16(codes1, a1);
+            return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(p0, p1), ones));
+        }
+    }
+    static void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+
+    static int32_t sum_lanes(__m256i a) {
+        __m128i half = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1));
+        return _mm_cvtsi128_si32(half);
+    }
+    // Rounds x * inverse to 32 codes and sums each half of them.
+    static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
+        const F factor = _mm256_set1_ps(inverse);
+        for (int half = 0; half < 2; ++half) {
+            const float* p = x + 16 * half;
+            const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(p), factor));
+            const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(p + 8), factor));
+            // Packing works on 128-bit halves: the permutation puts the four parts in order.
+            const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8);
+            const __m128i bytes =
+                _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + 16 * half), bytes);
+            sums[half] = sum_lanes(_mm256_add_epi32(a, b));
+        }
+    }
+    // The bits of the largest magnitude; NaN counts as larger than infinity.
+    static uint32_t largest_magnitude(const float* x) {
+        const __m256i mask = _mm256_set1_epi32(0x7fffffff);
+        __m256i largest = _mm256_setzero_si256();
+        for (int i = 0; i < 32; i += 8) {
+            const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+            largest = _mm256_max_epu32(largest, _mm256_and_si256(bits, mask));
+        }
+        __m128i half = _mm_max_epu32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
+        half = _mm_max_epu32(half, _mm_shuffle_epi32(half, 0x4E));
+        half = _mm_max_epu32(half, _mm_shuffle_epi32(half, 0xB1));
+        return static_cast<uint32_t>(_mm_cvtsi128_si32(half));
+    }
+};
+
+}  // namespace
+}  // namespace hearth

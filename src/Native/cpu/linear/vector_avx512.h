@@ -1,0 +1,104 @@
+// The vector layer with AVX-512 and VNNI: one register holds a vector of a panel.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "cpu/linear/layout.h"
+
+namespace hearth {
+namespace {
+
+struct Isa {
+    static constexpr int kLanes = 16;
+    static constexpr int kTileSizes[] = {1, 2, 3, 4, 6, 8, 12, 0};
+
+    using F = __m512;
+    using I = __m512i;
+    using B = __m512i;
+
+    static F zero() { return _mm512_setzero_ps(); }
+    static F splat(float x) { return _mm512_set1_ps(x); }
+    static F load(const float* p) { return _mm512_loadu_ps(p); }
+    static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+    static F load_half(const uint8_t* p) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+    static F load_bfloat16(const uint8_t* p) {
+        const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+    }
+    static __m128i load_16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+    static F load_u8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load_16(p))); }
+    static F load_i8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_16(p))); }
+    static F load_low_nibbles(const uint8_t* p) {
+        return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(load_16(p), _mm_set1_epi8(15))));
+    }
+    static F load_high_nibbles(const uint8_t* p) {
+        return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(load_16(p)), 4));
+    }
+
+    static F multiply(F a, F b) { return _mm512_mul_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+    static F negative_fma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+
+    static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+
+    static B load_codes(const uint8_t* p) { return _mm512_load_si512(p); }
+    // Bits moved up by kShift (down where negative), then masked.
+    template <int kShift>
+    static B shift(B a) {
+        if constexpr (kShift > 0)
+            return _mm512_slli_epi16(a, kShift);
+        else if constexpr (kShift < 0)
+            return _mm512_srli_epi16(a, -kShift);
+        else
+            return a;
+    }
+    template <int kShift, int kMask>
+    static B take_bits(B a) {
+        return _mm512_and_si512(shift<kShift>(a), _mm512_set1_epi8(kMask));
+    }
+    template <int kShift, int kMask>
+    static B merge_bits(B low, B a) {
+        // low | (a & mask)
+        return _mm512_ternarylogic_epi32(low, shift<kShift>(a), _mm512_set1_epi8(kMask), 0xF8);
+    }
+
+    // The sum that a group's accumulator starts with so that codes count from 1 << kShift.
+    template <int kBits, int kShift>
+    static I start(const int32_t* sum) {
+        if constexpr (kShift < 0)
+            return _mm512_setzero_si512();
+        else
+            return _mm512_slli_epi32(_mm512_set1_epi32(*sum), kShift);
+    }
+    // sum += codes0 * quad0 + codes1 * quad1; codes have kBits bits.
+    template <int kBits>
+    static I dot_pair(I sum, B codes0, const int32_t* quad0, B codes1, const int32_t* quad1) {
+        sum = _mm512_dpbusd_epi32(sum, codes0, _mm512_set1_epi32(*quad0));
+        return _mm512_dpbusd_epi32(sum, codes1, _mm512_set1_epi32(*quad1));
+    }
+    static void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+
+    // Rounds x * inverse to 32 codes and sums each half of them.
+    static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
+        for (int half = 0; half < 2; ++half) {
+            const F scaled = _mm512_mul_ps(_mm512_loadu_ps(x + 16 * half), _mm512_set1_ps(inverse));
+            const __m512i code = _mm512_cvtps_epi32(scaled);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + 16 * half), _mm512_cvtepi32_epi8(code));
+            sums[half] = _mm512_reduce_add_epi32(code);
+        }
+    }
+    // The bits of the largest magnitude; NaN counts as larger than infinity.
+    static uint32_t largest_magnitude(const float* x) {
+        const __m512i mask = _mm512_set1_epi32(0x7fffffff);
+        const __m512i a = _mm512_and_si512(_mm512_loadu_si512(x), mask);
+        const __m512i b = _mm512_and_si512(_mm512_loadu_si512(x + 16), mask);
+        return _mm512_reduce_max_epu32(_mm512_max_epu32(a, b));
+    }
+};
+
+}  // namespace
+}  // namespace hearth

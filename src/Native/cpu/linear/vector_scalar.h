@@ -1,0 +1,131 @@
+// The vector layer for any processor: the compiler's generic vectors, which it cuts into what the processor
+// family always has.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "core/formats/half.h"
+#include "cpu/linear/layout.h"
+
+namespace hearth {
+namespace {
+
+struct Isa {
+    static constexpr int kLanes = 16;
+    static constexpr int kTileSizes[] = {1, 4, 0};
+
+    typedef float F __attribute__((vector_size(64)));
+    typedef int32_t I __attribute__((vector_size(64)));
+    typedef uint32_t B __attribute__((vector_size(64)));  // byte j of a word: column j of the quad
+
+    static F zero() { return F{}; }
+    static F splat(float x) { return x - F{}; }
+    static F load(const float* p) {
+        F result;
+        std::memcpy(&result, p, sizeof result);
+        return result;
+    }
+    static void store(float* p, F a) { std::memcpy(p, &a, sizeof a); }
+
+    // convert(i) for every lane; a loop the compiler need not unroll.
+    template <typename Convert>
+    static F gather(Convert convert) {
+        float lanes[16];
+        for (int i = 0; i < 16; ++i) lanes[i] = convert(i);
+        return load(lanes);
+    }
+    static F load_half(const uint8_t* p) {
+        uint16_t h[16];
+        std::memcpy(h, p, sizeof h);
+        return gather([&](int i) { return float_from_half(h[i]); });
+    }
+    static F load_bfloat16(const uint8_t* p) {
+        uint16_t h[16];
+        std::memcpy(h, p, sizeof h);
+        return gather([&](int i) { return float_from_bfloat16(h[i]); });
+    }
+    static F load_u8(const uint8_t* p) {
+        return gather([&](int i) { return static_cast<float>(p[i]); });
+    }
+    static F load_i8(const uint8_t* p) {
+        return gather([&](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); });
+    }
+    static F load_low_nibbles(const uint8_t* p) {
+        return gather([&](int i) { return static_cast<float>(p[i] & 15); });
+    }
+    static F load_high_nibbles(const uint8_t* p) {
+        return gather([&](int i) { return static_cast<float>(p[i] >> 4); });
+    }
+
+    static F multiply(F a, F b) { return a * b; }
+    static F fma(F a, F b, F c) { return a * b + c; }
+    static F negative_fma(F a, F b, F c) { return c - a * b; }
+
+    static F to_float(I a) { return __builtin_convertvector(a, F); }
+
+    static B load_codes(const uint8_t* p) {
+        B result;
+        std::memcpy(&result, p, sizeof result);
+        return result;
+    }
+    // Bits moved up by kShift (down where negative), then masked.
+    template <int kShift, int kMask>
+    static B take_bits(B a) {
+        constexpr uint32_t kBytes = kMask * 0x01010101u;
+        if constexpr (kShift >= 0)
+            return (a << kShift) & kBytes;
+        else
+            return (a >> -kShift) & kBytes;
+    }
+    template <int kShift, int kMask>
+    static B merge_bits(B low, B a) {
+        return low | take_bits<kShift, kMask>(a);
+    }
+
+    // The sum that a group's accumulator starts with so that codes count from 1 << kShift.
+    template <int kBits, int kShift>
+    static I start(const int32_t* sum) {
+        if constexpr (kShift < 0)
+            return I{};
+        else
+            return *sum * (1 << kShift) - I{};
+    }
+    static I dot(I sum, B codes, const int32_t* quad) {
+        int8_t a[4];
+        std::memcpy(a, quad, sizeof a);
+        return sum + reinterpret_cast<I>(codes & 255) * a[0] +
+               reinterpret_cast<I>((codes >> 8) & 255) * a[1] +
+               reinterpret_cast<I>((codes >> 16) & 255) * a[2] + reinterpret_cast<I>(codes >> 24) * a[3];
+    }
+    // sum += codes0 * quad0 + codes1 * quad1; codes have kBits bits.
+    template <int kBits>
+    static I dot_pair(I sum, B codes0, const int32_t* quad0, B codes1, const int32_t* quad1) {
+        return dot(dot(sum, codes0, quad0), codes1, quad1);
+    }
+    static void prefetch(const uint8_t*) {}
+
+    // Rounds x * inverse to 32 codes and sums each half of them.
+    static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
+        sums[0] = sums[1] = 0;
+        for (int i = 0; i < 32; ++i) {
+            // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even.
+            const float rounded = (x[i] * inverse + 12582912.0f) - 12582912.0f;
+            const int code = static_cast<int>(rounded);
+            codes[i] = static_cast<int8_t>(code);
+            sums[i / 16] += code;
+        }
+    }
+    // The bits of the largest magnitude; NaN counts as larger than infinity.
+    static uint32_t largest_magnitude(const float* x) {
+        uint32_t largest = 0;
+        for (int i = 0; i < 32; ++i) {
+            const uint32_t bits = bits_from_float(x[i]) & 0x7fffffffu;
+            largest = bits > largest ? bits : largest;
+        }
+        return largest;
+    }
+};
+
+}  // namespace
+}  // namespace hearth

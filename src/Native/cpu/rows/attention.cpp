@@ -1,0 +1,372 @@
+// Attention's division of work. A sequence's lines (row, head of the group) of one KV head are cut into
+// tiles; a sequence with one tile a KV head (decode) is also cut along its keys into chunks, whose results
+// merge in order. The cuts follow from the sequence alone, so that its result is the same beside any others
+// and with any thread count; only whether the chunks of a tile run side by side depends on how many tiles
+// there are.
+#include "cpu/attention.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "cpu/rows/kernels.h"
+
+namespace hearth {
+
+namespace {
+
+constexpr int64_t kChunkKeys = 512;  // the shortest chunk: merging costs little beside it
+constexpr int64_t kMaxChunks = 16;
+constexpr int kTilesPerThread = 8;  // with as many tiles, threads stay busy without splitting them
+// Multiply-adds below which waking threads costs more than it saves.
+constexpr int64_t kSerialWork = 100'000;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+size_t padded(int64_t count) {
+    return static_cast<size_t>((count + 15) / 16 * 16);
+}
+
+// Floats of the parts of scratch memory; all are multiples of a cache line.
+struct Sizes {
+    size_t queries, scores, rows, factors, state;
+
+    explicit Sizes(const hearth_attention_parameters& p)
+        : queries(kMaxLines * padded(p.key_width)),
+          scores(size_t{kTileKeys} * kMaxLines),
+          rows(size_t{kTileKeys} * padded(std::max(p.key_width, p.value_width))),
+          factors(2 * kMaxLines),
+          state(kMaxLines * (2 + padded(p.value_width))) {}
+
+    size_t thread() const { return queries + scores + rows + factors + 2 * state; }
+};
+
+// Tiles whose chunks may run side by side.
+int64_t max_split_tiles(int64_t max_rows, int64_t kv_heads, int threads) {
+    return threads > 1 ? std::min<int64_t>(max_rows * kv_heads, int64_t{kTilesPerThread} * threads) : 0;
+}
+
+// Keys that some line of a tile sees: indices begin .. end - 1.
+struct Interval {
+    int64_t begin, end;
+};
+
+class Attention {
+  public:
+    Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
+    void run();
+
+  private:
+    struct Item {
+        int32_t sequence, kv_head;
+        int64_t unit;  // a tile, or a chunk of the only tile
+    };
+
+    int64_t group() const { return call_.parameters.heads / call_.parameters.kv_heads; }
+    int64_t lines(const SequenceRows& s) const { return int64_t{s.row_count} * group(); }
+    int64_t tiles(const SequenceRows& s) const { return (lines(s) + kMaxLines - 1) / kMaxLines; }
+    bool is_chunked(const SequenceRows& s) const { return tiles(s) == 1; }
+    int64_t key_count(const SequenceRows& s) const;
+    // The key index of the position at which the sequence's first row stands.
+    int64_t first_index(const SequenceRows& s) const { return own_rows() ? 0 : s.past; }
+    bool own_rows() const { return !call_.layer && call_.key_rows == 0; }
+    Interval visible(const SequenceRows& s, int64_t row) const;
+    Interval visible_to_tile(const SequenceRows& s, int64_t tile) const;
+    int64_t chunk_keys(Interval keys) const;
+    int64_t chunks(const SequenceRows& s) const;
+    KvRows keys_of(const SequenceRows& s, int32_t kv_head, bool is_value) const;
+    AttentionTile tile_of(const SequenceRows& s, int32_t kv_head, int64_t tile) const;
+
+    void plan();
+    Item item(int64_t index) const;
+    void work(int64_t index, int thread);
+    void whole_tile(const AttentionTile& tile, Interval keys, bool chunked, int thread);
+    void one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int64_t index, int thread);
+    AttentionWork work_space(int thread) const;
+    AttentionState thread_state(int thread, int which) const;
+    AttentionState state_at(float* memory) const;
+
+    const AttentionCall& call_;
+    const RowKernels& kernels_;
+    ThreadPool& pool_;
+    const Sizes sizes_;
+    bool split_ = false;        // chunks run side by side
+    int64_t* first_item_;       // [sequences + 1]
+    float* slopes_;             // [heads]
+    int32_t* finished_chunks_;  // [split tiles]; of sequence s and KV head h at s * kv_heads + h
+    float* thread_memory_;      // [threads, sizes_.thread()]
+    float* partial_memory_;     // [split items, sizes_.state]
+};
+
+struct Layout {
+    size_t first_item, slopes, finished, threads, partials, total;  // byte offsets
+
+    Layout(const hearth_attention_parameters& p, int64_t max_rows, int thread_count) {
+        const Sizes sizes(p);
+        const size_t split = static_cast<size_t>(max_split_tiles(max_rows, p.kv_heads, thread_count));
+        first_item = 0;
+        slopes = first_item + padded(max_rows + 1) * sizeof(int64_t);
+        finished = slopes + padded(p.heads) * sizeof(float);
+        threads = finished + padded(static_cast<int64_t>(split)) * sizeof(int32_t);
+        partials = threads + static_cast<size_t>(thread_count) * sizes.thread() * sizeof(float);
+        total = partials + split * kMaxChunks * sizes.state * sizeof(float);
+    }
+};
+
+int64_t row_bound(const AttentionCall& call) {
+    int64_t rows = 0;
+    for (int32_t s = 0; s < call.sequence_count; ++s) rows += call.sequences[s].row_count;
+    return std::max<int64_t>(rows, call.sequence_count);
+}
+
+// ALiBi (arXiv 2108.12409): slopes are powers of one base for the first power-of-two heads and of its root
+// between them for the others.
+float alibi_slope(float largest_bias, int32_t heads, int32_t head) {
+    if (largest_bias <= 0.0f) return 0.0f;
+    int32_t whole = 1;
+    while (whole <= heads / 2) whole *= 2;
+    if (head < whole)
+        return std::pow(std::exp2(-largest_bias / static_cast<float>(whole)), static_cast<float>(head + 1));
+    return std::pow(std::exp2(-largest_bias / 2.0f / static_cast<float>(whole)),
+                    static_cast<float>(2 * (head - whole) + 1));
+}
+
+Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool)
+    : call_(call), kernels_(row_kernels(isa)), pool_(pool), sizes_(call.parameters) {
+    const Layout layout(call.parameters, row_bound(call), pool.threads());
+    if (scratch.size() < layout.total)
+        fail(HEARTH_INTERNAL, "[attention] expected %zu bytes of scratch, got %zu", layout.total,
+             scratch.size());
+    first_item_ = scratch.as<int64_t>(layout.first_item);
+    slopes_ = scratch.as<float>(layout.slopes);
+    finished_chunks_ = scratch.as<int32_t>(layout.finished);
+    thread_memory_ = scratch.as<float>(layout.threads);
+    partial_memory_ = scratch.as<float>(layout.partials);
+    for (int32_t head = 0; head < call.parameters.heads; ++head)
+        slopes_[head] = alibi_slope(call.parameters.alibi_bias, call.parameters.heads, head);
+}
+
+int64_t Attention::key_count(const SequenceRows& s) const {
+    if (call_.layer) return int64_t{s.past} + s.row_count;
+    return own_rows() ? s.row_count : call_.key_rows;
+}
+
+Interval Attention::visible(const SequenceRows& s, int64_t row) const {
+    const hearth_attention_parameters& p = call_.parameters;
+    const int64_t count = key_count(s), index = first_index(s) + row;
+    Interval keys{0, count};
+    if (p.mask != HEARTH_MASK_BIDIRECTIONAL) keys.end = std::min(count, index + 1);
+    if (p.mask == HEARTH_MASK_PREFIX) {
+        const int64_t prefix = int64_t{p.prefix_length} - (int64_t{s.past} - first_index(s));
+        if (index < prefix) keys.end = std::min(count, prefix);
+    }
+    if (p.window > 0) keys.begin = std::max<int64_t>(0, index - p.window + 1);
+    keys.end = std::max<int64_t>(0, keys.end);
+    keys.begin = std::min(keys.begin, keys.end);
+    return keys;
+}
+
+Interval Attention::visible_to_tile(const SequenceRows& s, int64_t tile) const {
+    const int64_t first_row = tile * kMaxLines / group();
+    const int64_t last_row = (std::min(lines(s), (tile + 1) * kMaxLines) - 1) / group();
+    Interval all{std::numeric_limits<int64_t>::max(), 0};
+    for (int64_t row = first_row; row <= last_row; ++row) {
+        const Interval keys = visible(s, row);
+        if (keys.begin == keys.end) continue;
+        all.begin = std::min(all.begin, keys.begin);
+        all.end = std::max(all.end, keys.end);
+    }
+    all.begin = std::min(all.begin, all.end);
+    return all;
+}
+
+int64_t Attention::chunk_keys(Interval keys) const {
+    const int64_t even = (keys.end - keys.begin + kMaxChunks - 1) / kMaxChunks;
+    return std::max(kChunkKeys, (even + kTileKeys - 1) / kTileKeys * kTileKeys);
+}
+
+int64_t Attention::chunks(const SequenceRows& s) const {
+    const Interval keys = visible_to_tile(s, 0);
+    const int64_t size = chunk_keys(keys);
+    return std::max<int64_t>(1, (keys.end - keys.begin + size - 1) / size);
+}
+
+KvRows Attention::keys_of(const SequenceRows& s, int32_t kv_head, bool is_value) const {
+    const hearth_attention_parameters& p = call_.parameters;
+    const int32_t width = is_value ? p.value_width : p.key_width;
+    if (!call_.layer) {
+        const int64_t stride = is_value ? call_.value_stride : call_.key_stride;
+        const float* rows = (is_value ? call_.values : call_.keys) + int64_t{kv_head} * width;
+        if (own_rows()) rows += s.row_begin * stride;
+        return {reinterpret_cast<const uint8_t*>(rows),
+                nullptr,
+                0,
+                static_cast<size_t>(stride) * sizeof(float),
+                0,
+                width,
+                HEARTH_TYPE_F32};
+    }
+    const KvLayer& layer = *call_.layer;
+    const hearth_type type = is_value ? layer.value_type : layer.key_type;
+    const size_t row_bytes = cache_row_bytes(type, width);
+    const uint8_t* base = is_value ? layer.values : layer.keys;
+    return {base + static_cast<size_t>(kv_head) * static_cast<size_t>(layer.page_tokens) * row_bytes,
+            s.pages,
+            is_value ? layer.value_page_bytes : layer.key_page_bytes,
+            row_bytes,
+            layer.page_tokens,
+            width,
+            type};
+}
+
+AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t tile) const {
+    const hearth_attention_parameters& p = call_.parameters;
+    AttentionTile t;
+    t.keys = keys_of(s, kv_head, false);
+    t.values = keys_of(s, kv_head, true);
+    const int64_t first_line = tile * kMaxLines;
+    t.line_count = static_cast<int32_t>(std::min<int64_t>(kMaxLines, lines(s) - first_line));
+    t.scale = p.scale;
+    t.softcap = p.softcap;
+    t.biased = p.alibi_bias > 0.0f;
+    for (int32_t l = 0; l < t.line_count; ++l) {
+        const int64_t row = (first_line + l) / group();
+        const int64_t head = kv_head * group() + (first_line + l) % group();
+        t.query[l] = call_.queries + (s.row_begin + row) * call_.query_stride + head * p.key_width;
+        t.output[l] = call_.output + (s.row_begin + row) * call_.output_stride + head * p.value_width;
+        const Interval keys = visible(s, row);
+        t.visible_begin[l] = keys.begin;
+        t.visible_end[l] = keys.end;
+        t.position[l] = first_index(s) + row;
+        t.slope[l] = slopes_[head];
+        t.sink[l] = call_.sinks ? call_.sinks[head] : -kInfinity;
+    }
+    return t;
+}
+
+void Attention::plan() {
+    const int32_t kv_heads = call_.parameters.kv_heads;
+    int64_t tile_count = 0;
+    for (int32_t s = 0; s < call_.sequence_count; ++s) tile_count += tiles(call_.sequences[s]) * kv_heads;
+    // Sequences without rows count too: the counters of chunks are numbered by sequence.
+    const int64_t most = std::max<int64_t>(tile_count, int64_t{call_.sequence_count} * kv_heads);
+    split_ = pool_.threads() > 1 && most <= max_split_tiles(row_bound(call_), kv_heads, pool_.threads());
+    int64_t items = 0;
+    for (int32_t s = 0; s < call_.sequence_count; ++s) {
+        const SequenceRows& sequence = call_.sequences[s];
+        first_item_[s] = items;
+        items += kv_heads * (split_ && is_chunked(sequence) ? chunks(sequence) : tiles(sequence));
+    }
+    first_item_[call_.sequence_count] = items;
+    if (split_) std::fill_n(finished_chunks_, int64_t{call_.sequence_count} * kv_heads, 0);
+}
+
+Attention::Item Attention::item(int64_t index) const {
+    const int64_t* begin = first_item_;
+    const int64_t s = std::upper_bound(begin, begin + call_.sequence_count + 1, index) - begin - 1;
+    const int64_t local = index - first_item_[s];
+    const int32_t kv_heads = call_.parameters.kv_heads;
+    return {static_cast<int32_t>(s), static_cast<int32_t>(local % kv_heads), local / kv_heads};
+}
+
+AttentionState Attention::state_at(float* memory) const {
+    return {memory, memory + kMaxLines, memory + 2 * kMaxLines};
+}
+
+AttentionWork Attention::work_space(int thread) const {
+    float* memory = thread_memory_ + static_cast<size_t>(thread) * sizes_.thread();
+    AttentionWork space;
+    space.queries = memory;
+    space.scores = space.queries + sizes_.queries;
+    space.rows = space.scores + sizes_.scores;
+    space.factors = space.rows + sizes_.rows;
+    return space;
+}
+
+AttentionState Attention::thread_state(int thread, int which) const {
+    return state_at(work_space(thread).factors + sizes_.factors + static_cast<size_t>(which) * sizes_.state);
+}
+
+void Attention::whole_tile(const AttentionTile& tile, Interval keys, bool chunked, int thread) {
+    const AttentionWork space = work_space(thread);
+    const AttentionState total = thread_state(thread, 0), part = thread_state(thread, 1);
+    kernels_.attention_prepare(tile, space);
+    kernels_.attention_start(tile, total);
+    const int64_t size = chunked ? chunk_keys(keys) : std::max<int64_t>(1, keys.end - keys.begin);
+    for (int64_t key = keys.begin; key < keys.end; key += size) {
+        const int64_t end = std::min(keys.end, key + size);
+        if (key == keys.begin) {
+            kernels_.attention_extend(tile, space, total, key, end);
+        } else {
+            kernels_.attention_start(tile, part);
+            kernels_.attention_extend(tile, space, part, key, end);
+            kernels_.attention_merge(tile, total, part);
+        }
+    }
+    kernels_.attention_finish(tile, total);
+}
+
+// Whoever finishes a tile's last chunk merges them all, in order.
+void Attention::one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int64_t index,
+                          int thread) {
+    const AttentionWork space = work_space(thread);
+    const auto partial = [&](int64_t i) {
+        return state_at(partial_memory_ + static_cast<size_t>(i) * sizes_.state);
+    };
+    const int64_t size = chunk_keys(keys), begin = keys.begin + item.unit * size;
+    kernels_.attention_prepare(tile, space);
+    kernels_.attention_start(tile, partial(index));
+    kernels_.attention_extend(tile, space, partial(index), begin, std::min(keys.end, begin + size));
+
+    const int32_t kv_heads = call_.parameters.kv_heads;
+    const int64_t count = (first_item_[item.sequence + 1] - first_item_[item.sequence]) / kv_heads;
+    std::atomic_ref<int32_t> finished(finished_chunks_[int64_t{item.sequence} * kv_heads + item.kv_head]);
+    if (finished.fetch_add(1, std::memory_order_acq_rel) != count - 1) return;
+    const int64_t first = first_item_[item.sequence] + item.kv_head;
+    for (int64_t c = 1; c < count; ++c)
+        kernels_.attention_merge(tile, partial(first), partial(first + c * kv_heads));
+    kernels_.attention_finish(tile, partial(first));
+}
+
+void Attention::work(int64_t index, int thread) {
+    const Item at = item(index);
+    const SequenceRows& sequence = call_.sequences[at.sequence];
+    const bool chunked = is_chunked(sequence);
+    // Later tiles of a causal sequence see more keys: they go first, so that no thread starts one when others
+    // end.
+    const int64_t tile_number = chunked ? 0 : tiles(sequence) - 1 - at.unit;
+    const AttentionTile tile = tile_of(sequence, at.kv_head, tile_number);
+    const Interval keys = visible_to_tile(sequence, tile_number);
+    if (chunked && split_)
+        one_chunk(tile, keys, at, index, thread);
+    else
+        whole_tile(tile, keys, chunked, thread);
+}
+
+void Attention::run() {
+    plan();
+    const hearth_attention_parameters& p = call_.parameters;
+    int64_t products = 0;
+    for (int32_t s = 0; s < call_.sequence_count; ++s)
+        products += int64_t{call_.sequences[s].row_count} * key_count(call_.sequences[s]);
+    const bool is_small = products < kSerialWork / (int64_t{p.heads} * (p.key_width + p.value_width)) + 1;
+    const int64_t items = first_item_[call_.sequence_count];
+    pool_.parallel_for(items, is_small ? items : 1, [this](int64_t begin, int64_t end, int thread) {
+        for (int64_t i = begin; i < end; ++i) work(i, thread);
+    });
+}
+
+}  // namespace
+
+size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, int64_t max_rows, int threads) {
+    return Layout(parameters, std::max<int64_t>(1, max_rows), std::max(1, threads)).total;
+}
+
+void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool) {
+    if (call.sequence_count <= 0) return;
+    Attention(isa, call, scratch, pool).run();
+}
+
+}  // namespace hearth

@@ -1,0 +1,166 @@
+// Rows of the cache to and from float32. float16 and bfloat16 round to nearest, ties to even; the block types
+// choose scales and codes as GGUF's reference quantizer does.
+
+namespace hearth::HEARTH_ISA_NAMESPACE {
+namespace {
+
+inline void encode_f16(const float* x, uint16_t* y, int32_t count) {
+    int32_t i = 0;
+    for (; i + kWidth <= count; i += kWidth) store_f16(y + i, load(x + i));
+    for (; i < count; ++i) y[i] = float_to_half(x[i]);
+}
+
+inline void encode_bf16(const float* x, uint16_t* y, int32_t count) {
+    for (int32_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        // A NaN keeps its sign and becomes quiet; rounding could carry it into infinity.
+        const uint32_t quiet = (bits >> 16) | 0x40u;
+        const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+        y[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+    }
+}
+
+// To the nearest integer, halves away from zero; |x| is small.
+inline int32_t round_away(float x) {
+    const float magnitude = x < 0.0f ? -x : x;
+    const int32_t whole = static_cast<int32_t>(magnitude);
+    const int32_t rounded = whole + (magnitude - static_cast<float>(whole) >= 0.5f ? 1 : 0);
+    return x < 0.0f ? -rounded : rounded;
+}
+
+inline float largest_magnitude(const float* x) {
+    Floats m = splat(0.0f);
+    for (int i = 0; i < kCacheBlock; i += kWidth) m = maximum(m, absolute(load(x + i)));
+    return largest(m);
+}
+
+// Whether all of a block is finite: infinities and NaN turn into NaN when multiplied by 0.
+inline bool is_finite_block(const float* x) {
+    Floats zeros = splat(0.0f);
+    for (int i = 0; i < kCacheBlock; i += kWidth) zeros = zeros + load(x + i) * splat(0.0f);
+    return sum(zeros) == 0.0f;
+}
+
+// A block holding a NaN or an infinity reads back as NaN throughout.
+constexpr uint16_t kHalfNaN = 0x7e00;
+
+inline void encode_q8_0(const float* x, CacheBlockQ8_0* y, int32_t count) {
+    for (int32_t b = 0; b < count / kCacheBlock; ++b, x += kCacheBlock, ++y) {
+        if (!is_finite_block(x)) {
+            *y = CacheBlockQ8_0{kHalfNaN, {}};
+            continue;
+        }
+        const float scale = largest_magnitude(x) / 127.0f;
+        const float inverse = scale > 0x1p-126f ? 1.0f / scale : 0.0f;
+        y->scale = float_to_half(scale);
+        for (int i = 0; i < kCacheBlock; ++i) y->codes[i] = static_cast<int8_t>(round_away(x[i] * inverse));
+    }
+}
+
+inline void encode_q4_0(const float* x, CacheBlockQ4_0* y, int32_t count) {
+    for (int32_t b = 0; b < count / kCacheBlock; ++b, x += kCacheBlock, ++y) {
+        if (!is_finite_block(x)) {
+            *y = CacheBlockQ4_0{kHalfNaN, {}};
+            continue;
+        }
+        // The value of largest magnitude, the first of equals, gets the code at the far end, 0.
+        const float magnitude = largest_magnitude(x);
+        float extreme = 0.0f;
+        for (int i = kCacheBlock - 1; i >= 0; --i)
+            if (x[i] == magnitude || -x[i] == magnitude) extreme = x[i];
+        const float scale = extreme / -8.0f;
+        const float inverse = magnitude > 0x1p-123f ? 1.0f / scale : 0.0f;
+        y->scale = float_to_half(scale);
+        uint8_t codes[kCacheBlock];
+        for (int i = 0; i < kCacheBlock; ++i) {
+            const int32_t code = static_cast<int32_t>(x[i] * inverse + 8.5f);
+            codes[i] = static_cast<uint8_t>(code > 15 ? 15 : code);
+        }
+        for (int i = 0; i < kCacheBlock / 2; ++i)
+            y->codes[i] = static_cast<uint8_t>(codes[i] | (codes[i + kCacheBlock / 2] << 4));
+    }
+}
+
+void encode(hearth_type type, const float* input, void* output, int32_t count) {
+    switch (type) {
+        case HEARTH_TYPE_F32:
+            memcpy(output, input, static_cast<size_t>(count) * sizeof(float));
+            return;
+        case HEARTH_TYPE_F16:
+            return encode_f16(input, static_cast<uint16_t*>(output), count);
+        case HEARTH_TYPE_BF16:
+            return encode_bf16(input, static_cast<uint16_t*>(output), count);
+        case HEARTH_TYPE_Q8_0:
+            return encode_q8_0(input, static_cast<CacheBlockQ8_0*>(output), count);
+        case HEARTH_TYPE_Q4_0:
+            return encode_q4_0(input, static_cast<CacheBlockQ4_0*>(output), count);
+        default:
+            return;
+    }
+}
+
+// How rows of floating-point types are loaded as floats.
+struct SourceF32 {
+    using Element = float;
+    static Floats get(const float* p) { return load(p); }
+    static Floats get_first(const float* p, int n) { return load_first(p, n); }
+};
+struct SourceF16 {
+    using Element = uint16_t;
+    static Floats get(const uint16_t* p) { return load_f16(p); }
+    static Floats get_first(const uint16_t* p, int n) { return load_f16_first(p, n); }
+};
+struct SourceBF16 {
+    using Element = uint16_t;
+    static Floats get(const uint16_t* p) { return load_bf16(p); }
+    static Floats get_first(const uint16_t* p, int n) { return load_bf16_first(p, n); }
+};
+
+template <typename Source>
+inline void decode_floats(const void* input, float* y, int32_t count) {
+    const auto* x = static_cast<const typename Source::Element*>(input);
+    int32_t i = 0;
+    for (; i + kWidth <= count; i += kWidth) store(y + i, Source::get(x + i));
+    if (i < count) store_first(y + i, Source::get_first(x + i, count - i), count - i);
+}
+
+inline void decode_q8_0(const CacheBlockQ8_0* x, float* y, int32_t count) {
+    for (int32_t b = 0; b < count / kCacheBlock; ++b, ++x, y += kCacheBlock) {
+        const Floats scale = splat(half_to_float(x->scale));
+        for (int i = 0; i < kCacheBlock; i += kWidth) store(y + i, load_i8(x->codes + i) * scale);
+    }
+}
+
+inline void decode_q4_0(const CacheBlockQ4_0* x, float* y, int32_t count) {
+    for (int32_t b = 0; b < count / kCacheBlock; ++b, ++x, y += kCacheBlock) {
+        int8_t codes[kCacheBlock];
+        for (int i = 0; i < kCacheBlock / 2; ++i) {
+            codes[i] = static_cast<int8_t>((x->codes[i] & 15) - 8);
+            codes[i + kCacheBlock / 2] = static_cast<int8_t>((x->codes[i] >> 4) - 8);
+        }
+        const Floats scale = splat(half_to_float(x->scale));
+        for (int i = 0; i < kCacheBlock; i += kWidth) store(y + i, load_i8(codes + i) * scale);
+    }
+}
+
+// One row of the cache as float32.
+inline void decode(hearth_type type, const void* input, float* output, int32_t count) {
+    switch (type) {
+        case HEARTH_TYPE_F32:
+            return decode_floats<SourceF32>(input, output, count);
+        case HEARTH_TYPE_F16:
+            return decode_floats<SourceF16>(input, output, count);
+        case HEARTH_TYPE_BF16:
+            return decode_floats<SourceBF16>(input, output, count);
+        case HEARTH_TYPE_Q8_0:
+            return decode_q8_0(static_cast<const CacheBlockQ8_0*>(input), output, count);
+        case HEARTH_TYPE_Q4_0:
+            return decode_q4_0(static_cast<const CacheBlockQ4_0*>(input), output, count);
+        default:
+            return;
+    }
+}
+
+}  // namespace
+}  // namespace hearth::HEARTH_ISA_NAMESPACE

@@ -1,0 +1,108 @@
+// What one instruction set offers for attention and the row-wise operations: a table of functions on plain
+// pointers.
+//
+// The translation units of the instruction sets see this header and no other of ours, and no C++ library:
+// whatever inline function they shared with the rest, the linker would keep one copy of it, maybe the one
+// that only newer processors can run.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/rows/cache_blocks.h"
+#include "hearth.h"
+
+namespace hearth {
+
+// Rotation of rows by a table of cosines and sines (operations.h).
+struct RopeRows {
+    const float* input;  // [rows, width]
+    const float* table;  // [rows, dimensions]
+    float* output;       // [rows, width], may be input
+    int64_t rows, width;
+    int32_t head_width, dimensions;
+    int32_t layout;  // hearth_rope_layout
+};
+
+// Keys or values of one KV head; index j counts from the first key of the sequence.
+struct KvRows {
+    const uint8_t* base;   // index 0 of this head in page 0, or in the rows
+    const int32_t* pages;  // null: no pages, all rows lie row_bytes apart
+    size_t page_bytes;
+    size_t row_bytes;  // between neighbours of one page
+    int32_t page_tokens;
+    int32_t width;  // values of a row
+    hearth_type type;
+};
+
+constexpr int kMaxLines = 32;  // of one tile
+constexpr int kTileKeys = 64;  // keys scored at a time
+
+// Queries that share a KV head. A line is one head of one row; every mask is, for a line, an interval of
+// keys.
+struct AttentionTile {
+    KvRows keys, values;
+    int32_t line_count;
+    float scale;
+    float softcap;  // 0: none
+    bool biased;    // some slope is not 0
+    const float* query[kMaxLines];
+    float* output[kMaxLines];
+    int64_t visible_begin[kMaxLines], visible_end[kMaxLines];
+    int64_t position[kMaxLines];  // in key indices; ALiBi's bias is -slope * |position - key|
+    float slope[kMaxLines];
+    float sink[kMaxLines];  // -infinity: none
+};
+
+// The online softmax of a tile over the keys seen so far (arXiv 2205.14135): per line the largest score, the
+// sum of exponentials and the weighted sum of values. The order of `weighted` is the kernel's own.
+struct AttentionState {
+    float* largest;   // [kMaxLines]
+    float* sum;       // [kMaxLines]
+    float* weighted;  // [kMaxLines * padded(value width)]
+};
+
+struct AttentionWork {
+    float* queries;  // [kMaxLines * padded(key width)]
+    float* scores;   // [kTileKeys * kMaxLines]
+    float* rows;     // [kTileKeys * padded(the wider of key and value)]
+    float* factors;  // [2 * kMaxLines]
+};
+
+struct RowKernels {
+    // groups x width; weight and bias [width] or null.
+    void (*rms_norm)(const float* input, const float* weight, float* output, int64_t groups, int64_t width,
+                     float epsilon);
+    void (*layer_norm)(const float* input, const float* weight, const float* bias, float* output,
+                       int64_t groups, int64_t width, float epsilon);
+    void (*rope)(const RopeRows& call);
+    void (*add)(const float* left, const float* right, float* output, int64_t count);
+    void (*multiply)(const float* left, const float* right, float* output, int64_t count);
+    void (*scale)(const float* input, float factor, float* output, int64_t count);
+    void (*softcap)(const float* input, float factor, float* output, int64_t count);
+    void (*activation)(hearth_function function, const float* input, const float* gate, float* output,
+                       int64_t count);
+
+    // count floats to a row of the cache; whole blocks for block types.
+    void (*encode)(hearth_type type, const float* input, void* output, int32_t count);
+
+    // One tile: prepare once per tile, then start, extend over pieces of the keys and finish; states of
+    // different pieces merge.
+    void (*attention_prepare)(const AttentionTile& tile, const AttentionWork& work);
+    void (*attention_start)(const AttentionTile& tile, const AttentionState& state);
+    void (*attention_extend)(const AttentionTile& tile, const AttentionWork& work,
+                             const AttentionState& state, int64_t key_begin, int64_t key_end);
+    void (*attention_merge)(const AttentionTile& tile, const AttentionState& into,
+                            const AttentionState& from);
+    void (*attention_finish)(const AttentionTile& tile, const AttentionState& state);
+};
+
+// The table of an instruction set that this build holds (resolve_isa has checked the processor).
+const RowKernels& row_kernels(hearth_isa isa);
+
+extern const RowKernels scalar_row_kernels;
+extern const RowKernels avx2_row_kernels;
+extern const RowKernels avx512_row_kernels;
+extern const RowKernels neon_row_kernels;
+
+}  // namespace hearth

@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime.Benchmarking;
+
+/// <summary>What to measure.</summary>
+public sealed record BenchmarkOptions
+{
+    /// <summary>Prompt tokens read at once; 0: not measured.</summary>
+    public int PromptTokens { get; init; } = 512;
+
+    /// <summary>Tokens generated one by one; 0: not measured.</summary>
+    public int GeneratedTokens { get; init; } = 64;
+
+    /// <summary>Tokens that are in the cache before a measurement begins.</summary>
+    public int Depth { get; init; }
+
+    /// <summary>Sequences that generate together.</summary>
+    public int Sequences { get; init; } = 1;
+
+    /// <summary>Measurements of each kind, after one that is not counted.</summary>
+    public int Repetitions { get; init; } = 5;
+}
+
+/// <summary>The rates of one kind of work, in tokens a second.</summary>
+/// <param name="Median">The middle of all measurements.</param>
+/// <param name="Least">The slowest.</param>
+/// <param name="Most">The fastest.</param>
+public readonly record struct BenchmarkRate(double Median, double Least, double Most);
+
+/// <summary>What was measured.</summary>
+public sealed record BenchmarkResult
+{
+    /// <summary>Tokens a second of reading a prompt; null where not measured.</summary>
+    public BenchmarkRate? Prompt { get; init; }
+
+    /// <summary>Tokens a second of all sequences together; null where not measured.</summary>
+    public BenchmarkRate? Generation { get; init; }
+
+    /// <summary>Bytes of weights that one step reads.</summary>
+    public required long WeightBytes { get; init; }
+
+    /// <summary>Bytes of work space.</summary>
+    public required long ScratchBytes { get; init; }
+
+    /// <summary>Bytes a second that the same threads read from memory, measured in between.</summary>
+    public required double ReadBandwidth { get; init; }
+
+    /// <summary>The share of the read bandwidth that generation reaches, counting weights only; null where not measured.</summary>
+    public double? BandwidthShare(int sequences) => Generation is { } rate ? rate.Median / sequences * WeightBytes / ReadBandwidth : null;
+}
+
+/// <summary>Measures the engine on one model: no sampling, no scheduling, no text.</summary>
+public static class ModelBenchmark
+{
+    /// <summary>Runs the measurements.</summary>
+    /// <param name="path">A GGUF file.</param>
+    /// <param name="model">How to load it; its cache is made to fit.</param>
+    /// <param name="options">What to measure.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="cancellationToken">Looked at between steps.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
+    public static BenchmarkResult Run(string path, ModelOptions model, BenchmarkOptions options, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(options);
+        ModelLoader.Checked(options.PromptTokens, 0, 1 << 24, nameof(options.PromptTokens));
+        ModelLoader.Checked(options.GeneratedTokens, 0, 1 << 24, nameof(options.GeneratedTokens));
+        ModelLoader.Checked(options.Depth, 0, 1 << 24, nameof(options.Depth));
+        ModelLoader.Checked(options.Sequences, 1, ModelLoader.MaxOutputRows, nameof(options.Sequences));
+        ModelLoader.Checked(options.Repetitions, 1, 1000, nameof(options.Repetitions));
+        var loaded = ModelLoader.Load(path, model, progress, cancellationToken);
+        using var program = loaded.Program;
+        var perSequence = options.Depth + Math.Max(options.PromptTokens, options.GeneratedTokens) + 1;
+        var pagesEach = (perSequence + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
+        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16);
+        var work = new Work(program, store, options, pagesEach, cancellationToken);
+        var bandwidth = new List<double> { program.Engine.MeasureReadBandwidth() };
+        BenchmarkRate? prompt = options.PromptTokens > 0 ? work.Measure(work.ReadPrompt) : null;
+        bandwidth.Add(program.Engine.MeasureReadBandwidth());
+        BenchmarkRate? generation = options.GeneratedTokens > 0 ? work.Measure(work.Generate) : null;
+        bandwidth.Add(program.Engine.MeasureReadBandwidth());
+        var memory = program.Measure();
+        return new BenchmarkResult
+        {
+            Prompt = prompt,
+            Generation = generation,
+            WeightBytes = memory.Weights,
+            ScratchBytes = memory.Scratch,
+            ReadBandwidth = Middle(bandwidth),
+        };
+    }
+
+    private static double Middle(List<double> values)
+    {
+        var ordered = values.Order().ToArray();
+        var half = ordered.Length / 2;
+        return ordered.Length % 2 == 1 ? ordered[half] : (ordered[half - 1] + ordered[half]) / 2;
+    }
+
+    /// <summary>The measured work on sequences of made-up tokens.</summary>
+    private sealed class Work
+    {
+        private readonly StepRunner _runner;
+        private readonly BenchmarkOptions _options;
+        private readonly CancellationToken _cancellationToken;
+        private readonly int[][] _pages;
+        private readonly int[] _tokens;
+        private readonly float[] _logits;
+        private readonly StepBatch _batch = new();
+
+        public Work(CompiledProgram program, EnginePageStore store, BenchmarkOptions options, int pagesEach, CancellationToken cancellationToken)
+        {
+            _runner = new StepRunner(program, store.Handle);
+            _options = options;
+            _cancellationToken = cancellationToken;
+            _pages = [.. Enumerable.Range(0, options.Sequences).Select(s => Enumerable.Range(s * pagesEach, pagesEach).ToArray())];
+            var random = new Random(1);
+            _tokens = [.. Enumerable.Range(0, Math.Max(options.Depth, options.PromptTokens) + 1).Select(_ => random.Next(_runner.VocabularySize))];
+            _logits = new float[(long)options.Sequences * _runner.VocabularySize];
+        }
+
+        public BenchmarkRate Measure(Func<int> work)
+        {
+            for (var sequence = 0; sequence < _options.Sequences; sequence++)
+                Read(sequence, 0, _options.Depth);
+            work();
+            var rates = new List<double>();
+            for (var i = 0; i < _options.Repetitions; i++)
+            {
+                var start = Stopwatch.GetTimestamp();
+                var tokens = work();
+                rates.Add(tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            }
+
+            return new BenchmarkRate(Middle(rates), rates.Min(), rates.Max());
+        }
+
+        public int ReadPrompt()
+        {
+            Read(0, _options.Depth, _options.PromptTokens);
+            return _options.PromptTokens;
+        }
+
+        public int Generate()
+        {
+            for (var i = 0; i < _options.GeneratedTokens; i++)
+            {
+                _cancellationToken.ThrowIfCancellationRequested();
+                _batch.Clear();
+                foreach (var pages in _pages)
+                    _batch.Add(_options.Depth + i, _tokens.AsSpan(i % _tokens.Length, 1), pages, outputs: 1);
+                _runner.Run(_batch, _logits);
+            }
+
+            return _options.GeneratedTokens * _options.Sequences;
+        }
+
+        private void Read(int sequence, int past, int count)
+        {
+            for (var done = 0; done < count; done += _runner.MaxRows)
+            {
+                _cancellationToken.ThrowIfCancellationRequested();
+                var rows = Math.Min(_runner.MaxRows, count - done);
+                var last = done + rows == count;
+                _batch.Clear();
+                _batch.Add(past + done, _tokens.AsSpan(done, rows), _pages[sequence], outputs: last ? 1 : 0);
+                _runner.Run(_batch, _logits);
+            }
+        }
+    }
+}

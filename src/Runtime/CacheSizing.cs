@@ -1,0 +1,37 @@
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime;
+
+/// <summary>How large a model's cache is made.</summary>
+/// <param name="PageCount">Pages.</param>
+/// <param name="ContextLength">Tokens that one sequence may hold.</param>
+internal readonly record struct CacheSizing(int PageCount, int ContextLength)
+{
+    /// <summary>Positions of a page: small enough that prefixes are shared finely, large enough that kernels read long runs.</summary>
+    public const int PageTokens = 32;
+
+    /// <summary>Decides from the options, the model and the machine's memory.</summary>
+    /// <exception cref="OutOfModelMemoryException">Not even one page of the context asked for fits.</exception>
+    public static CacheSizing Decide(ModelOptions options, ModelInformation model, IReadOnlyList<CacheLayer> layers, int maxSequences)
+    {
+        var context = ModelLoader.Checked(options.ContextLength ?? model.ContextLength, 1, 1 << 28, nameof(ModelOptions.ContextLength));
+        var perToken = Math.Max(1, EnginePageStore.BytesPerToken(layers, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16));
+        long tokens;
+        if (options.CacheTokens is { } asked)
+        {
+            tokens = ModelLoader.Checked(asked, PageTokens, int.MaxValue - PageTokens, nameof(ModelOptions.CacheTokens));
+        }
+        else
+        {
+            var budget = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+            tokens = Math.Min((long)context * maxSequences, budget / perToken);
+            if (options.ContextLength is { } wished && tokens < wished)
+                throw new OutOfModelMemoryException($"a context of {wished} tokens takes {wished * perToken >> 20} MiB of cache; a quarter of the memory, {budget >> 20} MiB, holds {tokens} tokens. Ask for a shorter context, a smaller cache type, or set the cache's size in tokens.");
+        }
+
+        // A sequence may always fill its last page, so round up; the kernels number pages with 24 bits.
+        var pages = (int)Math.Clamp((tokens + PageTokens - 1) / PageTokens, 1, 1 << 24);
+        return new CacheSizing(pages, (int)Math.Min(context, (long)pages * PageTokens));
+    }
+}

@@ -1,0 +1,114 @@
+using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Interop;
+
+namespace Hearth.Runtime.Caching;
+
+/// <summary>How keys or values are stored in the cache; numbered as GGUF's tensor types.</summary>
+public enum CacheType
+{
+    /// <summary>32-bit floats: for comparisons.</summary>
+    F32 = 0,
+
+    /// <summary>16-bit floats: the default.</summary>
+    F16 = 1,
+
+    /// <summary>4.5 bits a value in blocks of 32.</summary>
+    Q4_0 = 2,
+
+    /// <summary>8.5 bits a value in blocks of 32.</summary>
+    Q8_0 = 8,
+
+    /// <summary>bfloat16.</summary>
+    BF16 = 30,
+}
+
+/// <summary>The engine's memory for keys and values.</summary>
+/// <remarks>Memory is taken from the system as pages are first written. Not thread-safe.</remarks>
+public sealed unsafe class EnginePageStore : IPageStore, IDisposable
+{
+    /// <summary>Takes address space for a pool.</summary>
+    /// <param name="engine">The engine whose models use it.</param>
+    /// <param name="layers">What each layer holds.</param>
+    /// <param name="pageTokens">Positions of a page: a power of two from 8 to 256.</param>
+    /// <param name="pageCount">Pages.</param>
+    /// <param name="keyType">How keys are stored.</param>
+    /// <param name="valueType">How values are stored.</param>
+    /// <exception cref="ArgumentException">A size is out of range, or a quantized type does not fit the head width.</exception>
+    /// <exception cref="OutOfModelMemoryException">The address space cannot be had.</exception>
+    public EnginePageStore(Engine engine, IReadOnlyList<CacheLayer> layers, int pageTokens, int pageCount, CacheType keyType = CacheType.F16, CacheType valueType = CacheType.F16)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(layers);
+        var shapes = layers.Select(l => new NativeCacheLayer { KvHeads = l.KvHeads, KeyWidth = l.KeyWidth, ValueWidth = l.ValueWidth }).ToArray();
+        fixed (NativeCacheLayer* native = shapes)
+        {
+            var options = new NativeCacheOptions
+            {
+                Layers = native,
+                LayerCount = shapes.Length,
+                KeyType = (int)keyType,
+                ValueType = (int)valueType,
+                PageTokens = pageTokens,
+                PageCount = pageCount,
+            };
+            Handle = CacheHandle.Create(engine.Handle, &options);
+        }
+
+        PageTokens = pageTokens;
+        PageCount = pageCount;
+        ulong bytes;
+        NativeStatus.Check(NativeMethods.hearth_cache_page_bytes(Handle, &bytes));
+        PageBytes = (long)bytes;
+    }
+
+    /// <inheritdoc/>
+    public int PageTokens { get; }
+
+    /// <inheritdoc/>
+    public int PageCount { get; }
+
+    /// <inheritdoc/>
+    public long PageBytes { get; }
+
+    internal CacheHandle Handle { get; }
+
+    /// <summary>Bytes that one position takes over all layers.</summary>
+    /// <param name="layers">What each layer holds.</param>
+    /// <param name="keyType">How keys are stored.</param>
+    /// <param name="valueType">How values are stored.</param>
+    public static long BytesPerToken(IReadOnlyList<CacheLayer> layers, CacheType keyType, CacheType valueType)
+    {
+        ArgumentNullException.ThrowIfNull(layers);
+        return layers.Sum(l => (Bits(keyType) * l.KvHeads * l.KeyWidth / 16) + (Bits(valueType) * l.KvHeads * l.ValueWidth / 16));
+    }
+
+    /// <inheritdoc/>
+    public void CopyPage(int source, int destination) => NativeStatus.Check(NativeMethods.hearth_cache_copy_page(Handle, source, destination));
+
+    /// <inheritdoc/>
+    public void ReadPage(int page, Span<byte> buffer)
+    {
+        fixed (byte* data = buffer)
+            NativeStatus.Check(NativeMethods.hearth_cache_read_page(Handle, page, data, (nuint)buffer.Length));
+    }
+
+    /// <inheritdoc/>
+    public void WritePage(int page, ReadOnlySpan<byte> buffer)
+    {
+        fixed (byte* data = buffer)
+            NativeStatus.Check(NativeMethods.hearth_cache_write_page(Handle, page, data, (nuint)buffer.Length));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Handle.Dispose();
+
+    // Twice the bits of a value, so that half bits stay whole.
+    private static long Bits(CacheType type) => type switch
+    {
+        CacheType.F32 => 64,
+        CacheType.F16 or CacheType.BF16 => 32,
+        CacheType.Q8_0 => 17,
+        CacheType.Q4_0 => 9,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "the cache holds F32, F16, BF16, Q8_0 or Q4_0"),
+    };
+}

@@ -1,0 +1,100 @@
+using System.Buffers;
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+
+namespace Hearth.Runtime.Gguf;
+
+/// <summary>The bytes of one file, mapped or pinned, as a counted handle.</summary>
+internal sealed unsafe class GgufPart : IDisposable
+{
+    private readonly SafeBuffer _buffer;
+    private readonly nint _base;
+    private volatile bool _closed;
+
+    private GgufPart(string source, SafeBuffer buffer, long length)
+    {
+        (Source, _buffer, Length) = (source, buffer, length);
+        byte* address = null;
+        buffer.AcquirePointer(ref address);
+        _base = (nint)address;
+        // The address stays good until the handle is closed; leases take references of their own.
+        buffer.ReleasePointer();
+    }
+
+    /// <summary>The path, or the name given to bytes in memory.</summary>
+    public string Source { get; }
+
+    /// <summary>Bytes of the file.</summary>
+    public long Length { get; }
+
+    /// <summary>The address of byte 0.</summary>
+    public nint Base
+    {
+        get
+        {
+            // The handle itself stays open while leases are out, so closing is remembered here.
+            ObjectDisposedException.ThrowIf(_closed, typeof(GgufFile));
+            return _base;
+        }
+    }
+
+    /// <summary>Maps a file for reading.</summary>
+    /// <exception cref="ModelFormatException">The path is a directory, or the file is empty.</exception>
+    public static GgufPart Map(string path)
+    {
+        if (Directory.Exists(path))
+            throw new ModelFormatException("this is a directory, expected a GGUF file", path);
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+        var length = stream.CanSeek ? stream.Length : 0;
+        if (length == 0)
+            throw new ModelFormatException("the file is empty or no regular file, expected a GGUF file", path, 0);
+        using var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        // The view outlives both: its handle alone keeps the pages mapped.
+        var view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+        return new GgufPart(path, view.SafeMemoryMappedViewHandle, length);
+    }
+
+    /// <summary>Pins bytes that are already in memory.</summary>
+    public static GgufPart Pin(ReadOnlyMemory<byte> bytes, string source) => new(source, new PinnedBuffer(bytes), bytes.Length);
+
+    /// <summary>The first bytes of the file: where a header must lie.</summary>
+    public ReadOnlySpan<byte> Head => new((void*)Base, (int)Math.Min(Length, GgufLimits.HeaderBytes));
+
+    /// <summary>Keeps the bytes in place until <see cref="Release"/>, even past <see cref="Dispose"/>.</summary>
+    /// <exception cref="ObjectDisposedException">The file is closed.</exception>
+    public nint Acquire()
+    {
+        ObjectDisposedException.ThrowIf(_closed, typeof(GgufFile));
+        byte* address = null;
+        _buffer.AcquirePointer(ref address);
+        return _base;
+    }
+
+    /// <summary>Ends one <see cref="Acquire"/>.</summary>
+    public void Release() => _buffer.ReleasePointer();
+
+    public void Dispose()
+    {
+        _closed = true;
+        _buffer.Dispose();
+    }
+
+    private sealed class PinnedBuffer : SafeBuffer
+    {
+        private MemoryHandle _pin;
+
+        public PinnedBuffer(ReadOnlyMemory<byte> bytes)
+            : base(ownsHandle: true)
+        {
+            _pin = bytes.Pin();
+            SetHandle((nint)_pin.Pointer);
+            Initialize((ulong)bytes.Length);
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            _pin.Dispose();
+            return true;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using Hearth.Runtime.Interop;
+
+namespace Hearth.Runtime.Graphs;
+
+/// <summary>The most rows that a step may have: memory is laid out for them.</summary>
+/// <param name="MaxRows">Rows of one step.</param>
+/// <param name="MaxOutputRows">Rows of one step whose logits are wanted; no more than MaxRows.</param>
+public readonly record struct StepLimits(int MaxRows, int MaxOutputRows);
+
+/// <summary>What a model computes: a flat list of operations over numbered values, and the weights they use.</summary>
+/// <remarks>Immutable; written with <see cref="ProgramBuilder"/>, run with <see cref="CompiledProgram"/>.</remarks>
+public sealed class ModelProgram
+{
+    internal ModelProgram(NativeOperation[] operations, int[] valueWidths, Weight[] weights, CacheLayer[] cacheLayers, int result, StepLimits limits)
+    {
+        Operations = operations;
+        ValueWidths = valueWidths;
+        Weights = weights;
+        CacheLayers = cacheLayers;
+        Result = result;
+        Limits = limits;
+    }
+
+    /// <summary>The weights, by number.</summary>
+    public IReadOnlyList<Weight> Weights { get; }
+
+    /// <summary>The cache's layers, by number; empty for a model without a cache.</summary>
+    public IReadOnlyList<CacheLayer> CacheLayers { get; }
+
+    /// <summary>The most rows of a step.</summary>
+    public StepLimits Limits { get; }
+
+    /// <summary>Floats of one output row.</summary>
+    public int OutputWidth => ValueWidths[Result];
+
+    /// <summary>How many operations there are.</summary>
+    public int OperationCount => Operations.Length;
+
+    internal NativeOperation[] Operations { get; }
+
+    internal int[] ValueWidths { get; }
+
+    internal int Result { get; }
+}

@@ -1,0 +1,52 @@
+using Hearth.Runtime.Interop;
+
+namespace Hearth.Runtime.Graphs;
+
+/// <summary>Runs steps of a compiled program over one cache: each step is one call into the engine.</summary>
+internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? cache) : IStepRunner
+{
+    public int VocabularySize => program.Program.OutputWidth;
+
+    public int MaxRows => program.Program.Limits.MaxRows;
+
+    public int MaxOutputRows => program.Program.Limits.MaxOutputRows;
+
+    public void Run(StepBatch batch, Span<float> logits)
+    {
+        var held = false;
+        try
+        {
+            cache?.DangerousAddRef(ref held);
+            Run(batch, logits, cache?.DangerousGetHandle() ?? 0);
+        }
+        finally
+        {
+            if (held)
+                cache!.DangerousRelease();
+        }
+    }
+
+    private void Run(StepBatch batch, Span<float> logits, nint cacheHandle)
+    {
+        fixed (int* tokens = batch.TokenSpan, positions = batch.PositionSpan, pages = batch.PageSpan, outputRows = batch.OutputRowSpan)
+        fixed (StepSequence* sequences = batch.SequenceSpan)
+        fixed (float* output = logits)
+        {
+            var step = new NativeStep
+            {
+                Tokens = tokens,
+                Positions = positions,
+                Sequences = sequences,
+                Pages = pages,
+                OutputRows = outputRows,
+                Output = output,
+                OutputSize = (nuint)logits.Length,
+                RowCount = batch.RowCount,
+                SequenceCount = batch.Sequences.Count,
+                PageCount = batch.Pages.Count,
+                OutputCount = batch.OutputCount,
+            };
+            NativeStatus.Check(NativeMethods.hearth_model_run(program.Handle, cacheHandle, &step, (nuint)sizeof(NativeStep)));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+using Hearth.Runtime.Kernels;
+
+namespace Hearth.Runtime.Graphs;
+
+/// <summary>An activation function; numbered as in hearth.h.</summary>
+public enum ActivationFunction
+{
+    /// <summary>The identity.</summary>
+    None = 0,
+
+    /// <summary>x * sigmoid(x) (arXiv 1702.03118).</summary>
+    Silu = 1,
+
+    /// <summary>x * Phi(x) by the error function (arXiv 1606.08415).</summary>
+    Gelu = 2,
+
+    /// <summary>GELU's tanh approximation, GPT-2's.</summary>
+    GeluTanh = 3,
+
+    /// <summary>max(x, 0).</summary>
+    Relu = 4,
+
+    /// <summary>max(x, 0) squared (arXiv 2109.08668).</summary>
+    ReluSquared = 5,
+}
+
+/// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>
+public enum RopeLayout
+{
+    /// <summary>Neighbours (2i, 2i + 1): RoFormer's own, and what GGUF's llama files hold.</summary>
+    Interleaved = 0,
+
+    /// <summary>Halves (i, i + dimensions / 2): GPT-NeoX's.</summary>
+    Halves = 1,
+}
+
+/// <summary>Rotary position embedding (RoFormer, arXiv 2104.09864) with linear or YaRN scaling (arXiv 2309.00071).</summary>
+public sealed record RopeTerms
+{
+    /// <summary>Which values are rotated together.</summary>
+    public required RopeLayout Layout { get; init; }
+
+    /// <summary>Rotated values of each head, even; the others pass through.</summary>
+    public required int Dimensions { get; init; }
+
+    /// <summary>Base of the frequencies.</summary>
+    public float Base { get; init; } = 10000;
+
+    /// <summary>Factor of all frequencies: 1 / the scaling factor.</summary>
+    public float FrequencyScale { get; init; } = 1;
+
+    /// <summary>YaRN's share of extrapolation; 0 switches YaRN off.</summary>
+    public float Extrapolation { get; init; }
+
+    /// <summary>Magnitude of the rotated values, before YaRN's own.</summary>
+    public float AttentionFactor { get; init; } = 1;
+
+    /// <summary>YaRN: rotations above which a dimension is not interpolated.</summary>
+    public float BetaFast { get; init; } = 32;
+
+    /// <summary>YaRN: rotations below which a dimension is wholly interpolated.</summary>
+    public float BetaSlow { get; init; } = 1;
+
+    /// <summary>YaRN: positions that the model was trained with before it was scaled.</summary>
+    public int OriginalContext { get; init; }
+}
+
+/// <summary>The terms of an attention operation over a cache layer or over rows.</summary>
+public sealed record AttentionTerms
+{
+    /// <summary>Query heads.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>Key and value heads; divides <see cref="Heads"/>.</summary>
+    public required int KvHeads { get; init; }
+
+    /// <summary>Values of one query or key head.</summary>
+    public required int KeyWidth { get; init; }
+
+    /// <summary>Values of one value head.</summary>
+    public required int ValueWidth { get; init; }
+
+    /// <summary>Factor of the scores.</summary>
+    public required float Scale { get; init; }
+
+    /// <summary>Which keys a query sees.</summary>
+    public AttentionMask Mask { get; init; }
+
+    /// <summary>Keys that a query sees, its own counted; 0: all.</summary>
+    public int Window { get; init; }
+
+    /// <summary>For <see cref="AttentionMask.Prefix"/>: positions that every query sees.</summary>
+    public int PrefixLength { get; init; }
+
+    /// <summary>Scores become cap * tanh(score / cap); 0: none.</summary>
+    public float Softcap { get; init; }
+
+    /// <summary>ALiBi's largest bias; 0: none.</summary>
+    public float AlibiBias { get; init; }
+}
+
+/// <summary>What one layer of the KV cache holds.</summary>
+/// <param name="KvHeads">Heads of keys and values.</param>
+/// <param name="KeyWidth">Values of a key head.</param>
+/// <param name="ValueWidth">Values of a value head.</param>
+public readonly record struct CacheLayer(int KvHeads, int KeyWidth, int ValueWidth);

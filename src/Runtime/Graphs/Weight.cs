@@ -1,0 +1,35 @@
+using Hearth.Runtime.Gguf;
+
+namespace Hearth.Runtime.Graphs;
+
+/// <summary>A weight of a program: a tensor of the model's file, or a part of it.</summary>
+/// <remarks>Shape as GGUF has it: a matrix maps Columns inputs to Rows outputs; a vector has one row.</remarks>
+public sealed class Weight
+{
+    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, bool isVector)
+    {
+        Number = number;
+        Tensor = tensor;
+        First = first;
+        Columns = columns;
+        Rows = rows;
+        IsVector = isVector;
+    }
+
+    /// <summary>The tensor that holds it.</summary>
+    public GgufTensor Tensor { get; }
+
+    /// <summary>Values of a row.</summary>
+    public long Columns { get; }
+
+    /// <summary>Rows.</summary>
+    public long Rows { get; }
+
+    internal int Number { get; }
+
+    /// <summary>The first element taken, counted through the tensor.</summary>
+    internal long First { get; }
+
+    /// <summary>Whether a norm, bias or the like uses it: such vectors are kept in float32.</summary>
+    internal bool IsVector { get; }
+}

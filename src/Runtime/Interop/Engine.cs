@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Runtime.Interop;
+
+/// <summary>The instruction sets for which kernels are built; numbered as in hearth.h.</summary>
+public enum InstructionSet
+{
+    /// <summary>The best that the processor has.</summary>
+    Best = -1,
+
+    /// <summary>Plain C++, on any processor.</summary>
+    Scalar = 0,
+
+    /// <summary>AVX2 with FMA and F16C.</summary>
+    Avx2 = 1,
+
+    /// <summary>AVX-512 F, BW, DQ, VL and VNNI.</summary>
+    Avx512 = 2,
+
+    /// <summary>Arm NEON with dot product.</summary>
+    Neon = 3,
+}
+
+/// <summary>What the native library found on this machine.</summary>
+/// <param name="LibraryPath">The library's file.</param>
+/// <param name="Processor">The processor's name.</param>
+/// <param name="Processors">Processors that this process may use.</param>
+/// <param name="Best">The instruction set used unless another is asked for.</param>
+/// <param name="Available">All that can run here.</param>
+public sealed record EngineInformation(string LibraryPath, string Processor, int Processors, InstructionSet Best, IReadOnlyList<InstructionSet> Available);
+
+/// <summary>The native engine's threads, shared by every model that asks for the same number of them.</summary>
+/// <remarks>Safe to use from several threads; calls take turns.</remarks>
+public sealed class Engine
+{
+    /// <summary>Forces an instruction set: scalar, avx2, avx512 or neon.</summary>
+    public const string InstructionSetVariable = "HEARTH_ISA";
+
+    private static readonly Lock _gate = new();
+    private static readonly Dictionary<int, WeakReference<Engine>> _engines = [];
+
+    private Engine(int threads) => Handle = EngineHandle.Create(threads, ChosenInstructionSet());
+
+    internal EngineHandle Handle { get; }
+
+    /// <summary>The engine with so many threads.</summary>
+    /// <param name="threads">1 to 512, or 0 for one on each processor that this process may use.</param>
+    /// <exception cref="NativeLibraryException">The native library is missing, of another version, or cannot run here.</exception>
+    public static Engine Get(int threads = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 512);
+        NativeLibraryLoader.EnsureLoaded();
+        lock (_gate)
+        {
+            if (_engines.TryGetValue(threads, out var known) && known.TryGetTarget(out var engine))
+                return engine;
+            engine = new Engine(threads);
+            _engines[threads] = new WeakReference<Engine>(engine);
+            return engine;
+        }
+    }
+
+    /// <summary>Looks at the library and the machine.</summary>
+    /// <exception cref="NativeLibraryException">The native library is missing or of another version.</exception>
+    public static unsafe EngineInformation Probe()
+    {
+        NativeLibraryLoader.EnsureLoaded();
+        NativeSystem system;
+        NativeStatus.Check(NativeMethods.hearth_system_probe(&system, (nuint)sizeof(NativeSystem)));
+        var mask = system.IsaMask;
+        var available = Enum.GetValues<InstructionSet>().Where(i => i >= 0 && (mask & (1u << (int)i)) != 0).ToArray();
+        return new EngineInformation(
+            NativeLibraryLoader.LoadedPath ?? NativeLibraryLoader.FileName,
+            Marshal.PtrToStringUTF8((nint)system.Processor) ?? "unknown",
+            system.Processors,
+            (InstructionSet)system.BestIsa,
+            available);
+    }
+
+    /// <summary>Measures how fast this engine's threads read from memory that no cache holds.</summary>
+    /// <param name="bufferBytes">Memory taken meanwhile: several times the last cache.</param>
+    /// <returns>Bytes a second.</returns>
+    public unsafe double MeasureReadBandwidth(long bufferBytes = 256L << 20)
+    {
+        double result;
+        NativeStatus.Check(NativeMethods.hearth_engine_measure_bandwidth(Handle, (ulong)bufferBytes, &result));
+        return result;
+    }
+
+    private static InstructionSet ChosenInstructionSet()
+    {
+        var name = Environment.GetEnvironmentVariable(InstructionSetVariable);
+        if (string.IsNullOrEmpty(name))
+            return InstructionSet.Best;
+        if (Enum.TryParse<InstructionSet>(name, ignoreCase: true, out var chosen) && Enum.IsDefined(chosen) && !int.TryParse(name, out _))
+            return chosen;
+        throw new NativeLibraryException($"{InstructionSetVariable} is '{name}'; known: {string.Join(", ", Enum.GetNames<InstructionSet>()).ToLowerInvariant()}");
+    }
+}

@@ -1,0 +1,77 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Runtime.Interop;
+
+/// <summary>The functions of hearth.h, named as in C; each returns a status unless its line says otherwise.</summary>
+internal static unsafe partial class NativeMethods
+{
+    internal const string Library = "hearth";
+
+    /// <summary>The number that hearth.h must carry for these declarations to fit.</summary>
+    internal const uint AbiVersion = 1;
+
+    static NativeMethods() => NativeLibraryLoader.Register();
+
+    /// <summary>Returns the number itself.</summary>
+    [LibraryImport(Library)]
+    internal static partial uint hearth_abi_version();
+
+    /// <summary>Returns UTF-8 that lives until this thread's next call.</summary>
+    [LibraryImport(Library)]
+    internal static partial byte* hearth_last_error();
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_system_probe(NativeSystem* system, nuint systemSize);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_engine_create(NativeEngineOptions* options, nuint optionsSize, out nint engine);
+
+    /// <summary>Returns nothing.</summary>
+    [LibraryImport(Library)]
+    internal static partial void hearth_engine_destroy(nint engine);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_engine_measure_bandwidth(EngineHandle engine, ulong bufferBytes, double* bytesPerSecond);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_create(EngineHandle engine, NativeProgram* program, nuint programSize, out nint model);
+
+    /// <summary>Returns nothing.</summary>
+    [LibraryImport(Library)]
+    internal static partial void hearth_model_destroy(nint model);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_load_weight(ModelHandle model, int weight, void* data, nuint dataSize);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_measure(ModelHandle model, NativeModelMemory* memory, nuint memorySize);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_create(EngineHandle engine, NativeCacheOptions* options, nuint optionsSize, out nint cache);
+
+    /// <summary>Returns nothing.</summary>
+    [LibraryImport(Library)]
+    internal static partial void hearth_cache_destroy(nint cache);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_page_bytes(CacheHandle cache, ulong* bytes);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_copy_page(CacheHandle cache, int source, int destination);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_read_page(CacheHandle cache, int page, void* buffer, nuint size);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_write_page(CacheHandle cache, int page, void* buffer, nuint size);
+
+    /// <summary>The cache may be a zero handle where the program uses none.</summary>
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_run(ModelHandle model, nint cache, NativeStep* step, nuint stepSize);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_attention(EngineHandle engine, NativeAttentionCall* call, nuint callSize);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_dequantize(int type, void* data, nuint dataSize, float* output, nuint count);
+}

@@ -1,0 +1,192 @@
+using System.Runtime.InteropServices;
+
+namespace Hearth.Runtime.Interop;
+
+// The structs of hearth.h, field for field; the tests compare their sizes and offsets with the library's own.
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeSystem
+{
+    public int BestIsa;
+    public uint IsaMask;
+    public int Processors;
+    public int Reserved;
+    public fixed byte Processor[64];
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeEngineOptions
+{
+    public int Threads;
+    public int Isa;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeEmbedParameters
+{
+    public int Index;
+    public float Scale;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeNormParameters
+{
+    public float Epsilon;
+    public int GroupWidth;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeRopeParameters
+{
+    public int Layout;
+    public int HeadWidth;
+    public int Dimensions;
+    public int OriginalContext;
+    public float Base;
+    public float FrequencyScale;
+    public float Extrapolation;
+    public float AttentionFactor;
+    public float BetaFast;
+    public float BetaSlow;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeAttentionParameters
+{
+    public int Source;
+    public int Layer;
+    public int Heads;
+    public int KvHeads;
+    public int KeyWidth;
+    public int ValueWidth;
+    public int Mask;
+    public int Window;
+    public int PrefixLength;
+    public float Scale;
+    public float Softcap;
+    public float AlibiBias;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeCacheWriteParameters
+{
+    public int Layer;
+    public int KvHeads;
+    public int KeyWidth;
+    public int ValueWidth;
+}
+
+/// <summary>The union of all operations' parameters.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 64)]
+internal struct NativeParameters
+{
+    [FieldOffset(0)]
+    public NativeEmbedParameters Embed;
+    [FieldOffset(0)]
+    public int Function; // linear and activation
+    [FieldOffset(0)]
+    public NativeNormParameters Norm;
+    [FieldOffset(0)]
+    public NativeRopeParameters Rope;
+    [FieldOffset(0)]
+    public NativeAttentionParameters Attention;
+    [FieldOffset(0)]
+    public NativeCacheWriteParameters CacheWrite;
+    [FieldOffset(0)]
+    public float Factor;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeOperation
+{
+    public int Kind;
+    public fixed int Input[3];
+    public fixed int Output[3];
+    public fixed int Weight[6];
+    public NativeParameters Parameters;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeWeight
+{
+    public int Type;
+    public int Reserved;
+    public long Columns;
+    public long Rows;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeProgram
+{
+    public NativeOperation* Operations;
+    public int* ValueWidths;
+    public NativeWeight* Weights;
+    public int OperationCount;
+    public int ValueCount;
+    public int WeightCount;
+    public int Result;
+    public int MaxRows;
+    public int MaxOutputRows;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeModelMemory
+{
+    public ulong WeightBytes;
+    public ulong ScratchBytes;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeCacheLayer
+{
+    public int KvHeads;
+    public int KeyWidth;
+    public int ValueWidth;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeCacheOptions
+{
+    public NativeCacheLayer* Layers;
+    public int LayerCount;
+    public int KeyType;
+    public int ValueType;
+    public int PageTokens;
+    public int PageCount;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeStep
+{
+    public int* Tokens;
+    public float* Embeddings;
+    public int* Positions;
+    public void* Sequences;
+    public int* Pages;
+    public int* OutputRows;
+    public float* Output;
+    public nuint OutputSize;
+    public int RowCount;
+    public int SequenceCount;
+    public int PageCount;
+    public int OutputCount;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeAttentionCall
+{
+    public float* Queries;
+    public float* Keys;
+    public float* Values;
+    public float* Sinks;
+    public float* Output;
+    public nuint QuerySize;
+    public nuint KeySize;
+    public nuint ValueSize;
+    public nuint OutputSize;
+    public int QueryRows;
+    public int KeyRows;
+    public int Past;
+    public int Reserved;
+    public NativeAttentionParameters Parameters;
+}

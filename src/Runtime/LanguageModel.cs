@@ -1,0 +1,180 @@
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Scheduling;
+using Hearth.Runtime.Tokenizers;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Hearth.Runtime;
+
+/// <summary>A text model loaded from a GGUF file, ready to serve many requests at once.</summary>
+/// <remarks>All members are safe to call from several threads. Disposing ends the requests that still run.</remarks>
+/// <example>
+/// <code>
+/// await using var model = await LanguageModel.LoadAsync("models/ember.gguf");
+/// var prompt = model.TokenizeChat(new ChatPrompt { Messages = [new ChatMessage("user", "Hello!")] });
+/// await foreach (var update in model.GenerateAsync(new GenerationRequest { Prompt = prompt }))
+///     Console.Write(update.Text);
+/// </code>
+/// </example>
+public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
+{
+    private readonly CompiledProgram _program;
+    private readonly EnginePageStore _store;
+    private readonly StepLoop _loop;
+    private readonly Tokenizer? _tokenizer;
+    private readonly UnsupportedModelException? _noTokenizer;
+    private readonly Lazy<ChatPromptRenderer> _chat;
+    private int _disposed;
+
+    private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
+    {
+        _program = loaded.Program;
+        Metadata = loaded.Metadata;
+        try
+        {
+            _tokenizer = Tokenizer.FromMetadata(loaded.Metadata);
+        }
+        catch (UnsupportedModelException e)
+        {
+            // Such a model can still be run on token ids; whoever asks for text is told why not.
+            _noTokenizer = e;
+        }
+
+        _chat = new Lazy<ChatPromptRenderer>(() => new ChatPromptRenderer(loaded.Metadata, Tokenizer, TimeProvider.System));
+        var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
+        maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
+        var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program.CacheLayers, maxSequences);
+        var (keyType, valueType) = (options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
+        _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
+        Information = loaded.Information with { ContextLength = sizing.ContextLength };
+        _loop = new StepLoop(
+            new StepRunner(_program, _store.Handle),
+            _store,
+            new StepLoopOptions
+            {
+                MaxConcurrentSequences = maxSequences,
+                TokenBudget = _program.Program.Limits.MaxRows,
+                QueueCapacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity)),
+                ContextLength = sizing.ContextLength,
+                CachePrefixes = options.PrefixCaching ?? true,
+                ModelId = Information.Id,
+                ModelFingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}",
+            },
+            id => _tokenizer?.IsEndOfGeneration(id) ?? false,
+            TimeProvider.System,
+            logger);
+    }
+
+    /// <inheritdoc/>
+    public ModelInformation Information { get; }
+
+    /// <summary>The metadata of the model's file.</summary>
+    public Gguf.GgufMetadata Metadata { get; }
+
+    /// <summary>The model's tokenizer.</summary>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
+    public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
+
+    /// <inheritdoc/>
+    public ModelLoad Load => _loop.Load;
+
+    /// <summary>The cache in which requests live and prefixes are kept.</summary>
+    public KvCache Cache => _loop.Cache;
+
+    /// <summary>Memory held by weights and work space, and by the cache if it were full, in bytes.</summary>
+    public (long Weights, long Scratch, long Cache) Memory
+    {
+        get
+        {
+            var memory = _program.Measure();
+            return (memory.Weights, memory.Scratch, _store.PageBytes * _store.PageCount);
+        }
+    }
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">A GGUF file; of a split model any part.</param>
+    /// <param name="options">Sizes and names; null: every default.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="logger">Told of failures, never of contents; null: nobody.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="ModelFormatException">The file breaks its format.</exception>
+    /// <exception cref="UnsupportedModelException">Its architecture or a tensor's type is not built in.</exception>
+    /// <exception cref="NativeLibraryException">The native library cannot be had.</exception>
+    /// <exception cref="OutOfModelMemoryException">Weights or cache do not fit into memory.</exception>
+    public static Task<LanguageModel> LoadAsync(
+        string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, ILogger? logger = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Task.Run(() => Create(path, options ?? ModelOptions.Default, progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false) => Tokenizer.Encode(text, addSpecial, parseSpecial);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat) => _chat.Value.Tokenize(chat);
+
+    /// <summary>Renders a chat with the model's own template, as text.</summary>
+    /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>
+    public string RenderChat(ChatPrompt chat) => _chat.Value.Render(chat);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        return _loop.Submit(request, new GeneratedText(_tokenizer), cancellationToken);
+    }
+
+    /// <summary>Computes the logits of every position of a text, apart from the requests being served.</summary>
+    /// <param name="tokens">The text; at least one token, at most the context.</param>
+    /// <param name="receive">Called in order of position.</param>
+    /// <param name="cacheType">How keys and values are kept meanwhile; F32 for comparisons.</param>
+    /// <param name="cancellationToken">Stops between pieces.</param>
+    /// <exception cref="ContextLengthExceededException">The text does not fit.</exception>
+    /// <exception cref="ArgumentException">A token is not in the vocabulary.</exception>
+    public void ComputeLogits(ReadOnlySpan<int> tokens, LogitsReceiver receive, CacheType cacheType = CacheType.F32, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(receive);
+        ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
+        if (tokens.Length > Information.ContextLength)
+            throw new ContextLengthExceededException(tokens.Length, Information.ContextLength);
+        LogitsEvaluator.Run(_program, tokens, cacheType, receive, cancellationToken);
+    }
+
+    /// <summary>Ends all requests and frees the model's memory.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        await _loop.DisposeAsync().ConfigureAwait(false);
+        _store.Dispose();
+        _program.Dispose();
+    }
+
+    private static LanguageModel Create(string path, ModelOptions options, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
+    {
+        var loaded = ModelLoader.Load(path, options, progress, cancellationToken);
+        try
+        {
+            return new LanguageModel(loaded, options, logger);
+        }
+        catch
+        {
+            loaded.Program.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
+    private sealed class GeneratedText(Tokenizer? tokenizer) : ITextDecoder
+    {
+        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: true);
+
+        public string Append(int token) => _decoder?.Append(token) ?? "";
+
+        public string Flush() => _decoder?.Flush() ?? "";
+    }
+}

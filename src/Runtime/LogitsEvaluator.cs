@@ -1,0 +1,40 @@
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime;
+
+/// <summary>Takes the logits of some positions.</summary>
+/// <param name="firstPosition">Position of the first row.</param>
+/// <param name="logits">[rows, vocabulary]; valid during the call.</param>
+public delegate void LogitsReceiver(int firstPosition, ReadOnlySpan<float> logits);
+
+/// <summary>Computes the logits of every position of a text, with a cache of its own.</summary>
+internal static class LogitsEvaluator
+{
+    /// <summary>Runs a text through a program and hands out its logits in order of position.</summary>
+    /// <param name="program">The model.</param>
+    /// <param name="tokens">The text; at least one token.</param>
+    /// <param name="cacheType">How keys and values are kept meanwhile.</param>
+    /// <param name="receive">Called for each piece.</param>
+    /// <param name="cancellationToken">Looked at before each piece.</param>
+    public static void Run(CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken)
+    {
+        var pageCount = (tokens.Length + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
+        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pageCount, cacheType, cacheType);
+        var runner = new StepRunner(program, store.Handle);
+        var pages = Enumerable.Range(0, pageCount).ToArray();
+        var piece = Math.Min(runner.MaxRows, runner.MaxOutputRows);
+        var logits = new float[(long)Math.Min(piece, tokens.Length) * runner.VocabularySize];
+        var batch = new StepBatch();
+        for (var past = 0; past < tokens.Length; past += piece)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var rows = Math.Min(piece, tokens.Length - past);
+            batch.Clear();
+            batch.Add(past, tokens.Slice(past, rows), pages, rows);
+            var filled = logits.AsSpan(0, rows * runner.VocabularySize);
+            runner.Run(batch, filled);
+            receive(past, filled);
+        }
+    }
+}

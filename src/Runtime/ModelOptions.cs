@@ -1,0 +1,40 @@
+using Hearth.Runtime.Caching;
+
+namespace Hearth.Runtime;
+
+/// <summary>How a model is loaded and run. A null member means the default its text names.</summary>
+public sealed record ModelOptions
+{
+    /// <summary>Every default.</summary>
+    public static ModelOptions Default { get; } = new();
+
+    /// <summary>The name by which services address the model. Null: the file's name without extension.</summary>
+    public string? Id { get; init; }
+
+    /// <summary>Engine threads, 1 to 512. Null: one for each processor that this process may use.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Tokens that one sequence may hold, prompt and completion together. Null: what the model was made for, as far as the cache holds it.</summary>
+    public int? ContextLength { get; init; }
+
+    /// <summary>Tokens that the cache holds over all sequences. Null: <see cref="MaxSequences"/> whole contexts, as far as a quarter of the machine's memory holds them.</summary>
+    public int? CacheTokens { get; init; }
+
+    /// <summary>How keys are stored. Null: F16.</summary>
+    public CacheType? KeyType { get; init; }
+
+    /// <summary>How values are stored. Null: F16.</summary>
+    public CacheType? ValueType { get; init; }
+
+    /// <summary>Requests that run at a time, 1 to 256; others wait. Null: 16.</summary>
+    public int? MaxSequences { get; init; }
+
+    /// <summary>Requests that may wait; a further one is refused at once. Null: 256.</summary>
+    public int? QueueCapacity { get; init; }
+
+    /// <summary>The most rows of one engine step, 1 to 8192: long prompts are read in pieces of it. Null: 512.</summary>
+    public int? StepTokens { get; init; }
+
+    /// <summary>Whether a prompt that starts like an earlier one takes that part from the cache. Null: yes.</summary>
+    public bool? PrefixCaching { get; init; }
+}

@@ -1,0 +1,40 @@
+using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime.Models;
+
+/// <summary>Writes the program of a model file.</summary>
+internal delegate ModelProgram ModelFamily(GgufFile file, StepLimits limits);
+
+/// <summary>The families that are built in, by GGUF's general.architecture.</summary>
+internal static class ModelFamilies
+{
+    private static readonly Dictionary<string, ModelFamily> _families = Collect(
+        (Llama.Architectures, Llama.Build),
+        (Gpt2.Architectures, Gpt2.Build));
+
+    /// <summary>The architectures that can be run.</summary>
+    public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
+
+    /// <summary>The family of a file.</summary>
+    /// <exception cref="UnsupportedModelException">Its architecture is not built in.</exception>
+    public static ModelFamily Find(GgufFile file)
+    {
+        var architecture = file.Metadata.Get<string>("general.architecture");
+        return _families.TryGetValue(architecture, out var family)
+            ? family
+            : throw new UnsupportedModelException($"architecture '{architecture}'", Architectures);
+    }
+
+    private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<(IEnumerable<string> Architectures, ModelFamily Family)> families)
+    {
+        var all = new Dictionary<string, ModelFamily>(StringComparer.Ordinal);
+        foreach (var (architectures, family) in families)
+        {
+            foreach (var architecture in architectures)
+                all.Add(architecture, family);
+        }
+
+        return all;
+    }
+}

@@ -1,0 +1,211 @@
+using System.Text.Json.Serialization;
+
+namespace Hearth.Runtime.Protocol;
+
+internal sealed class ChatCompletionResponse
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "chat.completion";
+
+    public long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<ChatChoice> Choices { get; init; }
+
+    public UsageFields? Usage { get; init; }
+}
+
+internal sealed class ChatChoice
+{
+    public int Index { get; init; }
+
+    public required ChatResponseMessage Message { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public string? FinishReason { get; init; }
+}
+
+internal sealed class ChatResponseMessage
+{
+    public string? Role { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public string? Content { get; init; }
+}
+
+internal sealed class ChatCompletionChunk
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "chat.completion.chunk";
+
+    public long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<ChatChunkChoice> Choices { get; init; }
+
+    public UsageFields? Usage { get; init; }
+}
+
+internal sealed class ChatChunkChoice
+{
+    public int Index { get; init; }
+
+    public required ChatDelta Delta { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public string? FinishReason { get; init; }
+}
+
+internal sealed class ChatDelta
+{
+    public string? Role { get; init; }
+
+    public string? Content { get; init; }
+}
+
+/// <summary>A text completion, whole or one chunk of its stream: OpenAI gives both the same shape.</summary>
+internal sealed class CompletionResponse
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "text_completion";
+
+    public long Created { get; init; }
+
+    public required string Model { get; init; }
+
+    public required IReadOnlyList<TextChoice> Choices { get; init; }
+
+    public UsageFields? Usage { get; init; }
+}
+
+internal sealed class TextChoice
+{
+    public required string Text { get; init; }
+
+    public int Index { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public string? FinishReason { get; init; }
+}
+
+internal sealed class UsageFields
+{
+    public int PromptTokens { get; init; }
+
+    public int CompletionTokens { get; init; }
+
+    public int TotalTokens { get; init; }
+
+    public PromptTokensDetails? PromptTokensDetails { get; init; }
+}
+
+internal sealed class PromptTokensDetails
+{
+    public int CachedTokens { get; init; }
+
+    /// <summary>Hearth's own: why not more came from the cache, see <see cref="CacheMissReason"/>; absent where all did.</summary>
+    public string? CacheMiss { get; init; }
+
+    /// <summary>Hearth's own: index of the first prompt token that the cache did not hold; absent where all did.</summary>
+    public int? FirstDifferentToken { get; init; }
+}
+
+internal sealed class ModelList
+{
+    public string Object { get; init; } = "list";
+
+    public required IReadOnlyList<ModelEntry> Data { get; init; }
+}
+
+internal sealed class ModelEntry
+{
+    public required string Id { get; init; }
+
+    public string Object { get; init; } = "model";
+
+    public long Created { get; init; }
+
+    public string OwnedBy { get; init; } = "hearth";
+
+    // Hearth's own; absent while the model is being loaded.
+    public string? Architecture { get; init; }
+
+    public int? ContextLength { get; init; }
+
+    public int? VocabularySize { get; init; }
+
+    public long? ParameterCount { get; init; }
+
+    public long? SizeBytes { get; init; }
+
+    public bool? Chat { get; init; }
+}
+
+internal sealed class HealthResponse
+{
+    /// <summary>"ok" when every model is ready, else "loading" or "failed".</summary>
+    public required string Status { get; init; }
+
+    /// <summary>The id of the model that serves requests which name none.</summary>
+    public string? Model { get; init; }
+
+    public required IReadOnlyList<ModelHealth> Models { get; init; }
+}
+
+internal sealed class ModelHealth
+{
+    public required string Id { get; init; }
+
+    /// <summary>"ready", "loading" or "failed".</summary>
+    public required string Status { get; init; }
+
+    /// <summary>0 to 1 while loading.</summary>
+    public double? Progress { get; init; }
+
+    public string? Error { get; init; }
+
+    public LoadFields? Load { get; init; }
+}
+
+/// <summary>See <see cref="ModelLoad"/>.</summary>
+internal sealed class LoadFields
+{
+    public int RunningRequests { get; init; }
+
+    public int WaitingRequests { get; init; }
+
+    public int UsedPages { get; init; }
+
+    public int CachedPages { get; init; }
+
+    public int TotalPages { get; init; }
+}
+
+internal sealed class ErrorResponse
+{
+    public ErrorFields? Error { get; init; }
+}
+
+internal sealed class ErrorFields
+{
+    public string? Message { get; init; }
+
+    public string? Type { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public string? Param { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public string? Code { get; init; }
+
+    /// <summary>Hearth's own, with code "context_length_exceeded": tokens that the request would occupy.</summary>
+    public long? TokensAsked { get; init; }
+
+    /// <summary>Hearth's own, with code "context_length_exceeded": tokens that one sequence may occupy.</summary>
+    public long? TokensPossible { get; init; }
+}

@@ -1,0 +1,49 @@
+using System.Text.Json;
+
+namespace Hearth.Runtime.Protocol;
+
+/// <summary>How the runtime's values are written on the wire, both ways.</summary>
+internal static class WireNames
+{
+    /// <summary>Error codes that server and client agree on.</summary>
+    public const string ContextLengthExceeded = "context_length_exceeded";
+    public const string QueueFull = "queue_full";
+    public const string ModelNotFound = "model_not_found";
+    public const string ModelLoading = "model_loading";
+
+    /// <summary>The bias by which the API forbids a token.</summary>
+    public const float ForbiddingBias = -100;
+
+    /// <summary>OpenAI knows one word for every end before the text's own: "length".</summary>
+    public static string ToWire(this FinishReason reason) => reason == FinishReason.Stop ? "stop" : "length";
+
+    public static FinishReason? ToFinishReason(string? wire) => wire switch
+    {
+        null => null,
+        "length" => FinishReason.Length,
+        _ => FinishReason.Stop,
+    };
+
+    public static UsageFields ToWire(this TokenUsage usage) => new()
+    {
+        PromptTokens = usage.PromptTokens,
+        CompletionTokens = usage.CompletionTokens,
+        TotalTokens = usage.TotalTokens,
+        PromptTokensDetails = new PromptTokensDetails
+        {
+            CachedTokens = usage.CachedPromptTokens,
+            CacheMiss = usage.CacheMiss == CacheMissReason.None ? null : JsonNamingPolicy.SnakeCaseLower.ConvertName(usage.CacheMiss.ToString()),
+            FirstDifferentToken = usage.CacheMiss == CacheMissReason.None ? null : usage.FirstDifferentToken,
+        },
+    };
+
+    public static TokenUsage ToUsage(UsageFields fields)
+    {
+        var details = fields.PromptTokensDetails;
+        var miss = Enum.GetValues<CacheMissReason>()
+            .FirstOrDefault(reason => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString()) == details?.CacheMiss);
+        return new TokenUsage(
+            fields.PromptTokens, fields.CompletionTokens, details?.CachedTokens ?? 0, miss,
+            details?.FirstDifferentToken ?? details?.CachedTokens ?? 0);
+    }
+}

@@ -1,0 +1,318 @@
+using System.Buffers;
+using System.Text;
+using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Tokenizers.Splitting;
+
+namespace Hearth.Runtime.Tokenizers;
+
+/// <summary>Turns text into the token ids of a model and back.</summary>
+/// <remarks>
+/// Made from a GGUF file's metadata; its ids equal those of llama.cpp (August 2026) for the same file. Immutable and safe
+/// for use by several threads at once.
+/// </remarks>
+public abstract class Tokenizer
+{
+    private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5"];
+
+    private readonly SpecialTokenSplitter _splitter;
+    private readonly PieceTable _pieces;
+
+    private protected Tokenizer(Vocabulary vocabulary, PieceTable pieces)
+    {
+        Vocabulary = vocabulary;
+        _pieces = pieces;
+        _splitter = new SpecialTokenSplitter(Enumerable.Range(0, vocabulary.Count)
+            .Where(id => vocabulary.Has(id, TokenAttributes.Special))
+            .Select(id => (id, vocabulary.Tokens[id].ToArray(), vocabulary.Attributes[id])));
+    }
+
+    /// <summary>The algorithm's name in <c>tokenizer.ggml.model</c>.</summary>
+    public string Model => Vocabulary.Model;
+
+    /// <summary>Tokens in the vocabulary; ids are 0 up to but without it.</summary>
+    public int VocabularySize => Vocabulary.Count;
+
+    /// <summary>All tokens with a role of their own.</summary>
+    public SpecialTokenIds Special => Vocabulary.Special;
+
+    /// <summary>The token that begins a text, or null.</summary>
+    public int? BeginOfTextId => Special.BeginOfText;
+
+    /// <summary>The token that ends a text, or null.</summary>
+    public int? EndOfTextId => Special.EndOfText;
+
+    /// <summary>The token that ends a turn, or null.</summary>
+    public int? EndOfTurnId => Special.EndOfTurn;
+
+    /// <summary>The token that fills the rows of a batch, or null.</summary>
+    public int? PaddingId => Special.Padding;
+
+    /// <summary>The token for what the vocabulary cannot spell, or null.</summary>
+    public int? UnknownId => Special.Unknown;
+
+    /// <summary>Whether encoding with special tokens begins with <see cref="BeginOfTextId"/>.</summary>
+    public virtual bool AddsBeginOfText => Vocabulary.AddsBeginOfText;
+
+    /// <summary>Whether encoding with special tokens ends with <see cref="EndOfTextId"/> (WordPiece: with the separator, always).</summary>
+    public virtual bool AddsEndOfText => Vocabulary.AddsEndOfText;
+
+    /// <summary>Whether a space is put before text that begins an input or follows a special token.</summary>
+    public bool AddsSpacePrefix => Vocabulary.AddsSpacePrefix;
+
+    /// <summary>The tokens that end generation, ascending.</summary>
+    public IReadOnlyList<int> EndOfGenerationIds => [.. Vocabulary.EndOfGeneration.Order()];
+
+    /// <summary>The tokens that the file forbids to generate (<c>tokenizer.ggml.suppress_tokens</c>).</summary>
+    public IReadOnlyList<int> SuppressedIds => Vocabulary.Suppressed;
+
+    private protected Vocabulary Vocabulary { get; }
+
+    /// <summary>Whether a first space in decoded text is one that encoding put there.</summary>
+    private protected virtual bool DropsLeadingSpace => Vocabulary.AddsSpacePrefix;
+
+    /// <summary>Makes the tokenizer that a model file describes.</summary>
+    /// <param name="metadata">The file's metadata.</param>
+    /// <param name="preTokenizerOverride">A name to take in place of <c>tokenizer.ggml.pre</c>; only byte-pair vocabularies have one.</param>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or names an algorithm or a pre-tokenizer that is not known.</exception>
+    /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
+    public static Tokenizer FromMetadata(GgufMetadata metadata, string? preTokenizerOverride = null)
+    {
+        ArgumentNullException.ThrowIfNull(metadata);
+        if (!metadata.TryGet<string>("tokenizer.ggml.model", out var model))
+        {
+            throw new UnsupportedModelException("a file without vocabulary (metadata key 'tokenizer.ggml.model' is missing)", s_models);
+        }
+
+        var name = preTokenizerOverride ?? metadata.Get("tokenizer.ggml.pre", "");
+        switch (model)
+        {
+            case "gpt2" or "gemma4" or "whitespace":
+                var preTokenizer = PreTokenizers.ByName(model == "gemma4" ? "gemma4" : name);
+                return new BytePairTokenizer(VocabularyReader.Read(metadata, model, preTokenizer, name), preTokenizer, BytePairTokenizer.ReadMerges(metadata, name));
+            case "llama":
+                return new SentencePieceTokenizer(VocabularyReader.Read(metadata, model, null, name));
+            case "bert":
+                return new WordPieceTokenizer(VocabularyReader.Read(metadata, model, null, name));
+            case "t5":
+                return new UnigramTokenizer(VocabularyReader.Read(metadata, model, null, name), CharacterMap.Read(metadata));
+            case "no_vocab" or "none":
+                throw new UnsupportedModelException($"tokenizer '{model}' (the file holds no vocabulary: only token ids can go in and out)", s_models);
+            default:
+                throw new UnsupportedModelException($"tokenizer '{model}' (tokenizer.ggml.model)", s_models);
+        }
+    }
+
+    /// <inheritdoc cref="Encode(ReadOnlySpan{byte}, bool, bool)"/>
+    /// <param name="text">The text; a lone surrogate counts as U+FFFD.</param>
+    /// <param name="addSpecial">Whether to add the begin and end tokens that the model wants.</param>
+    /// <param name="parseSpecial">Whether the spelling of a control token in the text stands for that token.</param>
+    public List<int> Encode(string text, bool addSpecial = true, bool parseSpecial = false)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return Encode(text.AsSpan(), addSpecial, parseSpecial);
+    }
+
+    /// <inheritdoc cref="Encode(string, bool, bool)"/>
+    public List<int> Encode(ReadOnlySpan<char> text, bool addSpecial = true, bool parseSpecial = false)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
+        try
+        {
+            var length = Encoding.UTF8.GetBytes(text, buffer);
+            return Encode(buffer.AsSpan(0, length), addSpecial, parseSpecial);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>The token ids of a text.</summary>
+    /// <remarks>
+    /// Without <paramref name="parseSpecial"/> the spelling of a control token is plain text, so that text from outside
+    /// cannot steer the model; user-defined tokens are found in either case.
+    /// </remarks>
+    /// <param name="utf8">The text. Bytes that are no UTF-8 count as U+FFFD, or as single bytes where the vocabulary has tokens for them.</param>
+    /// <param name="addSpecial">Whether to add the begin and end tokens that the model wants.</param>
+    /// <param name="parseSpecial">Whether the spelling of a control token in the text stands for that token.</param>
+    public List<int> Encode(ReadOnlySpan<byte> utf8, bool addSpecial = true, bool parseSpecial = false)
+    {
+        var ids = new List<int>((utf8.Length / 4) + 4);
+        if (addSpecial)
+        {
+            AddFirst(ids);
+        }
+
+        var afterSpecial = true;
+        foreach (var fragment in _splitter.Split(utf8, parseSpecial))
+        {
+            if (fragment.Token >= 0)
+            {
+                ids.Add(fragment.Token);
+                afterSpecial = true;
+            }
+            else
+            {
+                EncodeText(utf8.Slice(fragment.Start, fragment.Length), afterSpecial, ids);
+                afterSpecial = false;
+            }
+        }
+
+        if (addSpecial)
+        {
+            AddLast(ids);
+        }
+
+        return ids;
+    }
+
+    /// <summary>The token ids of a text in which control tokens count as such unless a mark breaks their spelling.</summary>
+    /// <remarks>The marks are no part of the text; begin and end tokens are not added.</remarks>
+    /// <param name="text">The text with its marks.</param>
+    /// <param name="mark">A character that the text itself does not hold.</param>
+    internal List<int> EncodeMarked(string text, char mark)
+    {
+        var utf8 = Encoding.UTF8.GetBytes(text);
+        var marked = Encoding.UTF8.GetBytes([mark]);
+        var ids = new List<int>((utf8.Length / 4) + 4);
+        var afterSpecial = true;
+        foreach (var fragment in _splitter.Split(utf8, parseSpecial: true))
+        {
+            if (fragment.Token >= 0)
+            {
+                ids.Add(fragment.Token);
+                afterSpecial = true;
+                continue;
+            }
+
+            EncodeText(Without(utf8.AsSpan(fragment.Start, fragment.Length), marked), afterSpecial, ids);
+            afterSpecial = false;
+        }
+
+        return ids;
+    }
+
+    private static ReadOnlySpan<byte> Without(ReadOnlySpan<byte> text, ReadOnlySpan<byte> mark)
+    {
+        if (text.IndexOf(mark) < 0)
+        {
+            return text;
+        }
+
+        var kept = new ArrayBufferWriter<byte>(text.Length);
+        for (var next = text.IndexOf(mark); next >= 0; next = text.IndexOf(mark))
+        {
+            kept.Write(text[..next]);
+            text = text[(next + mark.Length)..];
+        }
+
+        kept.Write(text);
+        return kept.WrittenSpan;
+    }
+
+    /// <summary>The text of a sequence of tokens; bytes that do not make up UTF-8 become U+FFFD.</summary>
+    /// <param name="ids">Token ids.</param>
+    /// <param name="includeControl">Whether control tokens are spelled out; otherwise they leave nothing.</param>
+    /// <param name="continuesText">
+    /// Whether the ids follow a text. If not, the space that encoding puts before a text is dropped again.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
+    public string Decode(ReadOnlySpan<int> ids, bool includeControl = false, bool continuesText = false)
+    {
+        var bytes = new ArrayBufferWriter<byte>(Math.Max(16, ids.Length * 4));
+        var atStart = !continuesText;
+        foreach (var id in ids)
+        {
+            bytes.Write(NextPiece(id, includeControl, ref atStart));
+        }
+
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
+
+    /// <summary>A decoder for tokens that arrive one by one.</summary>
+    /// <param name="includeControl">Whether control tokens are spelled out.</param>
+    /// <param name="continuesText">Whether the tokens follow a text, as generated ones follow their prompt.</param>
+    public StreamingDecoder CreateDecoder(bool includeControl = false, bool continuesText = false) => new(this, includeControl, continuesText);
+
+    /// <summary>The bytes that a token stands for, control tokens spelled out; maybe a part of a character.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public ReadOnlySpan<byte> TokenBytes(int id) => _pieces[Checked(id)];
+
+    /// <summary>The token's spelling in the vocabulary, with its escapes for bytes and spaces.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public string TokenText(int id) => GgufText.FromBytes(Vocabulary.Tokens[Checked(id)]);
+
+    /// <summary>The token's score in the file; 0 where it has none.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public float ScoreOf(int id) => Vocabulary.Scores[Checked(id)];
+
+    /// <summary>What a token stands for.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public TokenKind KindOf(int id) => Vocabulary.Attributes[Checked(id)] switch
+    {
+        var a when (a & TokenAttributes.Control) != 0 => TokenKind.Control,
+        var a when (a & TokenAttributes.Unknown) != 0 => TokenKind.Unknown,
+        var a when (a & TokenAttributes.UserDefined) != 0 => TokenKind.UserDefined,
+        var a when (a & TokenAttributes.Unused) != 0 => TokenKind.Unused,
+        var a when (a & TokenAttributes.Byte) != 0 => TokenKind.Byte,
+        var a when (a & TokenAttributes.Normal) != 0 => TokenKind.Normal,
+        _ => TokenKind.Undefined,
+    };
+
+    /// <summary>Whether generation stops at a token: the end of text, turn or message, and tokens known by name to mean as much.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public bool IsEndOfGeneration(int id) => Vocabulary.EndOfGeneration.Contains(Checked(id));
+
+    /// <summary>Looks a token up by its spelling in the vocabulary.</summary>
+    public bool TryGetId(string token, out int id)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        id = Vocabulary.Tokens.Find(GgufText.GetBytes(token));
+        return id >= 0;
+    }
+
+    /// <summary>The bytes that a token adds to decoded text, given and updating whether a space that encoding put there may come.</summary>
+    internal ReadOnlySpan<byte> NextPiece(int id, bool includeControl, ref bool atStart)
+    {
+        var attributes = Vocabulary.Attributes[Checked(id)];
+        if (!includeControl && (attributes & TokenAttributes.Hidden) != 0)
+        {
+            atStart |= (attributes & TokenAttributes.Control) != 0;
+            return [];
+        }
+
+        var piece = _pieces[id];
+        if ((attributes & (TokenAttributes.Control | TokenAttributes.UserDefined)) != 0)
+        {
+            atStart = true;
+            return piece;
+        }
+
+        var drops = atStart && DropsLeadingSpace && piece is [(byte)' ', ..];
+        atStart = false;
+        return drops ? piece[1..] : piece;
+    }
+
+    /// <summary>Appends the ids of a stretch of text without special tokens.</summary>
+    private protected abstract void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids);
+
+    private protected virtual void AddFirst(List<int> ids)
+    {
+        if (AddsBeginOfText && BeginOfTextId is { } id)
+        {
+            ids.Add(id);
+        }
+    }
+
+    private protected virtual void AddLast(List<int> ids)
+    {
+        if (AddsEndOfText && EndOfTextId is { } id)
+        {
+            ids.Add(id);
+        }
+    }
+
+    private int Checked(int id)
+        => (uint)id < (uint)Vocabulary.Count ? id
+            : throw new ArgumentOutOfRangeException(nameof(id), id, $"token id {id} is not in the vocabulary of {Vocabulary.Count} tokens");
+}

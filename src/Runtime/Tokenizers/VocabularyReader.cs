@@ -1,0 +1,193 @@
+using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Tokenizers.Splitting;
+using Hearth.Runtime.Tokenizers.Text;
+
+namespace Hearth.Runtime.Tokenizers;
+
+/// <summary>Reads a <see cref="Vocabulary"/> from <c>tokenizer.ggml.*</c>, with the defaults of llama.cpp (August 2026).</summary>
+internal static class VocabularyReader
+{
+    private const string Prefix = "tokenizer.ggml.";
+
+    /// <summary>Reads the vocabulary; <paramref name="preTokenizer"/> is null for models without one.</summary>
+    /// <exception cref="ModelFormatException">A key is missing, mistyped, or does not fit the others.</exception>
+    public static Vocabulary Read(GgufMetadata metadata, string model, PreTokenizer? preTokenizer, string? preTokenizerName)
+    {
+        var vocabulary = ReadTokens(metadata, model);
+        SetDefaults(vocabulary, preTokenizer);
+        ReadSpecialIds(metadata, vocabulary.Special, vocabulary.Count);
+        ReadFlags(metadata, vocabulary, preTokenizer);
+        vocabulary.Suppressed = [.. metadata.Get<int[]>(Prefix + "suppress_tokens", []).Where(id => id >= 0 && id < vocabulary.Count)];
+        SpecialTokenNames.Apply(vocabulary);
+        SpecialTokenNames.ApplyStripping(
+            vocabulary,
+            metadata.Get("general.name", ""),
+            preTokenizerName ?? "",
+            metadata.Get("general.architecture", ""));
+        Check(vocabulary);
+        return vocabulary;
+    }
+
+    private static Vocabulary ReadTokens(GgufMetadata metadata, string model)
+    {
+        var texts = metadata.Get<string[]>(Prefix + "tokens");
+        if (texts.Sum(text => (long)text.Length) > int.MaxValue / 4)
+        {
+            throw new ModelFormatException($"'{Prefix}tokens' holds more than {int.MaxValue / 4} characters", metadata.Source);
+        }
+
+        var tokens = new ByteStringTable(texts.Length);
+        for (var id = 0; id < texts.Length; id++)
+        {
+            var text = texts[id].Length == 0 ? $"[EMPTY_{id}]" : texts[id];
+            if (tokens.Intern(GgufText.GetBytes(text)) is var other && other != id)
+            {
+                throw new ModelFormatException($"'{Prefix}tokens' holds '{text}' twice, as {other} and as {id}", metadata.Source);
+            }
+        }
+
+        return new Vocabulary
+        {
+            Tokens = tokens,
+            Scores = ReadScores(metadata, texts.Length),
+            Attributes = ReadAttributes(metadata, texts.Length),
+            Model = model,
+            Source = metadata.Source,
+        };
+    }
+
+    private static float[] ReadScores(GgufMetadata metadata, int count)
+    {
+        if (!metadata.TryGet<float[]>(Prefix + "scores", out var scores))
+        {
+            return new float[count];
+        }
+
+        CheckLength("scores", scores.Length, count, metadata.Source);
+        var nan = Array.FindIndex(scores, float.IsNaN);
+        return nan < 0 ? scores : throw new ModelFormatException($"'{Prefix}scores' holds no number at {nan}", metadata.Source);
+    }
+
+    private static TokenAttributes[] ReadAttributes(GgufMetadata metadata, int count)
+    {
+        var attributes = new TokenAttributes[count];
+        Array.Fill(attributes, TokenAttributes.Normal);
+        if (metadata.TryGet<int[]>(Prefix + "token_type", out var kinds))
+        {
+            CheckLength("token_type", kinds.Length, count, metadata.Source);
+            for (var id = 0; id < count; id++)
+            {
+                attributes[id] = (TokenKind)kinds[id] switch
+                {
+                    TokenKind.Normal => TokenAttributes.Normal,
+                    TokenKind.Unknown => TokenAttributes.Unknown,
+                    TokenKind.Control => TokenAttributes.Control,
+                    TokenKind.UserDefined => TokenAttributes.UserDefined,
+                    TokenKind.Unused => TokenAttributes.Unused,
+                    TokenKind.Byte => TokenAttributes.Byte,
+                    _ => TokenAttributes.None,
+                };
+            }
+        }
+
+        return attributes;
+    }
+
+    private static void CheckLength(string key, int found, int expected, string? source)
+    {
+        if (found < expected)
+        {
+            throw new ModelFormatException($"'{Prefix}{key}' has {found} entries for {expected} tokens", source);
+        }
+    }
+
+    private static void SetDefaults(Vocabulary vocabulary, PreTokenizer? preTokenizer)
+    {
+        var special = vocabulary.Special;
+        vocabulary.EscapesSpaces = preTokenizer?.EscapesSpaces ?? true;
+        switch (vocabulary.Model)
+        {
+            case "llama":
+                (special.BeginOfText, special.EndOfText, special.Unknown) = (1, 2, 0);
+                vocabulary.AddsSpacePrefix = true;
+                vocabulary.AddsBeginOfText = true;
+                break;
+            case "bert":
+                (special.BeginOfText, special.Unknown, special.Separator) = (101, 100, 102);
+                (special.Padding, special.Mask) = (0, 103);
+                vocabulary.AddsBeginOfText = true;
+                vocabulary.Lowercases = true;
+                break;
+            case "t5":
+                (special.EndOfText, special.Unknown, special.Padding) = (1, 2, 0);
+                vocabulary.AddsEndOfText = true;
+                break;
+            case "gpt2" or "whitespace" or "hybriddna":
+                special.BeginOfText = preTokenizer is { LacksBeginOfText: true } ? null : 11;
+                special.EndOfText = 11;
+                vocabulary.AddsBeginOfText = preTokenizer is { AddsBeginOfText: true };
+                vocabulary.Lowercases = vocabulary.Model == "whitespace";
+                break;
+            default:
+                break;
+        }
+    }
+
+    private static void ReadSpecialIds(GgufMetadata metadata, SpecialTokenIds special, int count)
+    {
+        special.BeginOfText = ReadId("bos_token_id", special.BeginOfText);
+        special.EndOfText = ReadId("eos_token_id", special.EndOfText);
+        special.EndOfTurn = ReadId("eot_token_id", special.EndOfTurn);
+        special.EndOfMessage = ReadId("eom_token_id", special.EndOfMessage);
+        special.Unknown = ReadId("unknown_token_id", special.Unknown);
+        special.Separator = ReadId("seperator_token_id", special.Separator);
+        special.Padding = ReadId("padding_token_id", special.Padding);
+        special.Mask = ReadId("mask_token_id", special.Mask);
+        special.FillPrefix = ReadId("prefix_token_id", ReadId("fim_pre_token_id", special.FillPrefix));
+        special.FillSuffix = ReadId("suffix_token_id", ReadId("fim_suf_token_id", special.FillSuffix));
+        special.FillMiddle = ReadId("middle_token_id", ReadId("fim_mid_token_id", special.FillMiddle));
+        special.FillPadding = ReadId("fim_pad_token_id", special.FillPadding);
+        special.FillRepository = ReadId("fim_rep_token_id", special.FillRepository);
+        special.FillFileSeparator = ReadId("fim_sep_token_id", special.FillFileSeparator);
+
+        // An id outside of the vocabulary counts as absent, in the file as among the defaults.
+        int? ReadId(string key, int? otherwise)
+            => metadata.TryGet<long>(Prefix + key, out var id) && id >= 0 && id < count ? (int)id
+                : otherwise < count ? otherwise : null;
+    }
+
+    private static void ReadFlags(GgufMetadata metadata, Vocabulary vocabulary, PreTokenizer? preTokenizer)
+    {
+        vocabulary.AddsSpacePrefix = metadata.Get(Prefix + "add_space_prefix", vocabulary.AddsSpacePrefix);
+        vocabulary.RemovesExtraSpaces = metadata.Get(Prefix + "remove_extra_whitespaces", vocabulary.RemovesExtraSpaces);
+        vocabulary.AddsBeginOfText = metadata.Get(Prefix + "add_bos_token", vocabulary.AddsBeginOfText)
+            || preTokenizer is { ForcesBeginOfText: true };
+        vocabulary.AddsEndOfText = metadata.Get(Prefix + "add_eos_token", vocabulary.AddsEndOfText);
+        vocabulary.Lowercases = metadata.Get(Prefix + "normalizer.lowercase", vocabulary.Lowercases);
+        vocabulary.StripsAccents = metadata.Get(Prefix + "normalizer.strip_accents", vocabulary.Lowercases);
+    }
+
+    private static void Check(Vocabulary vocabulary)
+    {
+        var special = vocabulary.Special;
+        if (vocabulary.Model != "rwkv" && vocabulary.AddsBeginOfText && special.BeginOfText is null)
+        {
+            throw new ModelFormatException("texts begin with a begin-of-text token, but 'tokenizer.ggml.bos_token_id' names none of the vocabulary", vocabulary.Source);
+        }
+
+        if (vocabulary.Model is not ("rwkv" or "bert") && vocabulary.AddsEndOfText && special.EndOfText is null)
+        {
+            throw new ModelFormatException("texts end with an end-of-text token, but 'tokenizer.ggml.eos_token_id' names none of the vocabulary", vocabulary.Source);
+        }
+
+        if (vocabulary.Model == "bert" && (special.Separator is null || special.Unknown is null))
+        {
+            throw new ModelFormatException("a WordPiece vocabulary needs 'tokenizer.ggml.seperator_token_id' and 'tokenizer.ggml.unknown_token_id' within it", vocabulary.Source);
+        }
+
+        if (vocabulary.Model == "t5" && special.Unknown is null)
+        {
+            throw new ModelFormatException("a unigram vocabulary needs 'tokenizer.ggml.unknown_token_id' within it", vocabulary.Source);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+using System.Net.Http.Headers;
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Hearth.Runtime;
+using Hearth.Runtime.Protocol;
+using Microsoft.SemanticKernel;
+
+namespace Hearth.SemanticKernel.Backends;
+
+/// <summary>A model of a Hearth service, reached over its OpenAI-shaped HTTP API.</summary>
+/// <remarks>Every answer is asked for as a stream, so that leaving it early reaches the service at once.</remarks>
+internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? modelId) : IHearthBackend
+{
+    private readonly Uri _root = new(endpoint.AbsoluteUri.TrimEnd('/') + "/");
+
+    public Uri? Endpoint => endpoint;
+
+    public string? ModelId => modelId;
+
+    public async IAsyncEnumerable<BackendUpdate> ChatAsync(
+        ChatPrompt chat, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var body = WireRequests.Chat(chat, options, modelId);
+        var chunks = StreamAsync(
+            "v1/chat/completions", body, ProtocolJson.Wire.ChatCompletionRequest, ProtocolJson.Wire.ChatCompletionChunk, cancellationToken);
+        await foreach (var chunk in chunks.ConfigureAwait(false))
+        {
+            var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Delta.Content, choice?.FinishReason, chunk.Usage);
+        }
+    }
+
+    public async IAsyncEnumerable<BackendUpdate> CompleteAsync(
+        string prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var body = WireRequests.Completion(prompt, options, modelId);
+        var chunks = StreamAsync(
+            "v1/completions", body, ProtocolJson.Wire.CompletionRequest, ProtocolJson.Wire.CompletionResponse, cancellationToken);
+        await foreach (var chunk in chunks.ConfigureAwait(false))
+        {
+            var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Text, choice?.FinishReason, chunk.Usage);
+        }
+    }
+
+    private static BackendUpdate Update(string id, string model, long created, string? text, string? finishReason, UsageFields? usage)
+        => new(
+            new ResponseIdentity(id, model, DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(created, 0, 253402300799))),
+            new GenerationUpdate(text ?? "", [], WireNames.ToFinishReason(finishReason), usage is null ? null : WireNames.ToUsage(usage)));
+
+    private async IAsyncEnumerable<TChunk> StreamAsync<TRequest, TChunk>(
+        string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TChunk> chunkType,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(path, JsonSerializer.SerializeToUtf8Bytes(body, requestType), cancellationToken).ConfigureAwait(false);
+        using var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        var events = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? null : data.ToArray());
+        await foreach (var item in events.EnumerateAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (item.Data is not { } data)
+            {
+                yield break;
+            }
+
+            yield return Parse(data, chunkType);
+        }
+
+        throw new HttpOperationException($"the answer of {new Uri(_root, path)} ended before its end was announced");
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(string path, byte[] body, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_root, path)) { Content = new ByteArrayContent(body) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
+        HttpResponseMessage response;
+        try
+        {
+            response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new HttpOperationException(
+                exception.StatusCode, null, $"no Hearth service answers at {endpoint}: {exception.Message}", exception);
+        }
+
+        if (response.IsSuccessStatusCode)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+            throw Failure(ReadError(text), response, text);
+        }
+    }
+
+    private static TChunk Parse<TChunk>(byte[] data, JsonTypeInfo<TChunk> type)
+    {
+        try
+        {
+            // A failure after the first chunk comes as an event of the error's shape.
+            if (data.AsSpan().StartsWith("{\"error\""u8) && ReadError(data) is { } error)
+            {
+                throw Failure(error, null, null);
+            }
+
+            return JsonSerializer.Deserialize(data, type) ?? throw new JsonException("found null");
+        }
+        catch (JsonException exception)
+        {
+            throw new HttpOperationException(null, null, $"the service sent an event that is not of OpenAI's shape: {exception.Message}", exception);
+        }
+    }
+
+    private static ErrorFields? ReadError(string body)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, ProtocolJson.Wire.ErrorResponse)?.Error;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static ErrorFields? ReadError(byte[] data) => JsonSerializer.Deserialize(data, ProtocolJson.Wire.ErrorResponse)?.Error;
+
+    private static Exception Failure(ErrorFields? error, HttpResponseMessage? response, string? body)
+        => error is { Code: WireNames.ContextLengthExceeded, TokensAsked: { } asked, TokensPossible: { } possible }
+            ? new ContextLengthExceededException(asked, possible)
+            : new HttpOperationException(
+                response?.StatusCode, body,
+                error?.Message ?? $"the service answered {(int?)response?.StatusCode} {response?.ReasonPhrase}", null);
+}

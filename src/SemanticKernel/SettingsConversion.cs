@@ -1,0 +1,132 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.SemanticKernel;
+
+namespace Hearth.SemanticKernel;
+
+/// <summary>Turns settings made for any connector into Hearth's, and refuses what would otherwise be ignored.</summary>
+internal static class SettingsConversion
+{
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNameCaseInsensitive = true,
+        NumberHandling = JsonNumberHandling.AllowReadingFromString,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    /// <summary>Other connectors' names of what Hearth has too.</summary>
+    private static readonly (string Theirs, string Ours)[] Aliases =
+    [
+        ("max_completion_tokens", "max_tokens"),
+        ("stop", "stop_sequences"),
+        ("token_selection_biases", "logit_bias"),
+    ];
+
+    /// <summary>Settings that change the answer and that Hearth does not have, with the values that mean "not asked for".</summary>
+    private static readonly Dictionary<string, string[]> Unsupported = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["tool_call_behavior"] = [],
+        ["ToolCallBehavior"] = [],
+        ["tools"] = [],
+        ["tool_choice"] = ["\"none\""],
+        ["functions"] = [],
+        ["response_format"] = ["\"text\"", "{\"type\":\"text\"}"],
+        ["logprobs"] = ["false"],
+        ["top_logprobs"] = ["0"],
+        ["n"] = ["1"],
+        ["results_per_prompt"] = ["1"],
+        ["chat_system_prompt"] = [],
+        ["chat_developer_prompt"] = [],
+        ["modalities"] = ["[\"text\"]"],
+        ["audio"] = [],
+        ["web_search_options"] = [],
+        ["reasoning_effort"] = [],
+    };
+
+    public static HearthPromptExecutionSettings Convert(PromptExecutionSettings? settings)
+    {
+        if (settings is null)
+        {
+            return new HearthPromptExecutionSettings();
+        }
+
+        if (settings.FunctionChoiceBehavior is not null)
+        {
+            throw new NotSupportedException("function calling (FunctionChoiceBehavior) is not supported by the Hearth connector yet");
+        }
+
+        var converted = settings as HearthPromptExecutionSettings ?? Read(settings);
+        RefuseUnsupported(converted);
+        return converted;
+    }
+
+    private static HearthPromptExecutionSettings Read(PromptExecutionSettings settings)
+    {
+        try
+        {
+            var json = JsonSerializer.SerializeToNode(settings, settings.GetType(), Options)!.AsObject();
+            foreach (var (theirs, ours) in Aliases)
+            {
+                if (json.Remove(theirs, out var value) && value is not null && !json.ContainsKey(ours))
+                {
+                    json[ours] = value;
+                }
+            }
+
+            return json.Deserialize<HearthPromptExecutionSettings>(Options)!;
+        }
+        catch (JsonException exception)
+        {
+            throw new ArgumentException(
+                $"the execution settings hold a value of the wrong type at {exception.Path}: {exception.Message}", nameof(settings), exception);
+        }
+    }
+
+    private static void RefuseUnsupported(HearthPromptExecutionSettings settings)
+    {
+        foreach (var (name, value) in settings.ExtensionData ?? new Dictionary<string, object>())
+        {
+            if (Unsupported.TryGetValue(name, out var defaults)
+                && JsonSerializer.Serialize(value, Options) is var json && json != "null" && !defaults.Contains(json))
+            {
+                throw new NotSupportedException($"the setting '{name}' is not supported by the Hearth connector");
+            }
+        }
+    }
+}
+
+/// <summary>OpenAI's seeds are signed 64-bit integers; Hearth's have no sign, so negative ones wrap around.</summary>
+internal sealed class SeedConverter : JsonConverter<ulong?>
+{
+    public override ulong? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.Null:
+                return null;
+            case JsonTokenType.Number when reader.TryGetUInt64(out var seed):
+                return seed;
+            case JsonTokenType.Number when reader.TryGetInt64(out var seed):
+                return unchecked((ulong)seed);
+            case JsonTokenType.String when ulong.TryParse(reader.GetString(), CultureInfo.InvariantCulture, out var seed):
+                return seed;
+            case JsonTokenType.String when long.TryParse(reader.GetString(), CultureInfo.InvariantCulture, out var seed):
+                return unchecked((ulong)seed);
+            default:
+                throw new JsonException("must be an integer of 64 bits");
+        }
+    }
+
+    public override void Write(Utf8JsonWriter writer, ulong? value, JsonSerializerOptions options)
+    {
+        if (value is { } seed)
+        {
+            writer.WriteNumberValue(seed);
+        }
+        else
+        {
+            writer.WriteNullValue();
+        }
+    }
+}

@@ -1,0 +1,325 @@
+// The C boundary from a caller's side: bad arguments come back as statuses, good ones compute.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hearth.h"
+
+namespace {
+
+using EnginePointer = std::unique_ptr<hearth_engine, void (*)(hearth_engine*)>;
+using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
+using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
+
+EnginePointer make_engine(int threads = 2) {
+    const hearth_engine_options options{threads, HEARTH_ISA_BEST};
+    hearth_engine* engine = nullptr;
+    EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
+    return {engine, hearth_engine_destroy};
+}
+
+// One attention layer over an embedding that is also the output head: logits say what the sequence has seen.
+ModelPointer make_model(hearth_engine* engine) {
+    constexpr int32_t width = 8, vocabulary = 12;
+    std::vector<hearth_operation> operations;
+    const auto add = [&](int32_t kind, std::vector<int32_t> in, std::vector<int32_t> out,
+                         std::vector<int32_t> w) {
+        hearth_operation operation{};
+        operation.kind = kind;
+        for (int32_t& slot : operation.input) slot = -1;
+        for (int32_t& slot : operation.output) slot = -1;
+        for (int32_t& slot : operation.weight) slot = -1;
+        std::copy(in.begin(), in.end(), operation.input);
+        std::copy(out.begin(), out.end(), operation.output);
+        std::copy(w.begin(), w.end(), operation.weight);
+        operations.push_back(operation);
+        return &operations.back();
+    };
+    add(HEARTH_EMBED, {}, {0}, {0})->parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    add(HEARTH_CACHE_WRITE, {0, 0}, {}, {})->parameters.cache_write = {0, 2, 4, 4};
+    add(HEARTH_ATTENTION, {0}, {1}, {})->parameters.attention = {HEARTH_SOURCE_CACHE, 0, 2, 2,    4, 4,
+                                                                 HEARTH_MASK_CAUSAL,  0, 0, 0.5f, 0, 0};
+    add(HEARTH_GATHER, {1}, {2}, {});
+    add(HEARTH_LINEAR, {2}, {3}, {0});
+    const int32_t widths[] = {width, width, width, vocabulary};
+    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 0, width, vocabulary}};
+    const hearth_program program{
+        operations.data(), widths, weights, static_cast<int32_t>(operations.size()), 4, 1, 3, 32, 8};
+    hearth_model* model = nullptr;
+    EXPECT_EQ(hearth_model_create(engine, &program, sizeof program, &model), HEARTH_OK)
+        << hearth_last_error();
+    std::vector<float> table(width * vocabulary);
+    for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i) * 1.7f);
+    EXPECT_EQ(hearth_model_load_weight(model, 0, table.data(), table.size() * sizeof(float)), HEARTH_OK);
+    return {model, hearth_model_destroy};
+}
+
+CachePointer make_cache(hearth_engine* engine, int32_t pages = 8) {
+    const hearth_cache_layer layer{2, 4, 4};
+    const hearth_cache_options options{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, pages};
+    hearth_cache* cache = nullptr;
+    EXPECT_EQ(hearth_cache_create(engine, &options, sizeof options, &cache), HEARTH_OK)
+        << hearth_last_error();
+    return {cache, hearth_cache_destroy};
+}
+
+struct Step {
+    std::vector<int32_t> tokens, positions, pages, output_rows;
+    std::vector<hearth_sequence> sequences;
+    std::vector<float> output;
+
+    void add(int32_t past, std::vector<int32_t> ids, std::vector<int32_t> table) {
+        sequences.push_back({static_cast<int32_t>(tokens.size()), static_cast<int32_t>(ids.size()), past,
+                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size())});
+        for (size_t i = 0; i < ids.size(); ++i) positions.push_back(past + static_cast<int32_t>(i));
+        tokens.insert(tokens.end(), ids.begin(), ids.end());
+        pages.insert(pages.end(), table.begin(), table.end());
+        output_rows.push_back(static_cast<int32_t>(tokens.size()) - 1);
+    }
+
+    hearth_step native() {
+        output.assign(output_rows.size() * 12, -1.0f);
+        return {tokens.data(),
+                nullptr,
+                positions.data(),
+                sequences.data(),
+                pages.data(),
+                output_rows.data(),
+                output.data(),
+                output.size(),
+                static_cast<int32_t>(tokens.size()),
+                static_cast<int32_t>(sequences.size()),
+                static_cast<int32_t>(pages.size()),
+                static_cast<int32_t>(output_rows.size())};
+    }
+
+    hearth_status run(hearth_model* model, hearth_cache* cache) {
+        const hearth_step step = native();
+        return hearth_model_run(model, cache, &step, sizeof step);
+    }
+};
+
+std::vector<float> last_row(const Step& step) {
+    return {step.output.end() - 12, step.output.end()};
+}
+
+TEST(Abi, ProbeFillsEveryField) {
+    hearth_system system{};
+    ASSERT_EQ(hearth_system_probe(&system, sizeof system), HEARTH_OK);
+    EXPECT_GE(system.processors, 1);
+    EXPECT_TRUE(system.isa_mask & 1u);
+    EXPECT_TRUE(system.isa_mask & (1u << system.best_isa));
+    EXPECT_GT(std::strlen(system.processor), 0u);
+    EXPECT_EQ(hearth_abi_version(), HEARTH_ABI_VERSION);
+}
+
+TEST(Abi, StructsOfAnotherSizeAreRefused) {
+    hearth_system system{};
+    EXPECT_EQ(hearth_system_probe(&system, sizeof system - 4), HEARTH_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(hearth_last_error()).find("bytes"), std::string::npos);
+    EXPECT_EQ(hearth_system_probe(nullptr, sizeof system), HEARTH_INVALID_ARGUMENT);
+}
+
+TEST(Abi, AnInstructionSetThatCannotRunIsNamed) {
+    const hearth_engine_options options{1, 17};
+    hearth_engine* engine = nullptr;
+    EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_UNSUPPORTED);
+    EXPECT_EQ(engine, nullptr);
+    EXPECT_NE(std::string(hearth_last_error()).find("scalar"), std::string::npos);
+}
+
+TEST(Abi, APromptInPiecesAndInAnyPagesGivesTheSameLogits) {
+    const EnginePointer engine = make_engine();
+    const ModelPointer model = make_model(engine.get());
+    const CachePointer cache = make_cache(engine.get());
+    const std::vector<int32_t> prompt = {1, 5, 3, 7, 2, 9, 11, 0, 4, 6, 8, 10, 1};
+    Step whole;
+    whole.add(0, prompt, {0, 1});
+    ASSERT_EQ(whole.run(model.get(), cache.get()), HEARTH_OK) << hearth_last_error();
+    for (size_t cut = 1; cut < prompt.size(); ++cut) {
+        Step first, second;
+        first.add(0, {prompt.begin(), prompt.begin() + static_cast<std::ptrdiff_t>(cut)}, {6, 3});
+        ASSERT_EQ(first.run(model.get(), cache.get()), HEARTH_OK) << hearth_last_error();
+        second.add(static_cast<int32_t>(cut),
+                   {prompt.begin() + static_cast<std::ptrdiff_t>(cut), prompt.end()}, {6, 3});
+        ASSERT_EQ(second.run(model.get(), cache.get()), HEARTH_OK) << hearth_last_error();
+        for (size_t i = 0; i < 12; ++i)
+            EXPECT_NEAR(last_row(second)[i], last_row(whole)[i], 1e-5f) << "cut " << cut;
+    }
+}
+
+TEST(Abi, SequencesOfOneStepDoNotMix) {
+    const EnginePointer engine = make_engine();
+    const ModelPointer model = make_model(engine.get());
+    const CachePointer cache = make_cache(engine.get());
+    Step alone, together;
+    alone.add(0, {3, 4, 5}, {0});
+    ASSERT_EQ(alone.run(model.get(), cache.get()), HEARTH_OK);
+    together.add(0, {9, 9, 9, 9}, {2});
+    together.add(0, {3, 4, 5}, {4});
+    ASSERT_EQ(together.run(model.get(), cache.get()), HEARTH_OK);
+    for (size_t i = 0; i < 12; ++i) EXPECT_NEAR(last_row(together)[i], last_row(alone)[i], 1e-6f);
+}
+
+TEST(Abi, PagesCanBeCopiedSavedAndRestored) {
+    const EnginePointer engine = make_engine();
+    const ModelPointer model = make_model(engine.get());
+    const CachePointer cache = make_cache(engine.get());
+    Step first;
+    first.add(0, {1, 2, 3, 4, 5}, {0});
+    ASSERT_EQ(first.run(model.get(), cache.get()), HEARTH_OK);
+    uint64_t bytes = 0;
+    ASSERT_EQ(hearth_cache_page_bytes(cache.get(), &bytes), HEARTH_OK);
+    EXPECT_EQ(bytes, 2u * 2 * 8 * 4 * sizeof(float));
+    std::vector<uint8_t> saved(bytes);
+    ASSERT_EQ(hearth_cache_copy_page(cache.get(), 0, 5), HEARTH_OK);
+    ASSERT_EQ(hearth_cache_read_page(cache.get(), 0, saved.data(), saved.size()), HEARTH_OK);
+    ASSERT_EQ(hearth_cache_write_page(cache.get(), 7, saved.data(), saved.size()), HEARTH_OK);
+    std::vector<float> expected;
+    for (const int32_t page : {0, 5, 7}) {
+        Step next;
+        next.add(5, {6}, {page});
+        ASSERT_EQ(next.run(model.get(), cache.get()), HEARTH_OK);
+        if (page == 0) expected = last_row(next);
+        EXPECT_EQ(last_row(next), expected) << "page " << page;
+    }
+    EXPECT_EQ(hearth_cache_read_page(cache.get(), 0, saved.data(), saved.size() - 1),
+              HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(hearth_cache_read_page(cache.get(), 8, saved.data(), saved.size()), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(hearth_cache_copy_page(cache.get(), -1, 0), HEARTH_INVALID_ARGUMENT);
+}
+
+TEST(Abi, BadStepsAreRefusedAndLeaveTheModelUsable) {
+    const EnginePointer engine = make_engine();
+    const ModelPointer model = make_model(engine.get());
+    const CachePointer cache = make_cache(engine.get());
+    const auto refused = [&](auto damage) {
+        Step step;
+        step.add(0, {1, 2, 3}, {0});
+        step.add(8, {4}, {1, 2});
+        hearth_step native = step.native();
+        damage(step, native);
+        return hearth_model_run(model.get(), cache.get(), &native, sizeof native) == HEARTH_INVALID_ARGUMENT;
+    };
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.tokens[1] = 12; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.tokens[1] = -1; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.positions[0] = -1; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.pages[0] = 8; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.pages[2] = -1; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.pages[2] = 0; }));  // both would write page 0
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.pages[1] = 0; }));  // one reads what the other writes
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].page_count = 1; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].page_begin = 3; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].past = -8; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].past = INT32_MAX; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[0].row_count = 2; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].row_count = INT32_MAX; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.output_rows[0] = 3; }));
+    EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.output_size = 12; }));
+    EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.row_count = 33; }));
+    EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.row_count = 0; }));
+    EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.tokens = nullptr; }));
+    EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.sequences = nullptr; }));
+    EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.page_count = -1; }));
+    Step good;
+    good.add(0, {1, 2, 3}, {0});
+    EXPECT_EQ(good.run(model.get(), cache.get()), HEARTH_OK) << hearth_last_error();
+    EXPECT_EQ(good.run(model.get(), nullptr), HEARTH_INVALID_ARGUMENT);
+}
+
+TEST(Abi, AStepBeforeTheWeightsIsRefused) {
+    const EnginePointer engine = make_engine();
+    const int32_t widths[] = {4, 4, 4};
+    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 0, 4, 4}};
+    hearth_operation operations[3]{};
+    for (hearth_operation& operation : operations) {
+        for (int32_t& slot : operation.input) slot = -1;
+        for (int32_t& slot : operation.output) slot = -1;
+        for (int32_t& slot : operation.weight) slot = -1;
+    }
+    operations[0].kind = HEARTH_EMBED;
+    operations[0].output[0] = 0;
+    operations[0].weight[0] = 0;
+    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 2.0f};
+    operations[1].kind = HEARTH_GATHER;
+    operations[1].input[0] = 0;
+    operations[1].output[0] = 1;
+    operations[2].kind = HEARTH_SCALE;
+    operations[2].input[0] = 1;
+    operations[2].output[0] = 2;
+    operations[2].parameters.factor = {0.5f};
+    const hearth_program program{operations, widths, weights, 3, 3, 1, 2, 4, 4};
+    hearth_model* raw = nullptr;
+    ASSERT_EQ(hearth_model_create(engine.get(), &program, sizeof program, &raw), HEARTH_OK)
+        << hearth_last_error();
+    const ModelPointer model{raw, hearth_model_destroy};
+    const int32_t token = 2, position = 0, row = 0;
+    const hearth_sequence sequence{0, 1, 0, 0, 0};
+    float output[4] = {};
+    const hearth_step step{&token, nullptr, &position, &sequence, nullptr, &row, output, 4, 1, 1, 0, 1};
+    EXPECT_EQ(hearth_model_run(model.get(), nullptr, &step, sizeof step), HEARTH_INVALID_STATE);
+    const float table[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    EXPECT_EQ(hearth_model_load_weight(model.get(), 0, table, 60), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(hearth_model_load_weight(model.get(), 1, table, 64), HEARTH_INVALID_ARGUMENT);
+    ASSERT_EQ(hearth_model_load_weight(model.get(), 0, table, 64), HEARTH_OK) << hearth_last_error();
+    ASSERT_EQ(hearth_model_run(model.get(), nullptr, &step, sizeof step), HEARTH_OK) << hearth_last_error();
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(output[i], table[8 + i]);
+}
+
+TEST(Abi, AttentionChecksItsSpans) {
+    const EnginePointer engine = make_engine(1);
+    std::vector<float> q(2 * 4), k(3 * 4), v(3 * 4), out(2 * 4);
+    hearth_attention_call call{};
+    call.queries = q.data();
+    call.keys = k.data();
+    call.values = v.data();
+    call.output = out.data();
+    call.query_size = q.size();
+    call.key_size = k.size();
+    call.value_size = v.size();
+    call.output_size = out.size();
+    call.query_rows = 2;
+    call.key_rows = 3;
+    call.parameters = {HEARTH_SOURCE_ROWS, 0, 1, 1, 4, 4, HEARTH_MASK_BIDIRECTIONAL, 0, 0, 1.0f, 0, 0};
+    EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_OK) << hearth_last_error();
+    call.key_rows = 4;
+    EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_INVALID_ARGUMENT);
+    call.key_rows = 3;
+    call.parameters.heads = 0;
+    EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_INVALID_ARGUMENT);
+    call.parameters.heads = 1;
+    call.output_size = 7;
+    EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_INVALID_ARGUMENT);
+}
+
+TEST(Abi, ACacheOutlivesItsEngineHandle) {
+    CachePointer cache{nullptr, hearth_cache_destroy};
+    {
+        const EnginePointer engine = make_engine();
+        cache = make_cache(engine.get());
+    }
+    uint64_t bytes = 0;
+    EXPECT_EQ(hearth_cache_page_bytes(cache.get(), &bytes), HEARTH_OK);
+}
+
+TEST(Abi, BadCachesAreRefused) {
+    const EnginePointer engine = make_engine();
+    const hearth_cache_layer layer{2, 4, 4};
+    const auto status = [&](hearth_cache_options options) {
+        hearth_cache* cache = nullptr;
+        const hearth_status result = hearth_cache_create(engine.get(), &options, sizeof options, &cache);
+        hearth_cache_destroy(cache);
+        return result;
+    };
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 12, 4}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 0}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 0, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 4}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q8_0, HEARTH_TYPE_F16, 8, 4}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q6_K, HEARTH_TYPE_F16, 8, 4}), HEARTH_UNSUPPORTED);
+}
+
+}  // namespace

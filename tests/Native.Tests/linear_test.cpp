@@ -1,0 +1,410 @@
+// Products with packed weights against plain arithmetic in double precision.
+#include "cpu/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/formats/formats.h"
+#include "core/isa.h"
+#include "core/types.h"
+#include "weight_samples.h"
+
+namespace {
+
+using hearth::PackedWeight;
+using hearth::ThreadPool;
+
+std::vector<hearth_isa> isas() {
+    std::vector<hearth_isa> found;
+    for (int i = 0; i <= HEARTH_ISA_NEON; ++i)
+        if (hearth::available_isas() & (1u << i)) found.push_back(static_cast<hearth_isa>(i));
+    return found;
+}
+
+double function_of(hearth_function function, double x) {
+    switch (function) {
+        case HEARTH_FUNCTION_SILU:
+            return x / (1 + std::exp(-x));
+        case HEARTH_FUNCTION_GELU:
+            return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+        case HEARTH_FUNCTION_GELU_TANH:
+            // 1 + tanh(u) = 2 / (1 + e^(-2u)), which does not cancel.
+            return x / (1 + std::exp(-2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+        case HEARTH_FUNCTION_RELU:
+            return x > 0 ? x : 0;
+        case HEARTH_FUNCTION_RELU_SQUARED:
+            return x > 0 ? x * x : 0;
+        default:
+            return x;
+    }
+}
+
+// What the activations are for a weight of this type: rounded to 8 bits a group of 32 where it is quantized.
+std::vector<double> rounded(const std::vector<float>& input, bool quantized) {
+    std::vector<double> result(input.begin(), input.end());
+    if (!quantized) return result;
+    for (size_t g = 0; g < input.size(); g += 32) {
+        float largest = 0;
+        for (size_t i = g; i < g + 32; ++i) largest = std::max(largest, std::fabs(input[i]));
+        if (largest == 0) continue;
+        const float scale = largest / 127.0f, inverse = 127.0f / largest;
+        for (size_t i = g; i < g + 32; ++i)
+            result[i] = static_cast<double>(scale) * std::nearbyint(static_cast<double>(input[i] * inverse));
+    }
+    return result;
+}
+
+struct Difference {
+    double error = 0, energy = 0;
+    void add(double expected, double actual) {
+        error += (actual - expected) * (actual - expected);
+        energy += expected * expected;
+    }
+    double nmse() const { return energy > 0 ? error / energy : error; }
+};
+
+// One output of a call under test, with guards around and between its rows.
+struct Output {
+    static constexpr float kGuard = -12345.5f;
+    hearth_type type;
+    int64_t rows;
+    std::vector<uint8_t> file;
+    std::vector<float> weights;  // dequantized [rows, columns]
+    std::vector<float> bias;
+    std::vector<float> values;
+    int64_t stride;
+    PackedWeight packed;
+
+    Output(hearth_isa isa, hearth_type type, int64_t rows, int64_t columns, int64_t call_rows, bool with_bias,
+           uint32_t seed, ThreadPool& pool)
+        : type(type), rows(rows), file(hearth_tests::sample_blocks(type, rows, columns, seed)) {
+        weights.resize(static_cast<size_t>(rows * columns));
+        hearth::dequantize(type, file.data(), weights.data(), rows * columns);
+        if (with_bias) bias = hearth_tests::sample_floats(static_cast<size_t>(rows), seed + 1);
+        stride = rows + 5;
+        values.assign(static_cast<size_t>(stride * call_rows), kGuard);
+        packed = hearth::pack_weight(isa, type, rows, columns, file.data(), pool);
+    }
+    hearth::LinearOutput view() {
+        return {&packed, bias.empty() ? nullptr : bias.data(), values.data(), stride};
+    }
+};
+
+struct Case {
+    int64_t rows, columns, call_rows;
+};
+
+std::vector<Case> cases(hearth_type type) {
+    const int block = hearth::find_type(type)->block;
+    if (block == 256)
+        return {{1, 256, 1},  {3, 512, 2},    {15, 256, 3},  {16, 512, 5},  {17, 256, 6}, {33, 2816, 4},
+                {33, 256, 9}, {100, 512, 13}, {48, 256, 40}, {17, 768, 12}, {31, 256, 25}};
+    if (block == 32)
+        return {{1, 32, 1},  {3, 64, 2},     {15, 32, 3},   {16, 288, 5},  {17, 96, 6}, {33, 2816, 4},
+                {33, 32, 9}, {100, 288, 13}, {48, 160, 40}, {17, 512, 12}, {31, 64, 25}};
+    return {{1, 1, 1},  {3, 7, 2},      {15, 130, 3}, {16, 1, 5},    {17, 33, 6}, {33, 2816, 4},
+            {33, 7, 9}, {100, 130, 13}, {48, 9, 40},  {17, 512, 12}, {31, 64, 25}};
+}
+
+std::string describe(const Case& c, hearth_isa isa, hearth_type type) {
+    return std::string(hearth::isa_name(isa)) + " " + hearth::find_type(type)->name + " weight " +
+           std::to_string(c.rows) + "x" + std::to_string(c.columns) + ", " + std::to_string(c.call_rows) +
+           " rows";
+}
+
+struct Input {
+    std::vector<float> values;  // [rows, columns]
+    std::vector<float> memory;  // the same with strided rows; NaN between them
+    int64_t stride;
+
+    Input(int64_t rows, int64_t columns, uint32_t seed)
+        : values(hearth_tests::sample_floats(static_cast<size_t>(rows * columns), seed)) {
+        spread(rows, columns);
+    }
+    void spread(int64_t rows, int64_t columns) {
+        stride = columns + 3;
+        memory.assign(static_cast<size_t>(rows * stride), std::numeric_limits<float>::quiet_NaN());
+        for (int64_t r = 0; r < rows; ++r)
+            std::memcpy(&memory[static_cast<size_t>(r * stride)], &values[static_cast<size_t>(r * columns)],
+                        static_cast<size_t>(columns) * sizeof(float));
+    }
+};
+
+void run(hearth_isa isa, const Case& c, const Input& input, std::vector<Output*> outputs,
+         hearth_function function, ThreadPool& pool) {
+    std::vector<hearth::LinearOutput> views;
+    for (Output* output : outputs) views.push_back(output->view());
+    hearth::Buffer scratch(hearth::linear_scratch_bytes(c.call_rows, c.columns));
+    const hearth::LinearCall call{input.memory.data(),
+                                  input.stride,
+                                  c.call_rows,
+                                  c.columns,
+                                  views.data(),
+                                  static_cast<int>(views.size()),
+                                  function};
+    hearth::linear(isa, call, scratch, pool);
+}
+
+// The distance from exact arithmetic on what the kernel is given, and from unrounded activations.
+void compare(const Case& c, const Input& input, const Output& output, hearth_function function,
+             Difference& exact, Difference& unrounded) {
+    const bool quantized = hearth::find_type(output.type)->block > 1;
+    const std::vector<double> activations = rounded(input.values, quantized);
+    for (int64_t r = 0; r < c.call_rows; ++r)
+        for (int64_t o = 0; o < output.rows; ++o) {
+            double sum = 0, full = 0;
+            for (int64_t k = 0; k < c.columns; ++k) {
+                const double w = output.weights[static_cast<size_t>(o * c.columns + k)];
+                sum += w * activations[static_cast<size_t>(r * c.columns + k)];
+                full += w * static_cast<double>(input.values[static_cast<size_t>(r * c.columns + k)]);
+            }
+            const double bias = output.bias.empty() ? 0 : output.bias[static_cast<size_t>(o)];
+            const double actual = output.values[static_cast<size_t>(r * output.stride + o)];
+            exact.add(function_of(function, sum + bias), actual);
+            unrounded.add(function_of(function, full + bias), actual);
+        }
+}
+
+bool guards_stand(const Output& output, int64_t call_rows) {
+    for (int64_t r = 0; r < call_rows; ++r)
+        for (int64_t o = output.rows; o < output.stride; ++o)
+            if (output.values[static_cast<size_t>(r * output.stride + o)] != Output::kGuard) return false;
+    return true;
+}
+
+class LinearTypes : public testing::TestWithParam<hearth_type> {};
+
+TEST_P(LinearTypes, ProductsEqualPlainArithmetic) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(3);
+    for (const hearth_isa isa : isas())
+        for (const Case& c : cases(type)) {
+            SCOPED_TRACE(describe(c, isa, type));
+            const Input input(c.call_rows, c.columns, 7);
+            Output output(isa, type, c.rows, c.columns, c.call_rows, c.rows % 2 == 0, 11, pool);
+            run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+            Difference exact, unrounded;
+            compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+            EXPECT_LT(exact.nmse(), 1e-11);  // 24-bit sums: about 1e-13 a value
+            // A single output may be near zero by chance, so that its relative error says nothing.
+            if (c.rows * c.call_rows > 1) {
+                EXPECT_LT(unrounded.nmse(), hearth::find_type(type)->block > 1 ? 3e-4 : 1e-11);
+            }
+            EXPECT_TRUE(guards_stand(output, c.call_rows));
+        }
+}
+
+TEST_P(LinearTypes, InstructionSetsAgree) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(2);
+    const Case c{50, type == HEARTH_TYPE_F32 ? 300 : 512, 7};
+    const Input input(c.call_rows, c.columns, 3);
+    Output reference(HEARTH_ISA_SCALAR, type, c.rows, c.columns, c.call_rows, true, 5, pool);
+    run(HEARTH_ISA_SCALAR, c, input, {&reference}, HEARTH_FUNCTION_NONE, pool);
+    for (const hearth_isa isa : isas()) {
+        SCOPED_TRACE(hearth::isa_name(isa));
+        Output output(isa, type, c.rows, c.columns, c.call_rows, true, 5, pool);
+        run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+        Difference difference;
+        for (size_t i = 0; i < output.values.size(); ++i)
+            difference.add(reference.values[i], output.values[i]);
+        EXPECT_LT(difference.nmse(), 1e-12);
+    }
+}
+
+// What lets a scheduler batch freely: company does not change a row.
+TEST_P(LinearTypes, ARowAloneEqualsTheRowInABatch) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(2);
+    const Case batch{33, 512, 23};
+    const Input input(batch.call_rows, batch.columns, 9);
+    for (const hearth_isa isa : isas()) {
+        Output together(isa, type, batch.rows, batch.columns, batch.call_rows, false, 5, pool);
+        run(isa, batch, input, {&together}, HEARTH_FUNCTION_NONE, pool);
+        for (int64_t r = 0; r < batch.call_rows; ++r) {
+            const Case one{33, 512, 1};
+            Input row(1, one.columns, 1);
+            std::memcpy(row.values.data(), &input.values[static_cast<size_t>(r * one.columns)],
+                        static_cast<size_t>(one.columns) * sizeof(float));
+            row.spread(1, one.columns);
+            Output alone(isa, type, one.rows, one.columns, 1, false, 5, pool);
+            run(isa, one, row, {&alone}, HEARTH_FUNCTION_NONE, pool);
+            for (int64_t o = 0; o < one.rows; ++o)
+                ASSERT_EQ(alone.values[static_cast<size_t>(o)],
+                          together.values[static_cast<size_t>(r * together.stride + o)])
+                    << hearth::isa_name(isa) << " row " << r << " output " << o;
+        }
+    }
+}
+
+TEST_P(LinearTypes, UnpackedRowsEqualPlainDequantization) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(2);
+    for (const Case& c : cases(type)) {
+        Output output(hearth::best_isa(), type, c.rows, c.columns, 1, false, 21, pool);
+        std::vector<float> row(static_cast<size_t>(c.columns));
+        for (int64_t r = 0; r < c.rows; ++r) {
+            hearth::unpack_row(output.packed, r, row.data());
+            for (int64_t k = 0; k < c.columns; ++k)
+                ASSERT_EQ(row[static_cast<size_t>(k)], output.weights[static_cast<size_t>(r * c.columns + k)])
+                    << hearth::find_type(type)->name << " row " << r << " column " << k;
+        }
+    }
+}
+
+TEST_P(LinearTypes, PackedWeightsAreHardlyLargerThanTheFile) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(1);
+    const auto file = hearth_tests::sample_blocks(type, 64, 1024, 2);
+    const PackedWeight weight = hearth::pack_weight(hearth::best_isa(), type, 64, 1024, file.data(), pool);
+    EXPECT_LE(static_cast<double>(weight.data.size()), 1.056 * static_cast<double>(file.size()));
+}
+
+TEST_P(LinearTypes, ZerosGiveZeros) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(1);
+    const Case c{20, 512, 5};
+    Input input(c.call_rows, c.columns, 1);
+    std::fill(input.values.begin(), input.values.end(), 0.0f);
+    input.spread(c.call_rows, c.columns);
+    for (const hearth_isa isa : isas()) {
+        Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
+        run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+        for (int64_t r = 0; r < c.call_rows; ++r)
+            for (int64_t o = 0; o < c.rows; ++o)
+                EXPECT_EQ(output.values[static_cast<size_t>(r * output.stride + o)], 0.0f);
+    }
+}
+
+TEST_P(LinearTypes, ValuesThatAreNotFiniteStayInTheirRow) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(2);
+    const Case c{20, 512, 5};
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        Input input(c.call_rows, c.columns, 1);
+        input.values[2 * 512 + 77] = bad;
+        input.spread(c.call_rows, c.columns);
+        for (const hearth_isa isa : isas()) {
+            Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
+            run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+            for (int64_t r = 0; r < c.call_rows; ++r)
+                for (int64_t o = 0; o < c.rows; ++o)
+                    EXPECT_EQ(std::isfinite(output.values[static_cast<size_t>(r * output.stride + o)]),
+                              r != 2)
+                        << hearth::isa_name(isa) << " row " << r;
+        }
+    }
+}
+
+TEST_P(LinearTypes, MagnitudesFarFromOneKeepTheirAccuracy) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(1);
+    const Case c{20, 512, 5};
+    for (const float factor : {1e-25f, 1e-6f, 1e6f, 1e25f}) {
+        Input input(c.call_rows, c.columns, 1);
+        for (float& value : input.values) value *= factor;
+        input.spread(c.call_rows, c.columns);
+        for (const hearth_isa isa : isas()) {
+            Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
+            run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+            Difference exact, unrounded;
+            compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+            EXPECT_LT(exact.nmse(), 1e-11) << hearth::isa_name(isa) << " factor " << factor;
+        }
+    }
+}
+
+// One value a hundred times the others: only its own group of 32 is rounded more coarsely.
+TEST_P(LinearTypes, OutliersKeepTheAccuracyOfOtherGroups) {
+    const hearth_type type = GetParam();
+    ThreadPool pool(1);
+    const Case c{64, 2048, 5};
+    Input input(c.call_rows, c.columns, 1);
+    for (int64_t r = 0; r < c.call_rows; ++r)
+        input.values[static_cast<size_t>(r * c.columns + 100 * r)] = 100;
+    input.spread(c.call_rows, c.columns);
+    for (const hearth_isa isa : isas()) {
+        Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
+        run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+        Difference exact, unrounded;
+        compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+        EXPECT_LT(exact.nmse(), 1e-11) << hearth::isa_name(isa);
+        EXPECT_LT(unrounded.nmse(), 1e-3) << hearth::isa_name(isa);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTypes, LinearTypes, testing::ValuesIn(hearth_tests::kWeightTypes),
+                         [](const auto& info) { return std::string(hearth::find_type(info.param)->name); });
+
+TEST(Linear, SeveralOutputsOfSeveralTypesShareOneInput) {
+    ThreadPool pool(3);
+    const hearth_type types[] = {HEARTH_TYPE_Q4_K, HEARTH_TYPE_F16, HEARTH_TYPE_Q6_K};
+    for (const hearth_isa isa : isas())
+        for (int count = 1; count <= 3; ++count)
+            for (const int64_t call_rows : {1, 4, 14}) {
+                const Case c{0, 512, call_rows};
+                const Input input(call_rows, c.columns, 17);
+                std::vector<Output> outputs;
+                for (int i = 0; i < count; ++i)
+                    outputs.emplace_back(isa, types[i], 40 + 9 * i, c.columns, call_rows, i != 1,
+                                         static_cast<uint32_t>(30 + i), pool);
+                std::vector<Output*> pointers;
+                for (Output& output : outputs) pointers.push_back(&output);
+                run(isa, c, input, pointers, HEARTH_FUNCTION_SILU, pool);
+                for (const Output& output : outputs) {
+                    Difference exact, unrounded;
+                    compare(c, input, output, HEARTH_FUNCTION_SILU, exact, unrounded);
+                    EXPECT_LT(exact.nmse(), 1e-11) << hearth::isa_name(isa) << " " << output.rows;
+                    EXPECT_TRUE(guards_stand(output, call_rows));
+                }
+            }
+}
+
+TEST(Linear, MoreRowsThanOnePassHolds) {
+    ThreadPool pool(2);
+    const Case c{19, 64, 1000};
+    const Input input(c.call_rows, c.columns, 3);
+    for (const hearth_type type : {HEARTH_TYPE_Q8_0, HEARTH_TYPE_F32}) {
+        Output output(hearth::best_isa(), type, c.rows, c.columns, c.call_rows, true, 4, pool);
+        run(hearth::best_isa(), c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+        Difference exact, unrounded;
+        compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+        EXPECT_LT(exact.nmse(), 1e-11);
+        EXPECT_TRUE(guards_stand(output, c.call_rows));
+    }
+}
+
+// Through a weight of one column that is 1, so that the function's argument is the input itself.
+TEST(Linear, FunctionsAreAccurateEverywhere) {
+    ThreadPool pool(1);
+    const Case c{1, 1, 4001};
+    Input input(c.call_rows, 1, 1);
+    for (int i = 0; i < 4001; ++i)
+        input.values[static_cast<size_t>(i)] = static_cast<float>(i - 2000) * 0.01f;
+    input.spread(c.call_rows, 1);
+    for (const hearth_isa isa : isas())
+        for (int f = HEARTH_FUNCTION_NONE; f <= HEARTH_FUNCTION_RELU_SQUARED; ++f) {
+            const auto function = static_cast<hearth_function>(f);
+            Output output(isa, HEARTH_TYPE_F32, 1, 1, c.call_rows, false, 1, pool);
+            const float one = 1.0f;
+            output.packed = hearth::pack_weight(isa, HEARTH_TYPE_F32, 1, 1, &one, pool);
+            run(isa, c, input, {&output}, function, pool);
+            for (int i = 0; i < 4001; ++i) {
+                const double x = input.values[static_cast<size_t>(i)];
+                const double expected = function_of(function, x);
+                // Far in the tail an exponent of x^2 carries x^2 rounding errors.
+                const double tolerance = std::fabs(expected) * (1e-6 + 2e-7 * x * x) + 1e-36;
+                ASSERT_NEAR(output.values[static_cast<size_t>(i * output.stride)], expected, tolerance)
+                    << hearth::isa_name(isa) << " function " << f << " at " << x;
+            }
+        }
+}
+
+}  // namespace

@@ -1,0 +1,170 @@
+// What the checker must refuse, and what the planner must never do.
+#include "core/program.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "core/error.h"
+#include "core/plan.h"
+
+namespace {
+
+using hearth::Error;
+using hearth::Program;
+
+// A one-layer decoder small enough to read, and easy to break.
+struct Source {
+    std::vector<hearth_operation> operations;
+    std::vector<int32_t> widths;
+    std::vector<hearth_weight> weights;
+    int32_t result = -1;
+
+    hearth_operation& add(int32_t kind, std::vector<int32_t> inputs, std::vector<int32_t> outputs,
+                          std::vector<int32_t> used) {
+        hearth_operation operation{};
+        operation.kind = kind;
+        for (int32_t& slot : operation.input) slot = -1;
+        for (int32_t& slot : operation.output) slot = -1;
+        for (int32_t& slot : operation.weight) slot = -1;
+        std::copy(inputs.begin(), inputs.end(), operation.input);
+        std::copy(outputs.begin(), outputs.end(), operation.output);
+        std::copy(used.begin(), used.end(), operation.weight);
+        operations.push_back(operation);
+        return operations.back();
+    }
+
+    int32_t value(int32_t width) {
+        widths.push_back(width);
+        return static_cast<int32_t>(widths.size()) - 1;
+    }
+
+    int32_t weight(int64_t rows, int64_t columns, int32_t type = HEARTH_TYPE_F32) {
+        weights.push_back({type, 0, columns, rows});
+        return static_cast<int32_t>(weights.size()) - 1;
+    }
+
+    hearth_program program() const {
+        return {operations.data(),
+                widths.data(),
+                weights.data(),
+                static_cast<int32_t>(operations.size()),
+                static_cast<int32_t>(widths.size()),
+                static_cast<int32_t>(weights.size()),
+                result,
+                16,
+                4};
+    }
+};
+
+Source decoder() {
+    Source s;
+    const int32_t table = s.weight(10, 8), norm = s.weight(1, 8), query = s.weight(8, 8),
+                  key = s.weight(4, 8), value = s.weight(4, 8), head = s.weight(10, 8);
+    const int32_t x = s.value(8), n = s.value(8), q = s.value(8), k = s.value(4), v = s.value(4),
+                  r = s.value(8), a = s.value(8), y = s.value(8), g = s.value(8), logits = s.value(10);
+    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    s.add(HEARTH_RMS_NORM, {x}, {n}, {norm}).parameters.norm = {1e-5f, 0};
+    s.add(HEARTH_LINEAR, {n}, {q, k, v}, {query, key, value});
+    s.add(HEARTH_ROPE, {q}, {r}, {}).parameters.rope = {HEARTH_ROPE_HALVES, 4, 4, 0, 10000, 1, 0, 1, 32, 1};
+    s.add(HEARTH_CACHE_WRITE, {k, v}, {}, {}).parameters.cache_write = {0, 1, 4, 4};
+    s.add(HEARTH_ATTENTION, {r}, {a}, {}).parameters.attention = {HEARTH_SOURCE_CACHE, 0, 2, 1,    4, 4,
+                                                                  HEARTH_MASK_CAUSAL,  0, 0, 0.5f, 0, 0};
+    s.add(HEARTH_ADD, {x, a}, {y}, {});
+    s.add(HEARTH_GATHER, {y}, {g}, {});
+    s.add(HEARTH_LINEAR, {g}, {logits}, {head});
+    s.result = logits;
+    return s;
+}
+
+TEST(Program, AcceptsADecoder) {
+    const Source source = decoder();
+    const Program program(source.program());
+    EXPECT_EQ(program.token_limit(), 10);
+    ASSERT_EQ(program.cache_layers().size(), 1u);
+    EXPECT_EQ(program.cache_layers()[0].kv_heads, 1);
+    EXPECT_EQ(program.values()[static_cast<size_t>(source.result)].rows, hearth::RowKind::Output);
+}
+
+TEST(Program, RefusesWhatDoesNotFitTogether) {
+    struct Case {
+        const char* name;
+        std::function<void(Source&)> damage;
+    };
+    const Case cases[] = {
+        {"unknown kind", [](Source& s) { s.operations[1].kind = 99; }},
+        {"input that does not exist", [](Source& s) { s.operations[1].input[0] = 77; }},
+        {"input below -1", [](Source& s) { s.operations[1].input[0] = -2; }},
+        {"read before written", [](Source& s) { s.operations[1].input[0] = 9; }},
+        {"written twice", [](Source& s) { s.operations[1].output[0] = 0; }},
+        {"weight that does not exist", [](Source& s) { s.operations[2].weight[1] = 1000; }},
+        {"missing weight", [](Source& s) { s.operations[2].weight[0] = -1; }},
+        {"misshapen weight", [](Source& s) { s.weights[2].columns = 9; }},
+        {"weight of no rows", [](Source& s) { s.weights[2].rows = 0; }},
+        {"huge weight", [](Source& s) { s.weights[2].rows = INT64_MAX / 2; }},
+        {"columns off the block", [](Source& s) { s.weights[2].type = HEARTH_TYPE_Q8_0; }},
+        {"unknown type", [](Source& s) { s.weights[2].type = 1234; }},
+        {"quantized norm", [](Source& s) { s.weights[1].type = HEARTH_TYPE_F16; }},
+        {"value of no width", [](Source& s) { s.widths[3] = 0; }},
+        {"negative width", [](Source& s) { s.widths[3] = -5; }},
+        {"NaN epsilon", [](Source& s) { s.operations[1].parameters.norm.epsilon = NAN; }},
+        {"group that does not divide", [](Source& s) { s.operations[1].parameters.norm.group_width = 3; }},
+        {"odd rope", [](Source& s) { s.operations[3].parameters.rope.dimensions = 3; }},
+        {"rope beyond the head", [](Source& s) { s.operations[3].parameters.rope.dimensions = 6; }},
+        {"negative layer", [](Source& s) { s.operations[4].parameters.cache_write.layer = -1; }},
+        {"layer of two shapes", [](Source& s) { s.operations[5].parameters.attention.value_width = 2; }},
+        {"heads that kv_heads does not divide",
+         [](Source& s) { s.operations[5].parameters.attention.heads = 3; }},
+        {"no heads", [](Source& s) { s.operations[5].parameters.attention.kv_heads = 0; }},
+        {"result that is not gathered", [](Source& s) { s.result = 7; }},
+        {"result that does not exist", [](Source& s) { s.result = 99; }},
+        {"mixed rows", [](Source& s) { s.operations[8].kind = HEARTH_ADD; }},
+    };
+    for (const Case& c : cases) {
+        Source source = decoder();
+        c.damage(source);
+        EXPECT_THROW(Program{source.program()}, Error) << c.name;
+    }
+    Source empty = decoder();
+    hearth_program program = empty.program();
+    program.operation_count = 0;
+    EXPECT_THROW(Program{program}, Error);
+    program = empty.program();
+    program.max_output_rows = program.max_rows + 1;
+    EXPECT_THROW(Program{program}, Error);
+}
+
+TEST(Plan, LivingValuesNeverOverlap) {
+    const Source source = decoder();
+    const Program program(source.program());
+    const hearth::Plan plan = hearth::plan_memory(program);
+    const auto& values = program.values();
+    const auto bytes = [&](size_t i) {
+        return static_cast<size_t>(values[i].width * program.max_rows(values[i].rows)) * sizeof(float);
+    };
+    for (size_t i = 0; i < values.size(); ++i) {
+        EXPECT_LE(plan.offsets[i] + bytes(i), plan.arena_bytes);
+        for (size_t j = 0; j < i; ++j) {
+            // Where one ends in the operation that begins the other, the planner may have made them one on
+            // purpose.
+            const bool together = values[i].first_operation < values[j].last_operation &&
+                                  values[j].first_operation < values[i].last_operation;
+            const bool overlap =
+                plan.offsets[i] < plan.offsets[j] + bytes(j) && plan.offsets[j] < plan.offsets[i] + bytes(i);
+            EXPECT_FALSE(together && overlap) << "values " << i << " and " << j;
+        }
+    }
+}
+
+TEST(Plan, MemoryOfFinishedValuesIsUsedAgain) {
+    const Source source = decoder();
+    const Program program(source.program());
+    size_t all = 0;
+    for (const hearth::Value& value : program.values())
+        all += static_cast<size_t>(value.width * program.max_rows(value.rows)) * sizeof(float);
+    EXPECT_LT(hearth::plan_memory(program).arena_bytes, all);
+}
+
+}  // namespace
