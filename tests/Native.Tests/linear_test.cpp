@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/formats/formats.h"
-#include "core/types.h"
 #include "core/isa.h"
+#include "core/types.h"
 #include "weight_samples.h"
 
 namespace {
@@ -101,7 +101,7 @@ struct Case {
 };
 
 std::vector<Case> cases(hearth_type type) {
-    const int block = hearth::find_type(type)->block_columns;
+    const int block = hearth::find_type(type)->block;
     if (block == 256)
         return {{1, 256, 1},  {3, 512, 2},    {15, 256, 3},  {16, 512, 5},  {17, 256, 6}, {33, 2816, 4},
                 {33, 256, 9}, {100, 512, 13}, {48, 256, 40}, {17, 768, 12}, {31, 256, 25}};
@@ -154,7 +154,7 @@ void run(hearth_isa isa, const Case& c, const Input& input, std::vector<Output*>
 // The distance from exact arithmetic on what the kernel is given, and from unrounded activations.
 void compare(const Case& c, const Input& input, const Output& output, hearth_function function,
              Difference& exact, Difference& unrounded) {
-    const bool quantized = hearth::find_type(output.type)->block_columns > 1;
+    const bool quantized = hearth::find_type(output.type)->block > 1;
     const std::vector<double> activations = rounded(input.values, quantized);
     for (int64_t r = 0; r < c.call_rows; ++r)
         for (int64_t o = 0; o < output.rows; ++o) {
@@ -194,7 +194,7 @@ TEST_P(LinearTypes, ProductsEqualPlainArithmetic) {
             EXPECT_LT(exact.nmse(), 1e-11);  // 24-bit sums: about 1e-13 a value
             // A single output may be near zero by chance, so that its relative error says nothing.
             if (c.rows * c.call_rows > 1) {
-                EXPECT_LT(unrounded.nmse(), hearth::find_type(type)->block_columns > 1 ? 3e-4 : 1e-11);
+                EXPECT_LT(unrounded.nmse(), hearth::find_type(type)->block > 1 ? 3e-4 : 1e-11);
             }
             EXPECT_TRUE(guards_stand(output, c.call_rows));
         }

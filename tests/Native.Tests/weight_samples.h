@@ -8,7 +8,6 @@
 
 #include "core/formats/blocks.h"
 #include "core/types.h"
-#include "core/formats/formats.h"
 #include "hearth.h"
 
 namespace hearth_tests {

@@ -29,9 +29,9 @@ const TypeInfo& cache_type(int32_t type, const char* what) {
 
 size_t page_bytes_of(const TypeInfo& type, const hearth_cache_layer& layer, int32_t width,
                      int32_t page_tokens) {
-    if (width % type.block_columns != 0)
+    if (width % type.block != 0)
         fail(HEARTH_INVALID_ARGUMENT, "a %s cache needs head widths that are multiples of %d, got %d",
-             type.name, type.block_columns, width);
+             type.name, type.block, width);
     return matrix_bytes(type, int64_t{layer.kv_heads} * page_tokens, width);
 }
 

@@ -9,25 +9,20 @@ namespace hearth {
 
 namespace {
 
-template <typename Block>
-constexpr TypeInfo affine(hearth_type type, const char* name, int32_t columns) {
-    return {type, name, columns, sizeof(Block)};
-}
-
 constexpr TypeInfo kTypes[] = {
     {HEARTH_TYPE_F32, "F32", 1, 4},
     {HEARTH_TYPE_F16, "F16", 1, 2},
     {HEARTH_TYPE_BF16, "BF16", 1, 2},
-    affine<BlockQ4_0>(HEARTH_TYPE_Q4_0, "Q4_0", kBlockColumns),
-    affine<BlockQ4_1>(HEARTH_TYPE_Q4_1, "Q4_1", kBlockColumns),
-    affine<BlockQ5_0>(HEARTH_TYPE_Q5_0, "Q5_0", kBlockColumns),
-    affine<BlockQ5_1>(HEARTH_TYPE_Q5_1, "Q5_1", kBlockColumns),
-    affine<BlockQ8_0>(HEARTH_TYPE_Q8_0, "Q8_0", kBlockColumns),
-    affine<BlockQ2_K>(HEARTH_TYPE_Q2_K, "Q2_K", kSuperColumns),
-    affine<BlockQ3_K>(HEARTH_TYPE_Q3_K, "Q3_K", kSuperColumns),
-    affine<BlockQ4_K>(HEARTH_TYPE_Q4_K, "Q4_K", kSuperColumns),
-    affine<BlockQ5_K>(HEARTH_TYPE_Q5_K, "Q5_K", kSuperColumns),
-    affine<BlockQ6_K>(HEARTH_TYPE_Q6_K, "Q6_K", kSuperColumns),
+    {HEARTH_TYPE_Q4_0, "Q4_0", kBlockColumns, sizeof(BlockQ4_0)},
+    {HEARTH_TYPE_Q4_1, "Q4_1", kBlockColumns, sizeof(BlockQ4_1)},
+    {HEARTH_TYPE_Q5_0, "Q5_0", kBlockColumns, sizeof(BlockQ5_0)},
+    {HEARTH_TYPE_Q5_1, "Q5_1", kBlockColumns, sizeof(BlockQ5_1)},
+    {HEARTH_TYPE_Q8_0, "Q8_0", kBlockColumns, sizeof(BlockQ8_0)},
+    {HEARTH_TYPE_Q2_K, "Q2_K", kSuperColumns, sizeof(BlockQ2_K)},
+    {HEARTH_TYPE_Q3_K, "Q3_K", kSuperColumns, sizeof(BlockQ3_K)},
+    {HEARTH_TYPE_Q4_K, "Q4_K", kSuperColumns, sizeof(BlockQ4_K)},
+    {HEARTH_TYPE_Q5_K, "Q5_K", kSuperColumns, sizeof(BlockQ5_K)},
+    {HEARTH_TYPE_Q6_K, "Q6_K", kSuperColumns, sizeof(BlockQ6_K)},
 };
 
 }  // namespace
@@ -49,11 +44,11 @@ size_t matrix_bytes(const TypeInfo& type, int64_t rows, int64_t columns) {
     if (rows < 1 || columns < 1)
         fail(HEARTH_INVALID_ARGUMENT, "a %s matrix needs rows and columns of at least 1, got %lld x %lld",
              type.name, static_cast<long long>(rows), static_cast<long long>(columns));
-    if (columns % type.block_columns != 0)
+    if (columns % type.block != 0)
         fail(HEARTH_INVALID_ARGUMENT, "columns of a %s matrix must be a multiple of %d, got %lld", type.name,
-             type.block_columns, static_cast<long long>(columns));
+             type.block, static_cast<long long>(columns));
     size_t row_bytes, bytes;
-    if (__builtin_mul_overflow(static_cast<size_t>(columns / type.block_columns),
+    if (__builtin_mul_overflow(static_cast<size_t>(columns / type.block),
                                static_cast<size_t>(type.block_bytes), &row_bytes) ||
         __builtin_mul_overflow(row_bytes, static_cast<size_t>(rows), &bytes) || bytes > SIZE_MAX / 4)
         fail(HEARTH_INVALID_ARGUMENT, "a %s matrix of %lld x %lld is too large", type.name,

@@ -11,8 +11,8 @@ namespace hearth {
 struct TypeInfo {
     hearth_type type;
     const char* name;
-    int32_t block_columns;  // values of a block; 1 for the floating-point types
-    int32_t block_bytes;    // bytes of a block
+    int32_t block;        // values of a block
+    int32_t block_bytes;  // bytes of a block
 };
 
 // Null for a type that this engine does not compute with.

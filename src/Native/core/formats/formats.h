@@ -1,7 +1,6 @@
-// Plain dequantization of every tensor type: the reference that kernels are tested against.
+// Plain dequantization of GGUF's blocks: the reference that kernels are tested against.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "hearth.h"

@@ -4,6 +4,6 @@
 
 namespace hearth {
 
-const LinearKernels kLinearAvx512 = {Isa::kTileSizes, find_tile, quantize, finish};
+const LinearKernels kLinearAvx512 = {Isa::kTileSizes, find_tile, quantize};
 
 }  // namespace hearth

@@ -23,10 +23,6 @@ struct LinearKernels {
     // zero. Scale of a group: the largest magnitude / 127; a group with a value that is not finite gets the
     // scale NaN.
     void (*quantize)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
-
-    // output [rows, lanes] = function(tile [rows][16] + bias [lanes]); bias may be null.
-    void (*finish)(float* tile, int rows, int lanes, const float* bias, hearth_function function,
-                   float* output, int64_t stride);
 };
 
 extern const LinearKernels kLinearScalar;

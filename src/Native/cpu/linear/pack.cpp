@@ -4,7 +4,6 @@
 
 #include "core/error.h"
 #include "core/formats/blocks.h"
-#include "core/formats/formats.h"
 #include "core/formats/half.h"
 #include "core/types.h"
 #include "cpu/linear.h"
@@ -242,7 +241,10 @@ void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* out
 PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
                          ThreadPool& pool) {
     const PackRow pack = find_pack_row(type);
-    const size_t source_bytes = matrix_bytes(type_info(type), 1, columns);
+    const TypeInfo& info = type_info(type);
+    matrix_bytes(info, rows, columns);  // refuses shapes that do not fit the type
+    const size_t source_bytes =
+        static_cast<size_t>(columns / info.block) * static_cast<size_t>(info.block_bytes);
     const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
     const int64_t panel_bytes = packed_panel_bytes(type, columns);
     PackedWeight weight;

@@ -4,6 +4,6 @@
 
 namespace hearth {
 
-const LinearKernels kLinearScalar = {Isa::kTileSizes, find_tile, quantize, finish};
+const LinearKernels kLinearScalar = {Isa::kTileSizes, find_tile, quantize};
 
 }  // namespace hearth

@@ -39,23 +39,9 @@ struct Isa {
         return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(load_8(p)), 4));
     }
 
-    static F add(F a, F b) { return _mm256_add_ps(a, b); }
-    static F subtract(F a, F b) { return _mm256_sub_ps(a, b); }
     static F multiply(F a, F b) { return _mm256_mul_ps(a, b); }
-    static F divide(F a, F b) { return _mm256_div_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
     static F negative_fma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
-    static F maximum(F a, F b) { return _mm256_max_ps(a, b); }
-    static F minimum(F a, F b) { return _mm256_min_ps(a, b); }
-    static F absolute(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-    static F select_negative(F a, F negative, F otherwise) {
-        return _mm256_blendv_ps(otherwise, negative, _mm256_cmp_ps(a, zero(), _CMP_LT_OQ));
-    }
-    // a * 2^n, where n is the integer held in the low bits of 1.5 * 2^23 + n.
-    static F scale_by_power(F a, F shifted) {
-        const __m256i exponent = _mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127));
-        return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
-    }
 
     static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
 

@@ -39,23 +39,9 @@ struct Isa {
         return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(load_16(p)), 4));
     }
 
-    static F add(F a, F b) { return _mm512_add_ps(a, b); }
-    static F subtract(F a, F b) { return _mm512_sub_ps(a, b); }
     static F multiply(F a, F b) { return _mm512_mul_ps(a, b); }
-    static F divide(F a, F b) { return _mm512_div_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
     static F negative_fma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
-    static F maximum(F a, F b) { return _mm512_max_ps(a, b); }
-    static F minimum(F a, F b) { return _mm512_min_ps(a, b); }
-    static F absolute(F a) { return _mm512_abs_ps(a); }
-    static F select_negative(F a, F negative, F otherwise) {
-        return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, zero(), _CMP_LT_OQ), otherwise, negative);
-    }
-    // a * 2^n, where n is the integer held in the low bits of 1.5 * 2^23 + n.
-    static F scale_by_power(F a, F shifted) {
-        const __m512i exponent = _mm512_add_epi32(_mm512_castps_si512(shifted), _mm512_set1_epi32(127));
-        return _mm512_mul_ps(a, _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23)));
-    }
 
     static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
 

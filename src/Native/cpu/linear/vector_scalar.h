@@ -58,21 +58,9 @@ struct Isa {
         return gather([&](int i) { return static_cast<float>(p[i] >> 4); });
     }
 
-    static F add(F a, F b) { return a + b; }
-    static F subtract(F a, F b) { return a - b; }
     static F multiply(F a, F b) { return a * b; }
-    static F divide(F a, F b) { return a / b; }
     static F fma(F a, F b, F c) { return a * b + c; }
     static F negative_fma(F a, F b, F c) { return c - a * b; }
-    // As x86 has it: b where either is NaN.
-    static F maximum(F a, F b) { return a > b ? a : b; }
-    static F minimum(F a, F b) { return a < b ? a : b; }
-    static F absolute(F a) { return a < 0 ? -a : a; }
-    static F select_negative(F a, F negative, F otherwise) { return a < 0 ? negative : otherwise; }
-    // a * 2^n, where n is the integer held in the low bits of 1.5 * 2^23 + n.
-    static F scale_by_power(F a, F shifted) {
-        return a * reinterpret_cast<F>((reinterpret_cast<B>(shifted) + 127u) << 23);
-    }
 
     static F to_float(I a) { return __builtin_convertvector(a, F); }
 
