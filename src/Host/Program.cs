@@ -1,1 +1,3 @@
-return 0;
+using Hearth.Host.CommandLine;
+
+return await HearthCommand.RunAsync(args, CommandEnvironment.OfProcess(ModelLoading.LoadAsync));

@@ -253,14 +253,12 @@ hearth_status hearth_attention(hearth_engine* engine, const hearth_attention_cal
 hearth_status hearth_dequantize(int32_t type, const void* data, size_t data_size, float* output,
                                 size_t count) {
     return guarded([&] {
-        const hearth::TypeInfo& info = hearth::type_info(type);
-        if (count == 0) return;
-        if (count > INT64_MAX) fail(HEARTH_INVALID_ARGUMENT, "count %zu is out of range", count);
-        const size_t expected = hearth::matrix_bytes(info, 1, static_cast<int64_t>(count));
-        if (data_size != expected)
-            fail(HEARTH_INVALID_ARGUMENT, "%zu %s values take %zu bytes, got %zu", count, info.name, expected,
-                 data_size);
-        hearth::dequantize(info.type, &required(static_cast<const char*>(data), "data"),
-                           &required(output, "output"), static_cast<int64_t>(count));
+        if (count == 0 || count > SIZE_MAX / 8)
+            fail(HEARTH_INVALID_ARGUMENT, "count must be above 0, got %zu", count);
+        const size_t expected = matrix_bytes(type_info(type), 1, static_cast<int64_t>(count));
+        if (data == nullptr || output == nullptr || data_size != expected)
+            fail(HEARTH_INVALID_ARGUMENT, "%zu values of type %s take %zu bytes, got %zu", count,
+                 type_info(type).name, expected, data_size);
+        dequantize(static_cast<hearth_type>(type), data, output, static_cast<int64_t>(count));
     });
 }

@@ -32,7 +32,7 @@ public enum FinishReason
 /// <summary>Why fewer prompt tokens than hoped came from the cache.</summary>
 public enum CacheMissReason
 {
-    /// <summary>All but the last prompt token, which is always computed, came from the cache.</summary>
+    /// <summary>Nothing was lost: the prompt but for its last token, which is always computed, came from the cache, or all that the cache held of it did and the prompt goes on from there.</summary>
     None,
 
     /// <summary>Nothing that starts alike was ever computed here.</summary>
@@ -47,7 +47,7 @@ public enum CacheMissReason
 
 /// <summary>What a request cost.</summary>
 /// <param name="PromptTokens">Tokens of the prompt.</param>
-/// <param name="CompletionTokens">Tokens generated.</param>
+/// <param name="CompletionTokens">Tokens generated; the end-of-text token, which is not handed out, is not counted.</param>
 /// <param name="CachedPromptTokens">Prompt tokens that came from the cache.</param>
 /// <param name="CacheMiss">Why not more came from the cache.</param>
 /// <param name="FirstDifferentToken">Index of the first prompt token that the cache did not hold.</param>

@@ -45,7 +45,8 @@ struct AttentionCase {
         return p;
     }
     int total_rows() const {
-        return std::accumulate(sequences.begin(), sequences.end(), 0, [](int n, Span s) { return n + s.rows; });
+        return std::accumulate(sequences.begin(), sequences.end(), 0,
+                               [](int n, Span s) { return n + s.rows; });
     }
 };
 
@@ -65,7 +66,9 @@ inline std::string describe(const AttentionCase& c) {
 class AttentionData {
   public:
     explicit AttentionData(const AttentionCase& c)
-        : case_(c), pool_(c.threads), scratch_(hearth::attention_scratch_bytes(c.parameters(), c.total_rows(), c.threads)) {
+        : case_(c),
+          pool_(c.threads),
+          scratch_(hearth::attention_scratch_bytes(c.parameters(), c.total_rows(), c.threads)) {
         const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
         queries = normal_floats(size(c.total_rows(), c.heads * c.key_width), c.seed, 1.5f);
         sinks = normal_floats(static_cast<size_t>(c.heads), c.seed + 3);
@@ -89,8 +92,10 @@ class AttentionData {
         layer_.value_width = c.value_width;
         layer_.key_type = c.key_type;
         layer_.value_type = c.value_type;
-        layer_.key_page_bytes = hearth::cache_row_bytes(c.key_type, c.key_width) * size(c.kv_heads, c.page_tokens);
-        layer_.value_page_bytes = hearth::cache_row_bytes(c.value_type, c.value_width) * size(c.kv_heads, c.page_tokens);
+        layer_.key_page_bytes =
+            hearth::cache_row_bytes(c.key_type, c.key_width) * size(c.kv_heads, c.page_tokens);
+        layer_.value_page_bytes =
+            hearth::cache_row_bytes(c.value_type, c.value_width) * size(c.kv_heads, c.page_tokens);
         // What nobody has written is NaN in every type: reading it shows.
         key_pages_.assign(layer_.key_page_bytes * page_table_.size(), 0xff);
         value_pages_.assign(layer_.value_page_bytes * page_table_.size(), 0xff);
@@ -106,8 +111,13 @@ class AttentionData {
                 const hearth::SequenceRows rows{first_position_[s] + (past ? 0 : span.past),
                                                 past ? span.past : span.rows, past ? 0 : span.past,
                                                 page_table_.data() + first_page_[s]};
-                hearth::CacheWriteCall call{keys.data(), values.data(), case_.kv_heads * case_.key_width,
-                                            case_.kv_heads * case_.value_width, &rows, 1, &layer_};
+                hearth::CacheWriteCall call{keys.data(),
+                                            values.data(),
+                                            case_.kv_heads * case_.key_width,
+                                            case_.kv_heads * case_.value_width,
+                                            &rows,
+                                            1,
+                                            &layer_};
                 hearth::cache_write(isa, call, pool_);
             }
         }
@@ -117,13 +127,15 @@ class AttentionData {
         std::vector<hearth::SequenceRows> rows;
         int row = 0;
         for (size_t s = 0; s < case_.sequences.size(); ++s) {
-            rows.push_back({row, case_.sequences[s].rows, case_.sequences[s].past, page_table_.data() + first_page_[s]});
+            rows.push_back(
+                {row, case_.sequences[s].rows, case_.sequences[s].past, page_table_.data() + first_page_[s]});
             row += case_.sequences[s].rows;
         }
         return rows;
     }
 
-    hearth::AttentionCall call(std::vector<float>& output, const std::vector<hearth::SequenceRows>& rows) const {
+    hearth::AttentionCall call(std::vector<float>& output,
+                               const std::vector<hearth::SequenceRows>& rows) const {
         output.assign(static_cast<size_t>(case_.total_rows() * case_.heads * case_.value_width), -77.0f);
         hearth::AttentionCall call{};
         call.queries = queries.data();
@@ -164,22 +176,29 @@ class AttentionData {
         return output;
     }
 
-    // softmax(scale q k^T + bias) v, one score after another; `cached`: over what the cache holds, else over keys and
-    // values as they were before they were rounded.
+    // softmax(scale q k^T + bias) v, one score after another; `cached`: over what the cache holds, else over
+    // keys and values as they were before they were rounded.
     std::vector<double> reference(bool cached) const {
-        std::vector<double> output(static_cast<size_t>(case_.total_rows() * case_.heads * case_.value_width), 0.0);
+        std::vector<double> key_numbers(keys.begin(), keys.end()),
+            value_numbers(values.begin(), values.end());
+        if (cached) read_cache(key_numbers, value_numbers);
+        std::vector<double> output(static_cast<size_t>(case_.total_rows() * case_.heads * case_.value_width),
+                                   0.0);
         int row = 0;
         for (size_t s = 0; s < case_.sequences.size(); ++s)
             for (int i = 0; i < case_.sequences[s].rows; ++i, ++row)
-                for (int head = 0; head < case_.heads; ++head) reference_line(s, i, row, head, cached, output);
+                for (int head = 0; head < case_.heads; ++head)
+                    reference_line(s, i, row, head, key_numbers, value_numbers, output);
         return output;
     }
 
     double cached_key(size_t s, int position, int kv_head, int d) const {
-        return cached(key_pages_, layer_.key_page_bytes, case_.key_type, case_.key_width, s, position, kv_head, d);
+        return cached(key_pages_, layer_.key_page_bytes, case_.key_type, case_.key_width, s, position,
+                      kv_head, d);
     }
     double cached_value_of(size_t s, int position, int kv_head, int d) const {
-        return cached(value_pages_, layer_.value_page_bytes, case_.value_type, case_.value_width, s, position, kv_head, d);
+        return cached(value_pages_, layer_.value_page_bytes, case_.value_type, case_.value_width, s, position,
+                      kv_head, d);
     }
 
     std::vector<float> queries, keys, values, sinks;
@@ -190,7 +209,8 @@ class AttentionData {
         const size_t page = static_cast<size_t>(
             page_table_[static_cast<size_t>(first_page_[s] + position / case_.page_tokens)]);
         const size_t row = static_cast<size_t>(kv_head * case_.page_tokens + position % case_.page_tokens);
-        return hearth_test::cached_value(type, pages.data() + page * page_bytes + row * hearth::cache_row_bytes(type, width), d);
+        return hearth_test::cached_value(
+            type, pages.data() + page * page_bytes + row * hearth::cache_row_bytes(type, width), d);
     }
 
     bool sees(size_t s, int query, int key) const {
@@ -213,16 +233,23 @@ class AttentionData {
                             : std::pow(2.0, -case_.alibi / 2 / whole * (2 * (head - whole) + 1));
     }
 
-    void reference_line(size_t s, int i, int row, int head, bool cached, std::vector<double>& output) const {
+    void read_cache(std::vector<double>& key_numbers, std::vector<double>& value_numbers) const {
+        auto key = key_numbers.begin(), value = value_numbers.begin();
+        for (size_t s = 0; s < case_.sequences.size(); ++s)
+            for (int p = 0; p < case_.sequences[s].past + case_.sequences[s].rows; ++p)
+                for (int h = 0; h < case_.kv_heads; ++h) {
+                    for (int d = 0; d < case_.key_width; ++d) *key++ = cached_key(s, p, h, d);
+                    for (int d = 0; d < case_.value_width; ++d) *value++ = cached_value_of(s, p, h, d);
+                }
+    }
+
+    void reference_line(size_t s, int i, int row, int head, const std::vector<double>& key_numbers,
+                        const std::vector<double>& value_numbers, std::vector<double>& output) const {
         const int kv_head = head / (case_.heads / case_.kv_heads);
-        const int query = case_.sequences[s].past + i, count = case_.sequences[s].past + case_.sequences[s].rows;
-        const auto key = [&](int k, int d) {
-            return cached ? cached_key(s, k, kv_head, d)
-                          : keys[static_cast<size_t>(((first_position_[s] + k) * case_.kv_heads + kv_head) * case_.key_width + d)];
-        };
-        const auto value = [&](int k, int d) {
-            return cached ? cached_value_of(s, k, kv_head, d)
-                          : values[static_cast<size_t>(((first_position_[s] + k) * case_.kv_heads + kv_head) * case_.value_width + d)];
+        const int query = case_.sequences[s].past + i,
+                  count = case_.sequences[s].past + case_.sequences[s].rows;
+        const auto at = [&](int k, int width) {
+            return static_cast<size_t>(((first_position_[s] + k) * case_.kv_heads + kv_head) * width);
         };
         std::vector<double> scores;
         std::vector<int> seen;
@@ -230,7 +257,8 @@ class AttentionData {
             if (!sees(s, query, k)) continue;
             double score = 0;
             for (int d = 0; d < case_.key_width; ++d)
-                score += queries[static_cast<size_t>((row * case_.heads + head) * case_.key_width + d)] * key(k, d);
+                score += queries[static_cast<size_t>((row * case_.heads + head) * case_.key_width + d)] *
+                         key_numbers[at(k, case_.key_width) + static_cast<size_t>(d)];
             score /= std::sqrt(static_cast<double>(case_.key_width));
             if (case_.softcap != 0) score = case_.softcap * std::tanh(score / case_.softcap);
             scores.push_back(score - slope(head) * std::abs(query - k));
@@ -244,7 +272,8 @@ class AttentionData {
         for (size_t k = 0; k < seen.size(); ++k)
             for (int d = 0; d < case_.value_width; ++d)
                 output[static_cast<size_t>((row * case_.heads + head) * case_.value_width + d)] +=
-                    scores[k] / total * value(seen[k], d);
+                    scores[k] / total *
+                    value_numbers[at(seen[k], case_.value_width) + static_cast<size_t>(d)];
     }
 
     AttentionCase case_;

@@ -7,8 +7,8 @@ using namespace hearth_test;
 
 namespace {
 
-// float32 arithmetic over some hundred terms: outputs are averages of values of about 1, so the error is absolute, a
-// few roundings (6e-8) of scores of a few units.
+// float32 arithmetic over some hundred terms: outputs are averages of values of about 1, so the error is
+// absolute, a few roundings (6e-8) of scores of a few units.
 constexpr double kArithmetic = 4e-6;
 
 void expect_reference(const AttentionCase& c) {
@@ -50,9 +50,10 @@ TEST(Attention, EveryMaskAndBiasGivesTheReference) {
 }
 
 TEST(Attention, EveryHeadShapeGivesTheReference) {
-    const int shapes[][4] = {{1, 1, 4, 4},      {1, 1, 1, 1},    {3, 1, 17, 33},   {8, 8, 64, 64},   {8, 1, 64, 64},
-                             {32, 8, 128, 128}, {40, 1, 32, 16}, {71, 1, 64, 64},  {12, 4, 100, 96}, {5, 5, 192, 128},
-                             {2, 1, 256, 256},  {2, 2, 320, 20}, {16, 2, 576, 512}};
+    const int shapes[][4] = {{1, 1, 4, 4},     {1, 1, 1, 1},      {3, 1, 17, 33},   {8, 8, 64, 64},
+                             {8, 1, 64, 64},   {32, 8, 128, 128}, {40, 1, 32, 16},  {71, 1, 64, 64},
+                             {12, 4, 100, 96}, {5, 5, 192, 128},  {2, 1, 256, 256}, {2, 2, 320, 20},
+                             {16, 2, 576, 512}};
     for (const auto& [heads, kv_heads, key_width, value_width] : shapes)
         for (int rows : {1, 3, 12})
             expect_reference({.sequences = {{67, rows}},
@@ -64,9 +65,10 @@ TEST(Attention, EveryHeadShapeGivesTheReference) {
                               .seed = static_cast<uint32_t>(heads + rows)});
 }
 
-// How far rounding the cache may move attention's result, as mean squared error over mean square. A format with step
-// 2^-n relative to its scale has a relative variance of about 2^-2n / 12 in keys and values alike; averaging over keys
-// shrinks output and error alike, and scores of a few units amplify keys' error by their size: hence a margin of 30.
+// How far rounding the cache may move attention's result, as mean squared error over mean square. A format
+// with step 2^-n relative to its scale has a relative variance of about 2^-2n / 12 in keys and values alike;
+// averaging over keys shrinks output and error alike, and scores of a few units amplify keys' error by their
+// size: hence a margin of 30.
 double rounding_bound(hearth_type type) {
     constexpr double kMargin = 30.0 / 12.0;
     switch (type) {
@@ -77,14 +79,16 @@ double rounding_bound(hearth_type type) {
         case HEARTH_TYPE_BF16:
             return kMargin * std::ldexp(1.0, -14);  // 8 digits
         case HEARTH_TYPE_Q8_0:
-            return kMargin * std::pow(2.5 / 127, 2);  // the largest of 32 normal values is about 2.5 deviations
+            return kMargin *
+                   std::pow(2.5 / 127, 2);  // the largest of 32 normal values is about 2.5 deviations
         default:
             return kMargin * std::pow(2.5 / 8, 2);
     }
 }
 
 TEST(Attention, EveryCacheTypeGivesTheReferenceOfWhatItHoldsAndStaysNearTheUnrounded) {
-    const hearth_type types[] = {HEARTH_TYPE_F32, HEARTH_TYPE_F16, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0};
+    const hearth_type types[] = {HEARTH_TYPE_F32, HEARTH_TYPE_F16, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0,
+                                 HEARTH_TYPE_Q4_0};
     for (hearth_type key_type : types)
         for (hearth_type value_type : types)
             for (int rows : {1, 7, 20}) {
@@ -195,7 +199,9 @@ TEST(Attention, ARowThatSeesNoKeyGivesZeros) {
             call.sequences = &sequence;
             call.sequence_count = 1;
             call.key_rows = 3;
-            call.parameters = AttentionCase{.heads = 2, .kv_heads = 2, .key_width = 4, .value_width = 4, .window = 5}.parameters();
+            call.parameters =
+                AttentionCase{.heads = 2, .kv_heads = 2, .key_width = 4, .value_width = 4, .window = 5}
+                    .parameters();
             hearth::ThreadPool pool(2);
             hearth::Buffer scratch(hearth::attention_scratch_bytes(call.parameters, rows, 2));
             for (const float* sink : {static_cast<const float*>(nullptr), sinks}) {

@@ -14,7 +14,8 @@ std::vector<uint8_t> encoded(hearth_isa isa, hearth_type type, std::vector<float
     const int width = static_cast<int>(row.size());
     const size_t bytes = hearth::cache_row_bytes(type, width);
     std::vector<uint8_t> keys(bytes * 8, 0xee), values(bytes * 8, 0xee);
-    hearth::KvLayer layer{keys.data(), values.data(), keys.size(), values.size(), type, type, 8, 1, width, width};
+    hearth::KvLayer layer{keys.data(), values.data(), keys.size(), values.size(), type, type, 8,
+                          1,           width,         width};
     const int32_t page = 0;
     const hearth::SequenceRows rows{0, 1, 2, &page};
     hearth::ThreadPool pool(1);
@@ -33,17 +34,18 @@ std::vector<float> hard_values() {
     for (float v : normal_floats(500, 6, 1e-6f)) x.push_back(v);
     for (float v : normal_floats(500, 7, 3e4f)) x.push_back(v);
     // Ties between neighbours in float16 and bfloat16, subnormals, the edges of ranges.
-    for (float v : {1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f, 1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f, 0x1p-24f, 0x1p-25f,
-                    1.5f * 0x1p-25f, 3 * 0x1p-25f, 0x1p-14f, 0x1.ffcp-15f, 0x1.ffep-15f, 65504.0f, 65519.0f, 65520.0f, 1e30f,
-                    3.4e38f, 1e-45f, 0.0f, std::numeric_limits<float>::infinity()}) {
+    for (float v :
+         {1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f, 1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f, 0x1p-24f, 0x1p-25f,
+          1.5f * 0x1p-25f, 3 * 0x1p-25f, 0x1p-14f, 0x1.ffcp-15f, 0x1.ffep-15f, 65504.0f, 65519.0f, 65520.0f,
+          1e30f, 3.4e38f, 1e-45f, 0.0f, std::numeric_limits<float>::infinity()}) {
         x.push_back(v);
         x.push_back(-v);
     }
     return x;
 }
 
-// The nearest of all 65536 values of a 16-bit format, the even one of two equally near; beyond the largest by half a
-// step, infinity.
+// The nearest of all 65536 values of a 16-bit format, the even one of two equally near; beyond the largest by
+// half a step, infinity.
 template <typename Decode>
 uint16_t nearest(float x, Decode decode, uint16_t infinity) {
     const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
@@ -54,7 +56,8 @@ uint16_t nearest(float x, Decode decode, uint16_t infinity) {
         const uint16_t middle = static_cast<uint16_t>((low + high) / 2);
         (decode(middle) <= magnitude ? low : high) = middle;
     }
-    const double below = decode(low), step = decode(low) - (low > 0 ? decode(static_cast<uint16_t>(low - 1)) : 0.0);
+    const double below = decode(low),
+                 step = decode(low) - (low > 0 ? decode(static_cast<uint16_t>(low - 1)) : 0.0);
     const double above = high == infinity ? below + step : decode(high);
     if (magnitude - below < above - magnitude) return sign | low;
     if (magnitude - below > above - magnitude) return sign | high;
@@ -74,7 +77,8 @@ TEST(CacheWrite, SixteenBitFormatsRoundToNearestEven) {
 
 TEST(CacheWrite, NaNStaysNaNInEveryType) {
     for (hearth_isa isa : isas_here())
-        for (hearth_type type : {HEARTH_TYPE_F32, HEARTH_TYPE_F16, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0})
+        for (hearth_type type :
+             {HEARTH_TYPE_F32, HEARTH_TYPE_F16, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0})
             for (float bad : {NAN, -NAN, INFINITY}) {
                 std::vector<float> x = normal_floats(96, 3);
                 x[40] = bad;
@@ -98,7 +102,8 @@ std::vector<uint8_t> reference_block(hearth_type type, const float* x) {
     block[1] = static_cast<uint8_t>(half >> 8);
     for (int i = 0; i < 32; ++i) {
         if (type == HEARTH_TYPE_Q8_0) {
-            block[static_cast<size_t>(2 + i)] = static_cast<uint8_t>(static_cast<int8_t>(std::round(x[i] * inverse)));
+            block[static_cast<size_t>(2 + i)] =
+                static_cast<uint8_t>(static_cast<int8_t>(std::round(x[i] * inverse)));
         } else {
             const int code = std::min(15, static_cast<int>(x[i] * inverse + 8.5f));
             block[static_cast<size_t>(2 + i % 16)] |= static_cast<uint8_t>(i < 16 ? code : code << 4);
@@ -138,8 +143,10 @@ TEST(CacheWrite, EveryPositionLandsInItsPage) {
             for (size_t s = 0; s < c.sequences.size(); ++s)
                 for (int p = 0; p < c.sequences[s].past + c.sequences[s].rows; ++p)
                     for (int h = 0; h < c.kv_heads; ++h) {
-                        for (int d = 0; d < c.key_width; ++d) ASSERT_EQ(data.cached_key(s, p, h, d), data.keys[key++]);
-                        for (int d = 0; d < c.value_width; ++d) ASSERT_EQ(data.cached_value_of(s, p, h, d), data.values[value++]);
+                        for (int d = 0; d < c.key_width; ++d)
+                            ASSERT_EQ(data.cached_key(s, p, h, d), data.keys[key++]);
+                        for (int d = 0; d < c.value_width; ++d)
+                            ASSERT_EQ(data.cached_value_of(s, p, h, d), data.values[value++]);
                     }
         }
 }

@@ -32,8 +32,7 @@ inline std::vector<float> normal_floats(size_t count, uint32_t seed, float devia
 inline double largest_error(const float* actual, const std::vector<double>& expected, double floor) {
     double largest = 0;
     for (size_t i = 0; i < expected.size(); ++i) {
-        const double error =
-            std::abs(actual[i] - expected[i]) / std::max(std::abs(expected[i]), floor);
+        const double error = std::abs(actual[i] - expected[i]) / std::max(std::abs(expected[i]), floor);
         if (!(error <= largest)) largest = std::isfinite(error) ? error : INFINITY;
     }
     return largest;

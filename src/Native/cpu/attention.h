@@ -20,8 +20,9 @@ struct KvLayer {
     int32_t page_tokens, kv_heads, key_width, value_width;
 };
 
-// Bytes of one position of one KV head in a page, keys or values of `width` in `type`. Throws HEARTH_UNSUPPORTED where
-// the cache cannot hold the type, or where a block type's 32 values do not divide the width.
+// Bytes of one position of one KV head in a page, keys or values of `width` in `type`. Throws
+// HEARTH_UNSUPPORTED where the cache cannot hold the type, or where a block type's 32 values do not divide
+// the width.
 size_t cache_row_bytes(hearth_type type, int32_t width);
 
 // Adjacent rows of the step that belong to one sequence (hearth_sequence with its page table resolved).
@@ -33,9 +34,9 @@ struct SequenceRows {
 
 // Where keys and values come from: a cache layer, or float32 rows.
 //
-// Cache: sequence s has past + row_count keys, key j at position j. Rows: it has the row_count keys of its own rows of
-// the step, at its queries' positions; the stand-alone call has one sequence and key_rows keys at positions 0 ..
-// key_rows - 1. Row i of the sequence stands at position past + i.
+// Cache: sequence s has past + row_count keys, key j at position j. Rows: it has the row_count keys of its
+// own rows of the step, at its queries' positions; the stand-alone call has one sequence and key_rows keys at
+// positions 0 .. key_rows - 1. Row i of the sequence stands at position past + i.
 struct AttentionCall {
     const float* queries;  // [R, heads, key_width]
     int64_t query_stride;  // floats between rows
@@ -52,12 +53,12 @@ struct AttentionCall {
     hearth_attention_parameters parameters;
 };
 
-// Work space for any call with at most max_rows rows in at most max_rows sequences. Most of it is touched only where
-// long sequences are split along their keys.
+// Work space for any call with at most max_rows rows in at most max_rows sequences. Most of it is touched
+// only where long sequences are split along their keys.
 size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, int64_t max_rows, int threads);
 
-// A row that sees no key gives zeros. A sequence's results depend neither on the thread count nor on the sequences
-// beside it. Throws HEARTH_INTERNAL where scratch is too small.
+// A row that sees no key gives zeros. A sequence's results depend neither on the thread count nor on the
+// sequences beside it. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
 
 // Stores keys [R, kv_heads, key_width] and values [R, kv_heads, value_width] at positions past .. past +

@@ -22,19 +22,21 @@ struct ConstRows {
 
 // Outputs may be the input's own memory in every operation of this file.
 
-// Norms work on groups of parameters.group_width values, or on whole rows where that is 0; weight and bias have as many
-// entries as a group and may be null (1 and 0).
+// Norms work on groups of parameters.group_width values, or on whole rows where that is 0; weight and bias
+// have as many entries as a group and may be null (1 and 0).
 void rms_norm(hearth_isa isa, ConstRows input, const float* weight, const hearth_norm_parameters& parameters,
               Rows output, ThreadPool& pool);
 void layer_norm(hearth_isa isa, ConstRows input, const float* weight, const float* bias,
                 const hearth_norm_parameters& parameters, Rows output, ThreadPool& pool);
 
-// A step rotates many layers at the same positions, so the cosines and sines are made once (rope_table) and used by
-// each. positions [rows]; factors [dimensions / 2] or null; table [rows, dimensions] holds magnitude * cos, magnitude *
-// sin of pair i at 2i, 2i + 1. Angles are computed in float64, so that they are exact to float32 at any position.
+// A step rotates many layers at the same positions, so the cosines and sines are made once (rope_table) and
+// used by each. positions [rows]; factors [dimensions / 2] or null; table [rows, dimensions] holds magnitude
+// * cos, magnitude * sin of pair i at 2i, 2i + 1. Angles are computed in float64, so that they are exact to
+// float32 at any position.
 //
-// Without YaRN (extrapolation 0) the angle is frequency_scale * a with a = position * base^(-2i / dimensions) /
-// factors[i], the magnitude attention_factor. With it (arXiv 2309.00071, section 3.2; the reference's ggml rope_yarn):
+// Without YaRN (extrapolation 0) the angle is frequency_scale * a with a = position * base^(-2i / dimensions)
+// / factors[i], the magnitude attention_factor. With it (arXiv 2309.00071, section 3.2; the reference's ggml
+// rope_yarn):
 //   c(beta) = dimensions * ln(original_context / (2 pi beta)) / (2 ln base)
 //   low, high = max(0, floor c(beta_fast)), min(dimensions - 1, ceil c(beta_slow))
 //   mix       = extrapolation * (1 - clamp((i - low) / max(0.001, high - low), 0, 1))

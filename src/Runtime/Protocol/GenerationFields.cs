@@ -107,6 +107,9 @@ internal sealed class CompletionRequest : GenerationFields
 {
     [JsonConverter(typeof(PromptListConverter))]
     public IReadOnlyList<PromptInput>? Prompt { get; init; }
+
+    /// <summary>Hearth's own: whether special tokens written in a text count as such.</summary>
+    public bool? ParseSpecial { get; init; }
 }
 
 /// <summary>One prompt: a text or token ids.</summary>

@@ -1,18 +1,24 @@
-// Activation functions, alone or times a gate: silu x / (1 + e^-x), gelu x Phi(x) (arXiv 1606.08415), its tanh
-// approximation, relu, relu^2.
+// Activation functions, alone or times a gate: silu x / (1 + e^-x), gelu x Phi(x) (arXiv 1606.08415), its
+// tanh approximation, relu, relu^2.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
 
-inline Floats silu(Floats x) { return x / (splat(1.0f) + exponential(splat(0.0f) - x)); }
-inline Floats gelu(Floats x) { return x * normal_distribution(x); }
+inline Floats silu(Floats x) {
+    return x / (splat(1.0f) + exponential(splat(0.0f) - x));
+}
+inline Floats gelu(Floats x) {
+    return x * normal_distribution(x);
+}
 inline Floats gelu_tanh(Floats x) {
     // 0.5 (1 + tanh u) = 1 / (1 + e^-2u), which keeps the small values of the left tail.
     const Floats u = x * splat(0.7978845608f) * fma(x * x, splat(0.044715f), splat(1.0f));
     return x / (splat(1.0f) + exponential(u * splat(-2.0f)));
 }
 // maximum returns its second operand where one is NaN.
-inline Floats relu(Floats x) { return maximum(splat(0.0f), x); }
+inline Floats relu(Floats x) {
+    return maximum(splat(0.0f), x);
+}
 
 template <typename F>
 inline void activate(const float* input, const float* gate, float* output, int64_t count, F f) {
@@ -22,7 +28,8 @@ inline void activate(const float* input, const float* gate, float* output, int64
         map(input, output, count, f);
 }
 
-void activation(hearth_function function, const float* input, const float* gate, float* output, int64_t count) {
+void activation(hearth_function function, const float* input, const float* gate, float* output,
+                int64_t count) {
     switch (function) {
         case HEARTH_FUNCTION_NONE:
             return activate(input, gate, output, count, [](Floats x) { return x; });

@@ -1,7 +1,8 @@
-// Attention's division of work. A sequence's lines (row, head of the group) of one KV head are cut into tiles; a
-// sequence with one tile a KV head (decode) is also cut along its keys into chunks, whose results merge in order. The
-// cuts follow from the sequence alone, so that its result is the same beside any others and with any thread count; only
-// whether the chunks of a tile run side by side depends on how many tiles there are.
+// Attention's division of work. A sequence's lines (row, head of the group) of one KV head are cut into
+// tiles; a sequence with one tile a KV head (decode) is also cut along its keys into chunks, whose results
+// merge in order. The cuts follow from the sequence alone, so that its result is the same beside any others
+// and with any thread count; only whether the chunks of a tile run side by side depends on how many tiles
+// there are.
 #include "cpu/attention.h"
 
 #include <algorithm>
@@ -24,7 +25,9 @@ constexpr int64_t kSerialWork = 100'000;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-size_t padded(int64_t count) { return static_cast<size_t>((count + 15) / 16 * 16); }
+size_t padded(int64_t count) {
+    return static_cast<size_t>((count + 15) / 16 * 16);
+}
 
 // Floats of the parts of scratch memory; all are multiples of a cache line.
 struct Sizes {
@@ -89,12 +92,12 @@ class Attention {
     const RowKernels& kernels_;
     ThreadPool& pool_;
     const Sizes sizes_;
-    bool split_ = false;       // chunks run side by side
-    int64_t* first_item_;      // [sequences + 1]
-    float* slopes_;            // [heads]
-    int32_t* finished_chunks_; // [split tiles]; of sequence s and KV head h at s * kv_heads + h
-    float* thread_memory_;     // [threads, sizes_.thread()]
-    float* partial_memory_;    // [split items, sizes_.state]
+    bool split_ = false;        // chunks run side by side
+    int64_t* first_item_;       // [sequences + 1]
+    float* slopes_;             // [heads]
+    int32_t* finished_chunks_;  // [split tiles]; of sequence s and KV head h at s * kv_heads + h
+    float* thread_memory_;      // [threads, sizes_.thread()]
+    float* partial_memory_;     // [split items, sizes_.state]
 };
 
 struct Layout {
@@ -118,13 +121,14 @@ int64_t row_bound(const AttentionCall& call) {
     return std::max<int64_t>(rows, call.sequence_count);
 }
 
-// ALiBi (arXiv 2108.12409): slopes are powers of one base for the first power-of-two heads and of its root between
-// them for the others.
+// ALiBi (arXiv 2108.12409): slopes are powers of one base for the first power-of-two heads and of its root
+// between them for the others.
 float alibi_slope(float largest_bias, int32_t heads, int32_t head) {
     if (largest_bias <= 0.0f) return 0.0f;
     int32_t whole = 1;
     while (whole <= heads / 2) whole *= 2;
-    if (head < whole) return std::pow(std::exp2(-largest_bias / static_cast<float>(whole)), static_cast<float>(head + 1));
+    if (head < whole)
+        return std::pow(std::exp2(-largest_bias / static_cast<float>(whole)), static_cast<float>(head + 1));
     return std::pow(std::exp2(-largest_bias / 2.0f / static_cast<float>(whole)),
                     static_cast<float>(2 * (head - whole) + 1));
 }
@@ -133,7 +137,8 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
     : call_(call), kernels_(row_kernels(isa)), pool_(pool), sizes_(call.parameters) {
     const Layout layout(call.parameters, row_bound(call), pool.threads());
     if (scratch.size() < layout.total)
-        fail(HEARTH_INTERNAL, "[attention] expected %zu bytes of scratch, got %zu", layout.total, scratch.size());
+        fail(HEARTH_INTERNAL, "[attention] expected %zu bytes of scratch, got %zu", layout.total,
+             scratch.size());
     first_item_ = scratch.as<int64_t>(layout.first_item);
     slopes_ = scratch.as<float>(layout.slopes);
     finished_chunks_ = scratch.as<int32_t>(layout.finished);
@@ -195,15 +200,25 @@ KvRows Attention::keys_of(const SequenceRows& s, int32_t kv_head, bool is_value)
         const int64_t stride = is_value ? call_.value_stride : call_.key_stride;
         const float* rows = (is_value ? call_.values : call_.keys) + int64_t{kv_head} * width;
         if (own_rows()) rows += s.row_begin * stride;
-        return {reinterpret_cast<const uint8_t*>(rows), nullptr, 0, static_cast<size_t>(stride) * sizeof(float), 0,
-                width, HEARTH_TYPE_F32};
+        return {reinterpret_cast<const uint8_t*>(rows),
+                nullptr,
+                0,
+                static_cast<size_t>(stride) * sizeof(float),
+                0,
+                width,
+                HEARTH_TYPE_F32};
     }
     const KvLayer& layer = *call_.layer;
     const hearth_type type = is_value ? layer.value_type : layer.key_type;
     const size_t row_bytes = cache_row_bytes(type, width);
     const uint8_t* base = is_value ? layer.values : layer.keys;
-    return {base + static_cast<size_t>(kv_head) * static_cast<size_t>(layer.page_tokens) * row_bytes, s.pages,
-            is_value ? layer.value_page_bytes : layer.key_page_bytes, row_bytes, layer.page_tokens, width, type};
+    return {base + static_cast<size_t>(kv_head) * static_cast<size_t>(layer.page_tokens) * row_bytes,
+            s.pages,
+            is_value ? layer.value_page_bytes : layer.key_page_bytes,
+            row_bytes,
+            layer.page_tokens,
+            width,
+            type};
 }
 
 AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t tile) const {
@@ -294,9 +309,12 @@ void Attention::whole_tile(const AttentionTile& tile, Interval keys, bool chunke
 }
 
 // Whoever finishes a tile's last chunk merges them all, in order.
-void Attention::one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int64_t index, int thread) {
+void Attention::one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int64_t index,
+                          int thread) {
     const AttentionWork space = work_space(thread);
-    const auto partial = [&](int64_t i) { return state_at(partial_memory_ + static_cast<size_t>(i) * sizes_.state); };
+    const auto partial = [&](int64_t i) {
+        return state_at(partial_memory_ + static_cast<size_t>(i) * sizes_.state);
+    };
     const int64_t size = chunk_keys(keys), begin = keys.begin + item.unit * size;
     kernels_.attention_prepare(tile, space);
     kernels_.attention_start(tile, partial(index));
@@ -316,7 +334,8 @@ void Attention::work(int64_t index, int thread) {
     const Item at = item(index);
     const SequenceRows& sequence = call_.sequences[at.sequence];
     const bool chunked = is_chunked(sequence);
-    // Later tiles of a causal sequence see more keys: they go first, so that no thread starts one when others end.
+    // Later tiles of a causal sequence see more keys: they go first, so that no thread starts one when others
+    // end.
     const int64_t tile_number = chunked ? 0 : tiles(sequence) - 1 - at.unit;
     const AttentionTile tile = tile_of(sequence, at.kv_head, tile_number);
     const Interval keys = visible_to_tile(sequence, tile_number);

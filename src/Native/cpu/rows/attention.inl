@@ -1,9 +1,10 @@
-// Softmax(scale q k^T + bias) v for a tile of lines, over the keys a piece at a time (online softmax, arXiv 1805.02867
-// and 2205.14135): no score matrix larger than kTileKeys x kMaxLines exists.
+// Softmax(scale q k^T + bias) v for a tile of lines, over the keys a piece at a time (online softmax, arXiv
+// 1805.02867 and 2205.14135): no score matrix larger than kTileKeys x kMaxLines exists.
 //
-// Two kernels share the work. Few lines (decode): a vector runs along the head width (attention_few.inl). Many lines
-// (prefill, or large groups): a vector holds as many lines, so that no head width leaves a remainder and maximum,
-// exponential and sum need no step across lanes (attention_many.inl). L lines, D key width, E value width.
+// Two kernels share the work. Few lines (decode): a vector runs along the head width (attention_few.inl).
+// Many lines (prefill, or large groups): a vector holds as many lines, so that no head width leaves a
+// remainder and maximum, exponential and sum need no step across lanes (attention_many.inl). L lines, D key
+// width, E value width.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -13,14 +14,21 @@ constexpr int kFewLines = kWidth / 2;
 
 constexpr int kPad = 16;  // floats: every instruction set's kWidth divides it
 
-inline bool is_few(const AttentionTile& tile) { return tile.line_count <= kFewLines; }
-inline int padded(int n) { return (n + kPad - 1) / kPad * kPad; }
-inline int lanes_of(const AttentionTile& tile) { return (tile.line_count + kWidth - 1) / kWidth * kWidth; }
+inline bool is_few(const AttentionTile& tile) {
+    return tile.line_count <= kFewLines;
+}
+inline int padded(int n) {
+    return (n + kPad - 1) / kPad * kPad;
+}
+inline int lanes_of(const AttentionTile& tile) {
+    return (tile.line_count + kWidth - 1) / kWidth * kWidth;
+}
 
 // Addresses of rows index .. index + count - 1.
 inline void locate(const KvRows& rows, int64_t index, int count, const uint8_t** address) {
     if (!rows.pages) {
-        for (int i = 0; i < count; ++i) address[i] = rows.base + static_cast<size_t>(index + i) * rows.row_bytes;
+        for (int i = 0; i < count; ++i)
+            address[i] = rows.base + static_cast<size_t>(index + i) * rows.row_bytes;
         return;
     }
     int64_t page = index / rows.page_tokens;
@@ -55,9 +63,11 @@ inline Floats adjust(Floats score, float softcap, Floats slope, Floats distance)
     return score - slope * absolute(distance);
 }
 
-// What a running maximum of -infinity (nothing visible yet) is replaced with, so that -inf - -inf does not arise.
+// What a running maximum of -infinity (nothing visible yet) is replaced with, so that -inf - -inf does not
+// arise.
 inline Floats finite_shift(Floats largest) {
-    return select(less(splat(-kInfinity), largest), largest, select(less(largest, splat(0.0f)), splat(0.0f), largest));
+    return select(less(splat(-kInfinity), largest), largest,
+                  select(less(largest, splat(0.0f)), splat(0.0f), largest));
 }
 
 // The interval of `tile` keys from `key` on that line l sees, relative to key.
@@ -121,7 +131,8 @@ void attention_merge(const AttentionTile& tile, const AttentionState& into, cons
         many::merge(tile, into.weighted, from.weighted, keep, take);
 }
 
-// Divides by the sums; a sink is one more term of the denominator (arXiv 2309.17453). A line that saw no key is zero.
+// Divides by the sums; a sink is one more term of the denominator (arXiv 2309.17453). A line that saw no key
+// is zero.
 void attention_finish(const AttentionTile& tile, const AttentionState& state) {
     const bool is_narrow = is_few(tile);
     const int lanes = lanes_of(tile), stride = padded(tile.values.width);

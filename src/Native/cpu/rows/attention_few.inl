@@ -1,5 +1,5 @@
-// A few lines over one KV head: each key and value is read once for all of them, a vector along the head width.
-// queries [L, padded(D)], scores [L, kTileKeys], weighted [L, padded(E)].
+// A few lines over one KV head: each key and value is read once for all of them, a vector along the head
+// width. queries [L, padded(D)], scores [L, kTileKeys], weighted [L, padded(E)].
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace few {
@@ -49,7 +49,8 @@ inline void dot(const uint8_t* const* address, const float* queries, int width, 
 }
 
 template <typename Source, int Lines>
-inline void score_lines(const uint8_t* const* address, int count, const float* queries, int width, float* scores) {
+inline void score_lines(const uint8_t* const* address, int count, const float* queries, int width,
+                        float* scores) {
     constexpr int kKeys = Lines == 1 ? 8 : 4;
     int k = 0;
     for (; k + kKeys <= count; k += kKeys) dot<Source, Lines, kKeys>(address + k, queries, width, scores + k);
@@ -58,17 +59,19 @@ inline void score_lines(const uint8_t* const* address, int count, const float* q
 }
 
 template <typename Source>
-inline void score(const AttentionTile& tile, const AttentionWork& work, const uint8_t* const* address, int count) {
+inline void score(const AttentionTile& tile, const AttentionWork& work, const uint8_t* const* address,
+                  int count) {
     const int width = tile.keys.width, stride = padded(width);
     int l = 0;
     for (; l + kLines <= tile.line_count; l += kLines)
-        score_lines<Source, kLines>(address, count, work.queries + l * stride, width, work.scores + l * kTileKeys);
+        score_lines<Source, kLines>(address, count, work.queries + l * stride, width,
+                                    work.scores + l * kTileKeys);
     for (; l < tile.line_count; ++l)
         score_lines<Source, 1>(address, count, work.queries + l * stride, width, work.scores + l * kTileKeys);
 }
 
-// weighted[l] = weighted[l] * factor[l] + sum over keys of p[l, k] * value_k, for the columns that one group of vectors
-// covers; Partial: the last vector holds `rest` columns only.
+// weighted[l] = weighted[l] * factor[l] + sum over keys of p[l, k] * value_k, for the columns that one group
+// of vectors covers; Partial: the last vector holds `rest` columns only.
 template <typename Source, int Lines, int Vectors, bool Partial>
 inline void weigh_columns(const uint8_t* const* address, int count, int column, int rest, const float* p,
                           const float* factors, float* weighted, int stride) {
@@ -93,16 +96,18 @@ inline void weigh_columns(const uint8_t* const* address, int count, int column, 
 }
 
 template <typename Source, int Lines>
-inline void weigh_lines(const uint8_t* const* address, int count, int width, const float* p, const float* factors,
-                        float* weighted) {
+inline void weigh_lines(const uint8_t* const* address, int count, int width, const float* p,
+                        const float* factors, float* weighted) {
     const int stride = padded(width);
     int column = 0;
     for (; column + kVectors * kWidth <= width; column += kVectors * kWidth)
-        weigh_columns<Source, Lines, kVectors, false>(address, count, column, 0, p, factors, weighted, stride);
+        weigh_columns<Source, Lines, kVectors, false>(address, count, column, 0, p, factors, weighted,
+                                                      stride);
     for (; column + kWidth <= width; column += kWidth)
         weigh_columns<Source, Lines, 1, false>(address, count, column, 0, p, factors, weighted, stride);
     if (column < width)
-        weigh_columns<Source, Lines, 1, true>(address, count, column, width - column, p, factors, weighted, stride);
+        weigh_columns<Source, Lines, 1, true>(address, count, column, width - column, p, factors, weighted,
+                                              stride);
 }
 
 template <typename Source>
@@ -118,9 +123,10 @@ inline void weigh(const AttentionTile& tile, const AttentionWork& work, float* w
                                weighted + l * stride);
 }
 
-// Turns one line's scores into exponentials against the new maximum; work.factors: what the past is worth now.
-inline void exponentiate(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state, int l,
-                         int64_t key, int count) {
+// Turns one line's scores into exponentials against the new maximum; work.factors: what the past is worth
+// now.
+inline void exponentiate(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                         int l, int64_t key, int count) {
     float* s = work.scores + l * kTileKeys;
     const int begin = clamp_to_tile(tile.visible_begin[l], key, count);
     const int end = clamp_to_tile(tile.visible_end[l], key, count);
@@ -150,53 +156,44 @@ inline void exponentiate(const AttentionTile& tile, const AttentionWork& work, c
     work.factors[l] = factor;
 }
 
-// Calls one of the typed kernels; block types are made float32 first.
-inline void score_any(const AttentionTile& tile, const AttentionWork& work, int64_t key, int count) {
-    const uint8_t* address[kTileKeys + 3];
-    const float* rows[kTileKeys];
-    locate(tile.keys, key, count, address);
-    const hearth_type type = tile.keys.type;
-    const bool is_block = type == HEARTH_TYPE_Q8_0 || type == HEARTH_TYPE_Q4_0;
-    if (is_block) {
-        fetch(tile.keys, key, count, work.rows, rows);
-        for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(rows[k]);
+// Addresses of rows as the typed kernels read them: block types are made float32 in work.rows first.
+inline hearth_type resolve(const KvRows& rows, const AttentionWork& work, int64_t key, int count,
+                           const uint8_t** address) {
+    if (rows.type != HEARTH_TYPE_Q8_0 && rows.type != HEARTH_TYPE_Q4_0) {
+        locate(rows, key, count, address);
+        return rows.type;
     }
+    const float* converted[kTileKeys];
+    fetch(rows, key, count, work.rows, converted);
+    for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(converted[k]);
+    return HEARTH_TYPE_F32;
+}
+
+inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                   int64_t key, int count) {
+    const uint8_t* address[kTileKeys + 3];
+    const hearth_type key_type = resolve(tile.keys, work, key, count, address);
     for (int k = count; k < count + 3; ++k) address[k] = address[count - 1];
-    if (is_block || type == HEARTH_TYPE_F32)
+    if (key_type == HEARTH_TYPE_F32)
         score<SourceF32>(tile, work, address, count);
-    else if (type == HEARTH_TYPE_F16)
+    else if (key_type == HEARTH_TYPE_F16)
         score<SourceF16>(tile, work, address, count);
     else
         score<SourceBF16>(tile, work, address, count);
-}
 
-inline void weigh_any(const AttentionTile& tile, const AttentionWork& work, float* weighted, int64_t key,
-                      int count) {
-    const uint8_t* address[kTileKeys];
-    const float* rows[kTileKeys];
-    locate(tile.values, key, count, address);
-    const hearth_type type = tile.values.type;
-    const bool is_block = type == HEARTH_TYPE_Q8_0 || type == HEARTH_TYPE_Q4_0;
-    if (is_block) {
-        fetch(tile.values, key, count, work.rows, rows);
-        for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(rows[k]);
-    }
-    if (is_block || type == HEARTH_TYPE_F32)
-        weigh<SourceF32>(tile, work, weighted, address, count);
-    else if (type == HEARTH_TYPE_F16)
-        weigh<SourceF16>(tile, work, weighted, address, count);
-    else
-        weigh<SourceBF16>(tile, work, weighted, address, count);
-}
-
-inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state, int64_t key,
-                   int count) {
-    score_any(tile, work, key, count);
     for (int l = 0; l < tile.line_count; ++l) exponentiate(tile, work, state, l, key, count);
-    weigh_any(tile, work, state.weighted, key, count);
+
+    const hearth_type value_type = resolve(tile.values, work, key, count, address);
+    if (value_type == HEARTH_TYPE_F32)
+        weigh<SourceF32>(tile, work, state.weighted, address, count);
+    else if (value_type == HEARTH_TYPE_F16)
+        weigh<SourceF16>(tile, work, state.weighted, address, count);
+    else
+        weigh<SourceBF16>(tile, work, state.weighted, address, count);
 }
 
-inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep, const float* take) {
+inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
+                  const float* take) {
     const int stride = padded(tile.values.width);
     for (int l = 0; l < tile.line_count; ++l)
         for (int e = 0; e < stride; e += kWidth) {

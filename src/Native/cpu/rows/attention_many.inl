@@ -1,4 +1,5 @@
-// Many lines over one KV head, a line in each lane. queries [D, lanes], scores [kTileKeys, lanes], weighted [E, lanes].
+// Many lines over one KV head, a line in each lane. queries [D, lanes], scores [kTileKeys, lanes], weighted
+// [E, lanes].
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace many {
@@ -35,7 +36,8 @@ inline void score_block(const float* const* rows, const float* queries, int widt
 }
 
 // rows holds addresses up to the next multiple of kBlock.
-inline void score(const float* const* rows, int count, const float* queries, int width, int lanes, float* scores) {
+inline void score(const float* const* rows, int count, const float* queries, int width, int lanes,
+                  float* scores) {
     for (int k = 0; k < count; k += kBlock) {
         int lane = 0;
         for (; lane + 2 * kWidth <= lanes; lane += 2 * kWidth)
@@ -69,8 +71,8 @@ inline LaneMask mask_of(const AttentionTile& tile, int lane, int64_t key, int co
 }
 
 // Scores of kWidth lines (column `s` of the score matrix) to exponentials against the new maximum.
-inline void exponentiate(const AttentionTile& tile, const AttentionState& state, float* s, int lanes, int lane,
-                         int64_t key, int count, float* factors) {
+inline void exponentiate(const AttentionTile& tile, const AttentionState& state, float* s, int lanes,
+                         int lane, int64_t key, int count, float* factors) {
     const LaneMask mask = mask_of(tile, lane, key, count);
     const bool adjusted = tile.softcap != 0.0f || tile.biased;
     const Floats past = load(state.largest + lane);
@@ -119,13 +121,12 @@ inline void weigh_block(const float* const* rows, int count, int column, const f
         }
     }
     for (int e = 0; e < Columns; ++e)
-        for (int v = 0; v < Vectors; ++v)
-            store(weighted + (column + e) * lanes + v * kWidth, total[e][v]);
+        for (int v = 0; v < Vectors; ++v) store(weighted + (column + e) * lanes + v * kWidth, total[e][v]);
 }
 
 template <int Vectors>
-inline void weigh(const float* const* rows, int count, int width, const float* p, const float* factors, int lanes,
-                  float* weighted) {
+inline void weigh(const float* const* rows, int count, int width, const float* p, const float* factors,
+                  int lanes, float* weighted) {
     int column = 0;
     for (; column + kBlock <= width; column += kBlock)
         weigh_block<kBlock, Vectors>(rows, count, column, p, factors, lanes, weighted);
@@ -133,8 +134,8 @@ inline void weigh(const float* const* rows, int count, int width, const float* p
         weigh_block<1, Vectors>(rows, count, column, p, factors, lanes, weighted);
 }
 
-inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state, int64_t key,
-                   int count) {
+inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                   int64_t key, int count) {
     const int lanes = lanes_of(tile);
     const float* rows[kTileKeys + kBlock];
     fetch(tile.keys, key, count, work.rows, rows);
@@ -152,7 +153,8 @@ inline void extend(const AttentionTile& tile, const AttentionWork& work, const A
                  state.weighted + lane);
 }
 
-inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep, const float* take) {
+inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
+                  const float* take) {
     const int lanes = lanes_of(tile);
     for (int e = 0; e < tile.values.width; ++e)
         for (int lane = 0; lane < lanes; lane += kWidth) {

@@ -45,7 +45,8 @@ void cache_write(hearth_isa isa, const CacheWriteCall& call, ThreadPool& pool) {
                 const float* keys = call.keys + (sequence.row_begin + i) * call.key_stride;
                 const float* values = call.values + (sequence.row_begin + i) * call.value_stride;
                 for (int32_t head = 0; head < layer.kv_heads; ++head) {
-                    const size_t row = static_cast<size_t>(head) * static_cast<size_t>(layer.page_tokens) + slot;
+                    const size_t row =
+                        static_cast<size_t>(head) * static_cast<size_t>(layer.page_tokens) + slot;
                     kernels.encode(layer.key_type, keys + int64_t{head} * layer.key_width,
                                    layer.keys + page * layer.key_page_bytes + row * key_bytes,
                                    layer.key_width);

@@ -1,5 +1,5 @@
-// Rows of the cache to and from float32. float16 and bfloat16 round to nearest, ties to even; the block types choose
-// scales and codes as GGUF's reference quantizer does.
+// Rows of the cache to and from float32. float16 and bfloat16 round to nearest, ties to even; the block types
+// choose scales and codes as GGUF's reference quantizer does.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {

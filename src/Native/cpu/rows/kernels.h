@@ -1,8 +1,9 @@
-// What one instruction set offers for attention and the row-wise operations: a table of functions on plain pointers.
+// What one instruction set offers for attention and the row-wise operations: a table of functions on plain
+// pointers.
 //
-// The translation units of the instruction sets see this header and no other of ours, and no C++ library: whatever
-// inline function they shared with the rest, the linker would keep one copy of it, maybe the one that only newer
-// processors can run.
+// The translation units of the instruction sets see this header and no other of ours, and no C++ library:
+// whatever inline function they shared with the rest, the linker would keep one copy of it, maybe the one
+// that only newer processors can run.
 #pragma once
 
 #include <stddef.h>
@@ -37,7 +38,8 @@ struct KvRows {
 constexpr int kMaxLines = 32;  // of one tile
 constexpr int kTileKeys = 64;  // keys scored at a time
 
-// Queries that share a KV head. A line is one head of one row; every mask is, for a line, an interval of keys.
+// Queries that share a KV head. A line is one head of one row; every mask is, for a line, an interval of
+// keys.
 struct AttentionTile {
     KvRows keys, values;
     int32_t line_count;
@@ -52,8 +54,8 @@ struct AttentionTile {
     float sink[kMaxLines];  // -infinity: none
 };
 
-// The online softmax of a tile over the keys seen so far (arXiv 2205.14135): per line the largest score, the sum of
-// exponentials and the weighted sum of values. The order of `weighted` is the kernel's own.
+// The online softmax of a tile over the keys seen so far (arXiv 2205.14135): per line the largest score, the
+// sum of exponentials and the weighted sum of values. The order of `weighted` is the kernel's own.
 struct AttentionState {
     float* largest;   // [kMaxLines]
     float* sum;       // [kMaxLines]
@@ -71,8 +73,8 @@ struct RowKernels {
     // groups x width; weight and bias [width] or null.
     void (*rms_norm)(const float* input, const float* weight, float* output, int64_t groups, int64_t width,
                      float epsilon);
-    void (*layer_norm)(const float* input, const float* weight, const float* bias, float* output, int64_t groups,
-                       int64_t width, float epsilon);
+    void (*layer_norm)(const float* input, const float* weight, const float* bias, float* output,
+                       int64_t groups, int64_t width, float epsilon);
     void (*rope)(const RopeRows& call);
     void (*add)(const float* left, const float* right, float* output, int64_t count);
     void (*multiply)(const float* left, const float* right, float* output, int64_t count);
@@ -84,13 +86,14 @@ struct RowKernels {
     // count floats to a row of the cache; whole blocks for block types.
     void (*encode)(hearth_type type, const float* input, void* output, int32_t count);
 
-    // One tile: prepare once per tile, then start, extend over pieces of the keys and finish; states of different
-    // pieces merge.
+    // One tile: prepare once per tile, then start, extend over pieces of the keys and finish; states of
+    // different pieces merge.
     void (*attention_prepare)(const AttentionTile& tile, const AttentionWork& work);
     void (*attention_start)(const AttentionTile& tile, const AttentionState& state);
-    void (*attention_extend)(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
-                             int64_t key_begin, int64_t key_end);
-    void (*attention_merge)(const AttentionTile& tile, const AttentionState& into, const AttentionState& from);
+    void (*attention_extend)(const AttentionTile& tile, const AttentionWork& work,
+                             const AttentionState& state, int64_t key_begin, int64_t key_end);
+    void (*attention_merge)(const AttentionTile& tile, const AttentionState& into,
+                            const AttentionState& from);
     void (*attention_finish)(const AttentionTile& tile, const AttentionState& state);
 };
 

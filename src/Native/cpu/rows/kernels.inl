@@ -17,8 +17,20 @@ namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
 
 constexpr RowKernels table() {
-    return {rms_norm, layer_norm,        rope,            add,              multiply,        scale,           softcap,
-            activation, encode, attention_prepare, attention_start, attention_extend, attention_merge, attention_finish};
+    return {rms_norm,
+            layer_norm,
+            rope,
+            add,
+            multiply,
+            scale,
+            softcap,
+            activation,
+            encode,
+            attention_prepare,
+            attention_start,
+            attention_extend,
+            attention_merge,
+            attention_finish};
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // rms_norm: y = x / sqrt(mean(x^2) + epsilon) * weight (arXiv 1910.07467).
-// layer_norm: y = (x - mean) / sqrt(variance + epsilon) * weight + bias (arXiv 1607.06450), the variance from a second
-// pass over the differences, since E[x^2] - E[x]^2 cancels where the mean is large.
+// layer_norm: y = (x - mean) / sqrt(variance + epsilon) * weight + bias (arXiv 1607.06450), the variance from
+// a second pass over the differences, since E[x^2] - E[x]^2 cancels where the mean is large.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -23,8 +23,8 @@ inline float sum_of(const float* x, int64_t width, F f) {
 }
 
 // y = (x - mean) * factor * weight + bias
-inline void normalize(const float* x, float mean, float factor, const float* weight, const float* bias, float* y,
-                      int64_t width) {
+inline void normalize(const float* x, float mean, float factor, const float* weight, const float* bias,
+                      float* y, int64_t width) {
     const Floats m = splat(mean), f = splat(factor);
     int64_t i = 0;
     for (; i + kWidth <= width; i += kWidth) {

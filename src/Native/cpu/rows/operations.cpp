@@ -15,7 +15,9 @@ int64_t group_of(const hearth_norm_parameters& parameters, int64_t width) {
     return parameters.group_width > 0 ? parameters.group_width : width;
 }
 
-int64_t rows_per_piece(int64_t width) { return std::max<int64_t>(1, kPieceFloats / std::max<int64_t>(1, width)); }
+int64_t rows_per_piece(int64_t width) {
+    return std::max<int64_t>(1, kPieceFloats / std::max<int64_t>(1, width));
+}
 
 // Rows lie one after another, so element-wise work is cut regardless of where rows end.
 template <typename Body>
@@ -43,12 +45,11 @@ void layer_norm(hearth_isa isa, ConstRows input, const float* weight, const floa
     const RowKernels& kernels = row_kernels(isa);
     const int64_t width = group_of(parameters, input.width);
     if (width == 0) return;
-    pool.parallel_for(input.rows * input.width / width, rows_per_piece(width),
-                      [&](int64_t begin, int64_t end, int) {
-                          kernels.layer_norm(input.data + begin * width, weight, bias,
-                                             output.data + begin * width, end - begin, width,
-                                             parameters.epsilon);
-                      });
+    pool.parallel_for(
+        input.rows * input.width / width, rows_per_piece(width), [&](int64_t begin, int64_t end, int) {
+            kernels.layer_norm(input.data + begin * width, weight, bias, output.data + begin * width,
+                               end - begin, width, parameters.epsilon);
+        });
 }
 
 void rope(hearth_isa isa, ConstRows input, const float* table, const hearth_rope_parameters& parameters,

@@ -1,4 +1,5 @@
-// Rotary position embedding (RoFormer, arXiv 2104.09864, eq. 34): pair (a, b) becomes (a cos - b sin, a sin + b cos).
+// Rotary position embedding (RoFormer, arXiv 2104.09864, eq. 34): pair (a, b) becomes (a cos - b sin, a sin +
+// b cos).
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -27,8 +28,8 @@ inline void rotate_halves(const float* x, const float* table, float* y, int64_t 
 }
 
 // Pair i is (x[2i], x[2i + 1]).
-inline void rotate_interleaved(const float* x, const float* table, float* y, int64_t width, int32_t head_width,
-                               int32_t pairs) {
+inline void rotate_interleaved(const float* x, const float* table, float* y, int64_t width,
+                               int32_t head_width, int32_t pairs) {
     int32_t i = 0;
     for (; i + kWidth <= pairs; i += kWidth) {
         Floats cosine, sine;

@@ -10,7 +10,8 @@ namespace {
 // The pair index at which a wave turns `rotations` times over the original context.
 double correction(const hearth_rope_parameters& p, double rotations) {
     constexpr double kTwoPi = 6.283185307179586;
-    return p.dimensions * std::log(p.original_context / (rotations * kTwoPi)) / (2.0 * std::log(double{p.base}));
+    return p.dimensions * std::log(p.original_context / (rotations * kTwoPi)) /
+           (2.0 * std::log(double{p.base}));
 }
 
 struct Yarn {

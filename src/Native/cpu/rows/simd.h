@@ -2,7 +2,8 @@
 //
 // Each header defines, in the namespace of its instruction set and with internal linkage:
 //   kWidth, Floats, Mask             how many floats a vector holds; vectors; the outcome of a comparison
-//   load, store, splat               unaligned memory; *_first(.., n) touches the first n < kWidth floats only
+//   load, store, splat               unaligned memory; *_first(.., n) touches the first n < kWidth floats
+//   only
 //   + - * / fma maximum minimum      maximum and minimum return the second operand where one is NaN
 //   less | select                    select(mask, yes, no)
 //   sum, largest, sum4               across one vector; of four vectors at once

@@ -22,23 +22,55 @@ inline __m256i first(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-inline Floats splat(float x) { return {_mm256_set1_ps(x)}; }
-inline Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
-inline Floats load_first(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
-inline void store(float* p, Floats x) { _mm256_storeu_ps(p, x.v); }
-inline void store_first(float* p, Floats x, int n) { _mm256_maskstore_ps(p, first(n), x.v); }
+inline Floats splat(float x) {
+    return {_mm256_set1_ps(x)};
+}
+inline Floats load(const float* p) {
+    return {_mm256_loadu_ps(p)};
+}
+inline Floats load_first(const float* p, int n) {
+    return {_mm256_maskload_ps(p, first(n))};
+}
+inline void store(float* p, Floats x) {
+    _mm256_storeu_ps(p, x.v);
+}
+inline void store_first(float* p, Floats x, int n) {
+    _mm256_maskstore_ps(p, first(n), x.v);
+}
 
-inline Floats operator+(Floats a, Floats b) { return {_mm256_add_ps(a.v, b.v)}; }
-inline Floats operator-(Floats a, Floats b) { return {_mm256_sub_ps(a.v, b.v)}; }
-inline Floats operator*(Floats a, Floats b) { return {_mm256_mul_ps(a.v, b.v)}; }
-inline Floats operator/(Floats a, Floats b) { return {_mm256_div_ps(a.v, b.v)}; }
-inline Floats fma(Floats a, Floats b, Floats c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
-inline Floats maximum(Floats a, Floats b) { return {_mm256_max_ps(a.v, b.v)}; }
-inline Floats minimum(Floats a, Floats b) { return {_mm256_min_ps(a.v, b.v)}; }
-inline Floats absolute(Floats a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
-inline Mask less(Floats a, Floats b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)}; }
-inline Mask operator|(Mask a, Mask b) { return {_mm256_or_ps(a.m, b.m)}; }
-inline Floats select(Mask m, Floats yes, Floats no) { return {_mm256_blendv_ps(no.v, yes.v, m.m)}; }
+inline Floats operator+(Floats a, Floats b) {
+    return {_mm256_add_ps(a.v, b.v)};
+}
+inline Floats operator-(Floats a, Floats b) {
+    return {_mm256_sub_ps(a.v, b.v)};
+}
+inline Floats operator*(Floats a, Floats b) {
+    return {_mm256_mul_ps(a.v, b.v)};
+}
+inline Floats operator/(Floats a, Floats b) {
+    return {_mm256_div_ps(a.v, b.v)};
+}
+inline Floats fma(Floats a, Floats b, Floats c) {
+    return {_mm256_fmadd_ps(a.v, b.v, c.v)};
+}
+inline Floats maximum(Floats a, Floats b) {
+    return {_mm256_max_ps(a.v, b.v)};
+}
+inline Floats minimum(Floats a, Floats b) {
+    return {_mm256_min_ps(a.v, b.v)};
+}
+inline Floats absolute(Floats a) {
+    return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)};
+}
+inline Mask less(Floats a, Floats b) {
+    return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)};
+}
+inline Mask operator|(Mask a, Mask b) {
+    return {_mm256_or_ps(a.m, b.m)};
+}
+inline Floats select(Mask m, Floats yes, Floats no) {
+    return {_mm256_blendv_ps(no.v, yes.v, m.m)};
+}
 
 inline float sum(Floats a) {
     __m128 c = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
@@ -69,7 +101,8 @@ inline void interleave(Floats even, Floats odd, Floats& a, Floats& b) {
     b = {_mm256_permute2f128_ps(low, high, 0x31)};
 }
 
-// p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits of t.
+// p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits
+// of t.
 inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(t.v), _mm256_castps_si256(_mm256_set1_ps(magic)));
     const __m256i half = _mm256_srai_epi32(n, 1);
@@ -79,7 +112,9 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     return {_mm256_mul_ps(_mm256_mul_ps(p.v, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two))};
 }
 
-inline float half_to_float(uint16_t h) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h))); }
+inline float half_to_float(uint16_t h) {
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
+}
 inline uint16_t float_to_half(float x) {
     return static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT)));
 }
@@ -89,17 +124,27 @@ inline __m128i load_first_halves(const uint16_t* p, int n) {
     for (int i = 0; i < n; ++i) copy[i] = p[i];
     return _mm_load_si128(reinterpret_cast<const __m128i*>(copy));
 }
-inline __m128i load_halves(const uint16_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-inline Floats load_f16(const uint16_t* p) { return {_mm256_cvtph_ps(load_halves(p))}; }
-inline Floats load_f16_first(const uint16_t* p, int n) { return {_mm256_cvtph_ps(load_first_halves(p, n))}; }
+inline __m128i load_halves(const uint16_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+inline Floats load_f16(const uint16_t* p) {
+    return {_mm256_cvtph_ps(load_halves(p))};
+}
+inline Floats load_f16_first(const uint16_t* p, int n) {
+    return {_mm256_cvtph_ps(load_first_halves(p, n))};
+}
 inline void store_f16(uint16_t* p, Floats x) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT));
 }
 inline Floats widen_bf16(__m128i h) {
     return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16))};
 }
-inline Floats load_bf16(const uint16_t* p) { return widen_bf16(load_halves(p)); }
-inline Floats load_bf16_first(const uint16_t* p, int n) { return widen_bf16(load_first_halves(p, n)); }
+inline Floats load_bf16(const uint16_t* p) {
+    return widen_bf16(load_halves(p));
+}
+inline Floats load_bf16_first(const uint16_t* p, int n) {
+    return widen_bf16(load_first_halves(p, n));
+}
 inline Floats load_i8(const int8_t* p) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
 }

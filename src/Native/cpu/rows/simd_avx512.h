@@ -18,25 +18,59 @@ struct Mask {
     __mmask16 m;
 };
 
-inline __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+inline __mmask16 first(int n) {
+    return static_cast<__mmask16>((1u << n) - 1u);
+}
 
-inline Floats splat(float x) { return {_mm512_set1_ps(x)}; }
-inline Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
-inline Floats load_first(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
-inline void store(float* p, Floats x) { _mm512_storeu_ps(p, x.v); }
-inline void store_first(float* p, Floats x, int n) { _mm512_mask_storeu_ps(p, first(n), x.v); }
+inline Floats splat(float x) {
+    return {_mm512_set1_ps(x)};
+}
+inline Floats load(const float* p) {
+    return {_mm512_loadu_ps(p)};
+}
+inline Floats load_first(const float* p, int n) {
+    return {_mm512_maskz_loadu_ps(first(n), p)};
+}
+inline void store(float* p, Floats x) {
+    _mm512_storeu_ps(p, x.v);
+}
+inline void store_first(float* p, Floats x, int n) {
+    _mm512_mask_storeu_ps(p, first(n), x.v);
+}
 
-inline Floats operator+(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
-inline Floats operator-(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
-inline Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
-inline Floats operator/(Floats a, Floats b) { return {_mm512_div_ps(a.v, b.v)}; }
-inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-inline Floats maximum(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
-inline Floats minimum(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
-inline Floats absolute(Floats a) { return {_mm512_abs_ps(a.v)}; }
-inline Mask less(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
-inline Mask operator|(Mask a, Mask b) { return {static_cast<__mmask16>(a.m | b.m)}; }
-inline Floats select(Mask m, Floats yes, Floats no) { return {_mm512_mask_blend_ps(m.m, no.v, yes.v)}; }
+inline Floats operator+(Floats a, Floats b) {
+    return {_mm512_add_ps(a.v, b.v)};
+}
+inline Floats operator-(Floats a, Floats b) {
+    return {_mm512_sub_ps(a.v, b.v)};
+}
+inline Floats operator*(Floats a, Floats b) {
+    return {_mm512_mul_ps(a.v, b.v)};
+}
+inline Floats operator/(Floats a, Floats b) {
+    return {_mm512_div_ps(a.v, b.v)};
+}
+inline Floats fma(Floats a, Floats b, Floats c) {
+    return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+inline Floats maximum(Floats a, Floats b) {
+    return {_mm512_max_ps(a.v, b.v)};
+}
+inline Floats minimum(Floats a, Floats b) {
+    return {_mm512_min_ps(a.v, b.v)};
+}
+inline Floats absolute(Floats a) {
+    return {_mm512_abs_ps(a.v)};
+}
+inline Mask less(Floats a, Floats b) {
+    return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)};
+}
+inline Mask operator|(Mask a, Mask b) {
+    return {static_cast<__mmask16>(a.m | b.m)};
+}
+inline Floats select(Mask m, Floats yes, Floats no) {
+    return {_mm512_mask_blend_ps(m.m, no.v, yes.v)};
+}
 
 inline __m256 fold(__m512 a) {
     return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
@@ -78,7 +112,9 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     return {_mm512_scalef_ps(p.v, _mm512_sub_ps(t.v, _mm512_set1_ps(magic)))};
 }
 
-inline float half_to_float(uint16_t h) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h))); }
+inline float half_to_float(uint16_t h) {
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
+}
 inline uint16_t float_to_half(float x) {
     return static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT)));
 }

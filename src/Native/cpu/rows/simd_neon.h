@@ -18,34 +18,66 @@ struct Mask {
     uint32x4_t m;
 };
 
-inline Floats splat(float x) { return {vdupq_n_f32(x)}; }
-inline Floats load(const float* p) { return {vld1q_f32(p)}; }
+inline Floats splat(float x) {
+    return {vdupq_n_f32(x)};
+}
+inline Floats load(const float* p) {
+    return {vld1q_f32(p)};
+}
 inline Floats load_first(const float* p, int n) {
     float copy[4] = {};
     for (int i = 0; i < n; ++i) copy[i] = p[i];
     return {vld1q_f32(copy)};
 }
-inline void store(float* p, Floats x) { vst1q_f32(p, x.v); }
+inline void store(float* p, Floats x) {
+    vst1q_f32(p, x.v);
+}
 inline void store_first(float* p, Floats x, int n) {
     float copy[4];
     vst1q_f32(copy, x.v);
     for (int i = 0; i < n; ++i) p[i] = copy[i];
 }
 
-inline Floats operator+(Floats a, Floats b) { return {vaddq_f32(a.v, b.v)}; }
-inline Floats operator-(Floats a, Floats b) { return {vsubq_f32(a.v, b.v)}; }
-inline Floats operator*(Floats a, Floats b) { return {vmulq_f32(a.v, b.v)}; }
-inline Floats operator/(Floats a, Floats b) { return {vdivq_f32(a.v, b.v)}; }
-inline Floats fma(Floats a, Floats b, Floats c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
-inline Floats maximum(Floats a, Floats b) { return {vmaxq_f32(a.v, b.v)}; }
-inline Floats minimum(Floats a, Floats b) { return {vminq_f32(a.v, b.v)}; }
-inline Floats absolute(Floats a) { return {vabsq_f32(a.v)}; }
-inline Mask less(Floats a, Floats b) { return {vcltq_f32(a.v, b.v)}; }
-inline Mask operator|(Mask a, Mask b) { return {vorrq_u32(a.m, b.m)}; }
-inline Floats select(Mask m, Floats yes, Floats no) { return {vbslq_f32(m.m, yes.v, no.v)}; }
+inline Floats operator+(Floats a, Floats b) {
+    return {vaddq_f32(a.v, b.v)};
+}
+inline Floats operator-(Floats a, Floats b) {
+    return {vsubq_f32(a.v, b.v)};
+}
+inline Floats operator*(Floats a, Floats b) {
+    return {vmulq_f32(a.v, b.v)};
+}
+inline Floats operator/(Floats a, Floats b) {
+    return {vdivq_f32(a.v, b.v)};
+}
+inline Floats fma(Floats a, Floats b, Floats c) {
+    return {vfmaq_f32(c.v, a.v, b.v)};
+}
+inline Floats maximum(Floats a, Floats b) {
+    return {vmaxq_f32(a.v, b.v)};
+}
+inline Floats minimum(Floats a, Floats b) {
+    return {vminq_f32(a.v, b.v)};
+}
+inline Floats absolute(Floats a) {
+    return {vabsq_f32(a.v)};
+}
+inline Mask less(Floats a, Floats b) {
+    return {vcltq_f32(a.v, b.v)};
+}
+inline Mask operator|(Mask a, Mask b) {
+    return {vorrq_u32(a.m, b.m)};
+}
+inline Floats select(Mask m, Floats yes, Floats no) {
+    return {vbslq_f32(m.m, yes.v, no.v)};
+}
 
-inline float sum(Floats a) { return vaddvq_f32(a.v); }
-inline float largest(Floats a) { return vmaxvq_f32(a.v); }
+inline float sum(Floats a) {
+    return vaddvq_f32(a.v);
+}
+inline float largest(Floats a) {
+    return vmaxvq_f32(a.v);
+}
 inline void sum4(Floats a, Floats b, Floats c, Floats d, float* out) {
     vst1q_f32(out, vpaddq_f32(vpaddq_f32(a.v, b.v), vpaddq_f32(c.v, d.v)));
 }
@@ -59,7 +91,8 @@ inline void interleave(Floats even, Floats odd, Floats& a, Floats& b) {
     b = {vzip2q_f32(even.v, odd.v)};
 }
 
-// p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits of t.
+// p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits
+// of t.
 inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const int32x4_t n = vsubq_s32(vreinterpretq_s32_f32(t.v), vreinterpretq_s32_f32(vdupq_n_f32(magic)));
     const int32x4_t half = vshrq_n_s32(n, 1);
@@ -69,26 +102,42 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     return {vmulq_f32(vmulq_f32(p.v, vreinterpretq_f32_s32(one)), vreinterpretq_f32_s32(two))};
 }
 
-inline Floats widen_f16(uint16x4_t h) { return {vcvt_f32_f16(vreinterpret_f16_u16(h))}; }
-inline Floats widen_bf16(uint16x4_t h) { return {vreinterpretq_f32_u32(vshll_n_u16(h, 16))}; }
+inline Floats widen_f16(uint16x4_t h) {
+    return {vcvt_f32_f16(vreinterpret_f16_u16(h))};
+}
+inline Floats widen_bf16(uint16x4_t h) {
+    return {vreinterpretq_f32_u32(vshll_n_u16(h, 16))};
+}
 inline uint16x4_t load_first_halves(const uint16_t* p, int n) {
     uint16_t copy[4] = {};
     for (int i = 0; i < n; ++i) copy[i] = p[i];
     return vld1_u16(copy);
 }
-inline float half_to_float(uint16_t h) { return vgetq_lane_f32(widen_f16(vdup_n_u16(h)).v, 0); }
+inline float half_to_float(uint16_t h) {
+    return vgetq_lane_f32(widen_f16(vdup_n_u16(h)).v, 0);
+}
 inline uint16_t float_to_half(float x) {
     return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(x))), 0);
 }
-inline Floats load_f16(const uint16_t* p) { return widen_f16(vld1_u16(p)); }
-inline Floats load_f16_first(const uint16_t* p, int n) { return widen_f16(load_first_halves(p, n)); }
-inline void store_f16(uint16_t* p, Floats x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x.v))); }
-inline Floats load_bf16(const uint16_t* p) { return widen_bf16(vld1_u16(p)); }
-inline Floats load_bf16_first(const uint16_t* p, int n) { return widen_bf16(load_first_halves(p, n)); }
+inline Floats load_f16(const uint16_t* p) {
+    return widen_f16(vld1_u16(p));
+}
+inline Floats load_f16_first(const uint16_t* p, int n) {
+    return widen_f16(load_first_halves(p, n));
+}
+inline void store_f16(uint16_t* p, Floats x) {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x.v)));
+}
+inline Floats load_bf16(const uint16_t* p) {
+    return widen_bf16(vld1_u16(p));
+}
+inline Floats load_bf16_first(const uint16_t* p, int n) {
+    return widen_bf16(load_first_halves(p, n));
+}
 inline Floats load_i8(const int8_t* p) {
     const int16x4_t wide = vdup_n_s16(0);
-    return {vcvtq_f32_s32(vmovl_s16(
-        vset_lane_s16(p[3], vset_lane_s16(p[2], vset_lane_s16(p[1], vset_lane_s16(p[0], wide, 0), 1), 2), 3)))};
+    return {vcvtq_f32_s32(vmovl_s16(vset_lane_s16(
+        p[3], vset_lane_s16(p[2], vset_lane_s16(p[1], vset_lane_s16(p[0], wide, 0), 1), 2), 3)))};
 }
 
 }  // namespace

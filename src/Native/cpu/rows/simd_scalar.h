@@ -1,4 +1,5 @@
-// One float at a time: the fallback that every processor runs, and the plainest reading of simd.h's vocabulary.
+// One float at a time: the fallback that every processor runs, and the plainest reading of simd.h's
+// vocabulary.
 #pragma once
 
 #include <math.h>
@@ -28,26 +29,62 @@ inline float float_of(uint32_t bits) {
     return x;
 }
 
-inline Floats splat(float x) { return {x}; }
-inline Floats load(const float* p) { return {*p}; }
-inline Floats load_first(const float* p, int) { return {*p}; }
-inline void store(float* p, Floats x) { *p = x.v; }
-inline void store_first(float* p, Floats x, int) { *p = x.v; }
+inline Floats splat(float x) {
+    return {x};
+}
+inline Floats load(const float* p) {
+    return {*p};
+}
+inline Floats load_first(const float* p, int) {
+    return {*p};
+}
+inline void store(float* p, Floats x) {
+    *p = x.v;
+}
+inline void store_first(float* p, Floats x, int) {
+    *p = x.v;
+}
 
-inline Floats operator+(Floats a, Floats b) { return {a.v + b.v}; }
-inline Floats operator-(Floats a, Floats b) { return {a.v - b.v}; }
-inline Floats operator*(Floats a, Floats b) { return {a.v * b.v}; }
-inline Floats operator/(Floats a, Floats b) { return {a.v / b.v}; }
-inline Floats fma(Floats a, Floats b, Floats c) { return {a.v * b.v + c.v}; }
-inline Floats maximum(Floats a, Floats b) { return {a.v > b.v ? a.v : b.v}; }
-inline Floats minimum(Floats a, Floats b) { return {a.v < b.v ? a.v : b.v}; }
-inline Floats absolute(Floats a) { return {float_of(bits_of(a.v) & 0x7fffffffu)}; }
-inline Mask less(Floats a, Floats b) { return {a.v < b.v}; }
-inline Mask operator|(Mask a, Mask b) { return {a.m || b.m}; }
-inline Floats select(Mask m, Floats yes, Floats no) { return m.m ? yes : no; }
+inline Floats operator+(Floats a, Floats b) {
+    return {a.v + b.v};
+}
+inline Floats operator-(Floats a, Floats b) {
+    return {a.v - b.v};
+}
+inline Floats operator*(Floats a, Floats b) {
+    return {a.v * b.v};
+}
+inline Floats operator/(Floats a, Floats b) {
+    return {a.v / b.v};
+}
+inline Floats fma(Floats a, Floats b, Floats c) {
+    return {a.v * b.v + c.v};
+}
+inline Floats maximum(Floats a, Floats b) {
+    return {a.v > b.v ? a.v : b.v};
+}
+inline Floats minimum(Floats a, Floats b) {
+    return {a.v < b.v ? a.v : b.v};
+}
+inline Floats absolute(Floats a) {
+    return {float_of(bits_of(a.v) & 0x7fffffffu)};
+}
+inline Mask less(Floats a, Floats b) {
+    return {a.v < b.v};
+}
+inline Mask operator|(Mask a, Mask b) {
+    return {a.m || b.m};
+}
+inline Floats select(Mask m, Floats yes, Floats no) {
+    return m.m ? yes : no;
+}
 
-inline float sum(Floats a) { return a.v; }
-inline float largest(Floats a) { return a.v; }
+inline float sum(Floats a) {
+    return a.v;
+}
+inline float largest(Floats a) {
+    return a.v;
+}
 inline void sum4(Floats a, Floats b, Floats c, Floats d, float* out) {
     out[0] = a.v;
     out[1] = b.v;
@@ -64,7 +101,8 @@ inline void interleave(Floats even, Floats odd, Floats& a, Floats& b) {
     b = odd;
 }
 
-// p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits of t.
+// p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits
+// of t.
 inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const int32_t n = static_cast<int32_t>(bits_of(t.v) - bits_of(magic));
     const int32_t half = n >> 1;
@@ -96,12 +134,24 @@ inline uint16_t float_to_half(float x) {
     return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
 }
 
-inline Floats load_f16(const uint16_t* p) { return {half_to_float(*p)}; }
-inline Floats load_f16_first(const uint16_t* p, int) { return load_f16(p); }
-inline void store_f16(uint16_t* p, Floats x) { *p = float_to_half(x.v); }
-inline Floats load_bf16(const uint16_t* p) { return {float_of(static_cast<uint32_t>(*p) << 16)}; }
-inline Floats load_bf16_first(const uint16_t* p, int) { return load_bf16(p); }
-inline Floats load_i8(const int8_t* p) { return {static_cast<float>(*p)}; }
+inline Floats load_f16(const uint16_t* p) {
+    return {half_to_float(*p)};
+}
+inline Floats load_f16_first(const uint16_t* p, int) {
+    return load_f16(p);
+}
+inline void store_f16(uint16_t* p, Floats x) {
+    *p = float_to_half(x.v);
+}
+inline Floats load_bf16(const uint16_t* p) {
+    return {float_of(static_cast<uint32_t>(*p) << 16)};
+}
+inline Floats load_bf16_first(const uint16_t* p, int) {
+    return load_bf16(p);
+}
+inline Floats load_i8(const int8_t* p) {
+    return {static_cast<float>(*p)};
+}
 
 }  // namespace
 }  // namespace hearth::HEARTH_ISA_NAMESPACE

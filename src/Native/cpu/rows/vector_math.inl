@@ -1,5 +1,5 @@
-// Elementary functions on vectors. Polynomials are Chebyshev fits made in 40-digit arithmetic; each comment names the
-// largest error of the fit, to which float32 rounding adds.
+// Elementary functions on vectors. Polynomials are Chebyshev fits made in 40-digit arithmetic; each comment
+// names the largest error of the fit, to which float32 rounding adds.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -44,7 +44,8 @@ inline Floats hyperbolic_tangent(Floats x) {
     return select(less(a, splat(0.625f)), near, select(less(x, splat(0.0f)), splat(0.0f) - far, far));
 }
 
-// The normal distribution function: for a = |x|, Phi(-a) = e^(-a^2/2) t Q(t) with t = 1 / (1 + 0.3 a) (relative 2e-8).
+// The normal distribution function: for a = |x|, Phi(-a) = e^(-a^2/2) t Q(t) with t = 1 / (1 + 0.3 a)
+// (relative 2e-8).
 inline Floats normal_distribution(Floats x) {
     const Floats a = absolute(x);
     const Floats one = splat(1.0f);

@@ -1,0 +1,13 @@
+namespace Hearth.Host.CommandLine;
+
+internal static class Disposal
+{
+    /// <summary>Frees a model's memory; fakes and wrappers need none.</summary>
+    public static async ValueTask DisposeModelAsync(this ILanguageModel model)
+    {
+        if (model is IAsyncDisposable disposable)
+        {
+            await disposable.DisposeAsync();
+        }
+    }
+}

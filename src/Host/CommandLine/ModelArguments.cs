@@ -1,0 +1,79 @@
+using System.CommandLine;
+using Hearth.Host.Service;
+using Hearth.Runtime.Caching;
+
+namespace Hearth.Host.CommandLine;
+
+/// <summary>How a verb's model is loaded and run.</summary>
+internal sealed class EngineArguments
+{
+    private static readonly string[] CacheTypes = [.. Enum.GetNames<CacheType>().Select(name => name.ToLowerInvariant())];
+
+    private readonly Option<int?> _context = new("--context") { Description = "Tokens that one sequence may hold (default: what the model was made for, as far as memory allows).", HelpName = "N" };
+    private readonly Option<int?> _threads = new("--threads") { Description = "Engine threads (default: one for each processor that this process may use).", HelpName = "N" };
+    private readonly Option<string?> _kvType = new("--kv-type") { Description = $"How keys and values are cached: {string.Join(", ", CacheTypes)} (default: f16).", HelpName = "TYPE" };
+
+    public EngineArguments()
+    {
+        _kvType.AcceptOnlyFromAmong(CacheTypes);
+        _context.AtLeast(1);
+        _threads.AtLeast(1);
+    }
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_context);
+        command.Options.Add(_threads);
+        command.Options.Add(_kvType);
+    }
+
+    public ModelConfiguration Read(ParseResult parsed)
+    {
+        CacheType? type = parsed.GetValue(_kvType) is { } name ? Enum.Parse<CacheType>(name, ignoreCase: true) : null;
+        return new ModelConfiguration
+        {
+            ContextLength = parsed.GetValue(_context),
+            Threads = parsed.GetValue(_threads),
+            KeyType = type,
+            ValueType = type,
+        };
+    }
+}
+
+/// <summary>The model of a verb and how it is loaded.</summary>
+internal sealed class ModelArguments
+{
+    private readonly Argument<string?> _model;
+    private readonly EngineArguments _engine = new();
+
+    /// <param name="required">Whether the verb needs a MODEL; otherwise the demo model is taken.</param>
+    public ModelArguments(bool required) => _model = new Argument<string?>("MODEL")
+    {
+        Description = required ? "A GGUF file, or the name of one in a model folder." : "A GGUF file, or the name of one in a model folder (default: the demo model).",
+        Arity = required ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Arguments.Add(_model);
+        _engine.AddTo(command);
+    }
+
+    /// <exception cref="HearthException">There is no such model.</exception>
+    public ModelConfiguration Read(ParseResult parsed) => _engine.Read(parsed) with
+    {
+        Path = parsed.GetValue(_model) is { } model ? ModelLocator.Find(model) : ModelLocator.FindDefault(),
+    };
+}
+
+internal static class OptionRanges
+{
+    /// <summary>Makes a smaller number wrong usage.</summary>
+    public static void AtLeast(this Option<int?> option, int least) => option.Validators.Add(result =>
+    {
+        if (!result.Errors.Any() && result.Tokens.Count > 0 && result.GetValueOrDefault<int?>() < least)
+        {
+            result.AddError($"{option.Name} must be at least {least}");
+        }
+    });
+}

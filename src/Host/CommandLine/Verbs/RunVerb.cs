@@ -1,0 +1,121 @@
+using System.CommandLine;
+using System.Text;
+using Spectre.Console;
+
+namespace Hearth.Host.CommandLine.Verbs;
+
+/// <summary><c>hearth run [MODEL]</c>: a chat in the terminal; in a pipe each line is one turn and only the replies come out.</summary>
+internal static class RunVerb
+{
+    public static Command Create(CommandEnvironment environment)
+    {
+        var model = new ModelArguments(required: false);
+        var sampling = new SamplingArguments();
+        var system = new Option<string?>("--system") { Description = "The system prompt.", HelpName = "TEXT" };
+        var command = new Command("run", "Chat in the terminal.") { system };
+        model.AddTo(command);
+        sampling.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var options = sampling.Read(parsed);
+            var loaded = await environment.LoadModelAsync(model.Read(parsed), cancellationToken);
+            try
+            {
+                if (!loaded.Information.HasChatTemplate)
+                {
+                    throw new HearthException($"the model '{loaded.Information.Id}' has no chat template; use hearth generate");
+                }
+
+                await new Chat(environment, loaded, options, parsed.GetValue(system)).RunAsync(cancellationToken);
+                return 0;
+            }
+            finally
+            {
+                await loaded.DisposeModelAsync();
+            }
+        });
+        return command;
+    }
+
+    private sealed class Chat(CommandEnvironment environment, ILanguageModel model, GenerationOptions options, string? system)
+    {
+        private readonly List<ChatMessage> _messages = [];
+        private readonly bool _isInteractive = !environment.InputIsPiped && !environment.OutputIsPiped;
+        private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(environment.Output) });
+
+        public async Task RunAsync(CancellationToken cancellationToken)
+        {
+            Clear();
+            Greet();
+            using var input = new StreamReader(environment.Input, new UTF8Encoding(false));
+            while (await ReadLineAsync(input, cancellationToken) is { } line)
+            {
+                switch (line.Trim())
+                {
+                    case "":
+                        continue;
+                    case "/exit" or "/quit" when _isInteractive:
+                        return;
+                    case "/clear" when _isInteractive:
+                        Clear();
+                        continue;
+                    default:
+                        await AnswerAsync(line, cancellationToken);
+                        continue;
+                }
+            }
+        }
+
+        private void Clear()
+        {
+            _messages.Clear();
+            if (system is not null)
+            {
+                _messages.Add(new ChatMessage("system", system));
+            }
+        }
+
+        private void Greet()
+        {
+            if (_isInteractive)
+            {
+                var information = model.Information;
+                _console.MarkupLineInterpolated(
+                    $"[bold]{information.Id}[/] [grey]{information.Architecture}, {information.ParameterCount / 1e6:0.0} M parameters, context {information.ContextLength}[/]");
+                _console.MarkupLine("[grey]/clear starts over, /exit or Ctrl-D leaves, Ctrl-C stops.[/]");
+            }
+        }
+
+        private async Task<string?> ReadLineAsync(StreamReader input, CancellationToken cancellationToken)
+        {
+            if (_isInteractive)
+            {
+                _console.Markup("[bold green]> [/]");
+            }
+
+            // A read from a terminal cannot be cancelled; leaving it behind lets Ctrl-C end the process at once.
+            return await Task.Run(input.ReadLine, cancellationToken).WaitAsync(cancellationToken);
+        }
+
+        private async Task AnswerAsync(string line, CancellationToken cancellationToken)
+        {
+            _messages.Add(new ChatMessage("user", line));
+            var request = new GenerationRequest { Prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }), Options = options };
+            var reply = new StringBuilder();
+            GenerationUpdate? last = null;
+            await foreach (var update in model.GenerateAsync(request, cancellationToken))
+            {
+                reply.Append(update.Text);
+                await environment.Output.WriteAsync(update.Text);
+                last = update;
+            }
+
+            await environment.Output.WriteLineAsync();
+            _messages.Add(new ChatMessage("assistant", reply.ToString()));
+            if (_isInteractive && last?.FinishReason is { } reason and not FinishReason.Stop)
+            {
+                _console.MarkupLineInterpolated($"[grey](ended by: {reason})[/]");
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>Says what a failure is to the caller.</summary>
+internal sealed class ApiFailures(ILogger<ApiFailures> logger)
+{
+    /// <summary>What a failure is to the caller; faults of the service are logged, their details stay here.</summary>
+    public ApiException Translate(Exception exception)
+    {
+        switch (exception)
+        {
+            case ApiException refusal:
+                return refusal;
+            case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
+                return new ApiException(StatusCodes.Status413PayloadTooLarge, "the request's body is too large") { Code = "request_too_large" };
+            case BadHttpRequestException bad:
+                return new ApiException(bad.StatusCode, bad.Message);
+            case ContextLengthExceededException exceeded:
+                return new ApiException(StatusCodes.Status400BadRequest, exceeded.Message)
+                {
+                    Code = WireNames.ContextLengthExceeded,
+                    Tokens = (exceeded.TokensAsked, exceeded.TokensPossible),
+                };
+            case QueueFullException full:
+                return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
+            case OutOfModelMemoryException memory:
+                return new ApiException(StatusCodes.Status503ServiceUnavailable, memory.Message) { Code = "out_of_memory", RetryAfter = 5 };
+            case HearthException own:
+                logger.LogError("{Message}", own.Message);
+                return new ApiException(StatusCodes.Status500InternalServerError, own.Message);
+            default:
+                logger.LogError(exception, "a request failed");
+                return new ApiException(StatusCodes.Status500InternalServerError, "the service failed to answer; its log says why");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using Hearth.Host.Service;
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>GET /health: 200 once every model is ready, 503 before.</summary>
+internal static class HealthEndpoint
+{
+    public static void MapHealth(this IEndpointRouteBuilder routes) => routes.MapGet("/health", (HttpContext context, ModelCatalog catalog) =>
+    {
+        var models = catalog.Entries.Select(Describe).ToList();
+        var status = models.Any(model => model.Status == "failed") ? "failed" : models.Any(model => model.Status == "loading") ? "loading" : "ok";
+        context.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+        context.Response.Headers.CacheControl = "no-store";
+        return context.Response.WriteAsJsonAsync(
+            new HealthResponse { Status = status, Model = catalog.Default.Id, Models = models }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
+    });
+
+    private static ModelHealth Describe(CatalogEntry entry)
+    {
+        if (entry.Model is not { } model)
+        {
+            return new ModelHealth
+            {
+                Id = entry.Id,
+                Status = entry.Failure is null ? "loading" : "failed",
+                Progress = entry.Failure is null ? Math.Round(entry.Progress, 3) : null,
+                Error = entry.Failure?.Message,
+            };
+        }
+
+        var load = model.Load;
+        return new ModelHealth
+        {
+            Id = entry.Id,
+            Status = "ready",
+            Load = new LoadFields
+            {
+                RunningRequests = load.RunningRequests,
+                WaitingRequests = load.WaitingRequests,
+                UsedPages = load.UsedPages,
+                CachedPages = load.CachedPages,
+                TotalPages = load.TotalPages,
+            },
+        };
+    }
+}

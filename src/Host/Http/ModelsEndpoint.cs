@@ -1,0 +1,34 @@
+using Hearth.Host.Service;
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>GET /v1/models and /v1/models/{id}.</summary>
+internal static class ModelsEndpoint
+{
+    public static void MapModels(this IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/models", (HttpContext context, ModelCatalog catalog) => context.Response.WriteAsJsonAsync(
+            new ModelList { Data = [.. catalog.Entries.Select(Describe)] }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
+
+        // Ids may hold slashes, as those of hubs do.
+        routes.MapGet("/v1/models/{**id}", (HttpContext context, ModelCatalog catalog, string id) => context.Response.WriteAsJsonAsync(
+            Describe(catalog.Find(id) ?? throw RequestMapping.ModelNotFound(catalog, id)), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted));
+    }
+
+    private static ModelEntry Describe(CatalogEntry entry)
+    {
+        var information = entry.Model?.Information;
+        return new ModelEntry
+        {
+            Id = entry.Id,
+            Created = information?.Created.ToUnixTimeSeconds() ?? 0,
+            Architecture = information?.Architecture,
+            ContextLength = information?.ContextLength,
+            VocabularySize = information?.VocabularySize,
+            ParameterCount = information?.ParameterCount,
+            SizeBytes = information?.FileBytes,
+            Chat = information?.HasChatTemplate,
+        };
+    }
+}

@@ -1,0 +1,200 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Hearth.Host.Service;
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>Wire requests as the runtime takes them; everything the caller sent is checked here.</summary>
+internal static class RequestMapping
+{
+    /// <summary>Prompts that one completion request may hold.</summary>
+    private const int MaxPrompts = 128;
+
+    /// <summary>The model that a request names, or the default one.</summary>
+    /// <exception cref="ApiException">There is none of that name, or it is not loaded yet.</exception>
+    public static (string Id, ILanguageModel Model) FindModel(ModelCatalog catalog, string? id)
+    {
+        var entry = string.IsNullOrEmpty(id) ? catalog.Default : catalog.Find(id) ?? throw ModelNotFound(catalog, id);
+        return (entry.Id, entry.Model ?? throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"the model '{entry.Id}' is still being loaded ({entry.Progress:P0})")
+        {
+            Code = WireNames.ModelLoading,
+            RetryAfter = 1,
+        });
+    }
+
+    public static ApiException ModelNotFound(ModelCatalog catalog, string id)
+        => new(StatusCodes.Status404NotFound, $"the model '{id}' does not exist; there are: {string.Join(", ", catalog.Entries.Select(entry => entry.Id))}")
+        {
+            Param = "model",
+            Code = WireNames.ModelNotFound,
+        };
+
+    public static GenerationOptions ToOptions(GenerationFields fields, int? maxTokens, ModelInformation model)
+    {
+        var options = new GenerationOptions
+        {
+            MaxTokens = maxTokens,
+            Temperature = fields.Temperature,
+            TopK = fields.TopK,
+            TopP = fields.TopP,
+            MinP = fields.MinP,
+            RepetitionPenalty = fields.RepetitionPenalty,
+            PresencePenalty = fields.PresencePenalty,
+            FrequencyPenalty = fields.FrequencyPenalty,
+            PenaltyWindow = fields.PenaltyWindow,
+            LogitBias = ToBiases(fields.LogitBias),
+            Seed = ToSeed(fields.Seed),
+            StopSequences = fields.Stop ?? [],
+            IgnoreEndOfText = fields.IgnoreEos ?? false,
+        };
+        if (fields.StreamOptions is not null && fields.Stream != true)
+        {
+            throw ApiException.BadRequest("'stream_options' has a meaning only with 'stream': true", "stream_options");
+        }
+
+        return GenerationOptionsCheck.FindFault(options, model.VocabularySize) is var (param, message)
+            ? throw ApiException.BadRequest(message, param)
+            : options;
+    }
+
+    public static ChatPrompt ToPrompt(ChatCompletionRequest request)
+    {
+        if (request.Messages is not { Count: > 0 } messages)
+        {
+            throw ApiException.BadRequest("'messages' must hold at least one message", "messages");
+        }
+
+        var offersTools = !(request.Others?.TryGetValue("tool_choice", out var choice) == true && choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none"));
+        var variables = request.ChatTemplateKwargs?.ToDictionary(pair => pair.Key, pair => pair.Value?.DeepClone()) ?? [];
+        if (request.ReasoningEffort is { } effort)
+        {
+            variables["reasoning_effort"] = effort;
+        }
+
+        return new ChatPrompt
+        {
+            Messages = [.. messages.Select(ToMessage)],
+            Tools = offersTools ? [.. (request.Tools ?? []).Select(CheckedTool)] : [],
+            Variables = variables,
+        };
+    }
+
+    public static IReadOnlyList<IReadOnlyList<int>> ToPrompts(CompletionRequest request, ILanguageModel model)
+    {
+        if (request.Prompt is not { Count: > 0 and <= MaxPrompts } prompts)
+        {
+            throw ApiException.BadRequest($"'prompt' must hold 1 to {MaxPrompts} prompts", "prompt");
+        }
+
+        return [.. prompts.Select(prompt => prompt.TokenIds is { } ids ? CheckedIds(ids, model) : Tokenize(prompt.Text!, request, model))];
+    }
+
+    private static IReadOnlyList<int> Tokenize(string text, CompletionRequest request, ILanguageModel model)
+        => model.Tokenize(text, addSpecial: true, request.ParseSpecial ?? false) is { Count: > 0 } ids
+            ? ids
+            : throw ApiException.BadRequest("'prompt' must not be empty: this model has no token that begins a text", "prompt");
+
+    private static IReadOnlyList<int> CheckedIds(IReadOnlyList<int> ids, ILanguageModel model)
+    {
+        if (ids.Count == 0)
+        {
+            throw ApiException.BadRequest("'prompt' must not hold an empty array of token ids", "prompt");
+        }
+
+        foreach (var id in ids)
+        {
+            if (id < 0 || id >= model.Information.VocabularySize)
+            {
+                throw ApiException.BadRequest($"'prompt' names token {id}, but the vocabulary has the tokens 0 to {model.Information.VocabularySize - 1}", "prompt");
+            }
+        }
+
+        return ids;
+    }
+
+    private static ChatMessage ToMessage(ChatRequestMessage message, int index)
+    {
+        var param = string.Create(CultureInfo.InvariantCulture, $"messages[{index}]");
+        if (message is null)
+        {
+            throw ApiException.BadRequest($"'{param}' must be an object", param);
+        }
+
+        UnsupportedFields.RefuseInMessage(message.Others, param);
+        if (string.IsNullOrEmpty(message.Role))
+        {
+            throw ApiException.BadRequest($"'{param}.role' is missing", param + ".role");
+        }
+
+        if (message.Content is null && message.ToolCalls is not { Count: > 0 })
+        {
+            throw ApiException.BadRequest($"'{param}.content' is missing", param + ".content");
+        }
+
+        return new ChatMessage(message.Role == "developer" ? "system" : message.Role, message.Content)
+        {
+            Name = message.Name,
+            ToolCallId = message.ToolCallId,
+            ToolCalls = [.. (message.ToolCalls ?? []).Select((call, i) => ToCall(call, string.Create(CultureInfo.InvariantCulture, $"{param}.tool_calls[{i}]")))],
+        };
+    }
+
+    private static ToolCall ToCall(WireToolCall call, string param)
+    {
+        if (call?.Function?.Name is not { Length: > 0 } name)
+        {
+            throw ApiException.BadRequest($"'{param}.function.name' is missing", param + ".function.name");
+        }
+
+        try
+        {
+            var arguments = JsonNode.Parse(call.Function.Arguments is { Length: > 0 } text ? text : "{}", documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            return new ToolCall(call.Id ?? "", name, arguments as JsonObject ?? throw new JsonException("found no object"));
+        }
+        catch (JsonException exception)
+        {
+            throw ApiException.BadRequest($"'{param}.function.arguments' must be a JSON object written as a string: {exception.Message}", param + ".function.arguments");
+        }
+    }
+
+    private static JsonObject CheckedTool(JsonObject tool, int index)
+    {
+        var param = string.Create(CultureInfo.InvariantCulture, $"tools[{index}]");
+        return tool?["function"] is JsonObject function && function["name"] is JsonValue name && name.GetValueKind() == JsonValueKind.String
+            ? tool
+            : throw ApiException.BadRequest($"'{param}' must have the form {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}", param);
+    }
+
+    private static Dictionary<int, float>? ToBiases(Dictionary<string, float>? biases)
+    {
+        if (biases is null)
+        {
+            return null;
+        }
+
+        var result = new Dictionary<int, float>(biases.Count);
+        foreach (var (token, bias) in biases)
+        {
+            if (!int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+            {
+                throw ApiException.BadRequest($"'logit_bias' must name tokens by their ids, found '{token}'", "logit_bias");
+            }
+
+            result[id] = bias is >= WireNames.ForbiddingBias and <= -WireNames.ForbiddingBias
+                ? bias == WireNames.ForbiddingBias ? float.NegativeInfinity : bias
+                : throw ApiException.BadRequest(string.Create(CultureInfo.InvariantCulture, $"'logit_bias' of token {id} must be between -100 and 100, found {bias}"), "logit_bias");
+        }
+
+        return result;
+    }
+
+    private static ulong? ToSeed(Int128? seed) => seed switch
+    {
+        null => null,
+        var value when value >= 0 && value <= ulong.MaxValue => (ulong)value.Value,
+        var value when value < 0 && value >= long.MinValue => unchecked((ulong)(long)value.Value),
+        _ => throw ApiException.BadRequest("'seed' must be an integer of 64 bits", "seed"),
+    };
+}

@@ -1,0 +1,123 @@
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Sampling;
+
+namespace Hearth.Runtime.Scheduling;
+
+/// <summary>A request in the scheduler's hands.</summary>
+/// <remarks>
+/// Owned by the queue while it waits and by the scheduler's thread while it is admitted. Its reader sees the tokens,
+/// the cancellation flag and, once the tokens have ended, the outcome.
+/// </remarks>
+internal sealed class ScheduledRequest
+{
+    // Bounded by the context length: the loop never waits for a reader.
+    private readonly Channel<int> _tokens = Channel.CreateUnbounded<int>(
+        new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = false });
+
+    private readonly List<int> _history;
+    private volatile bool _cancelRequested;
+
+    /// <summary>Takes a checked prompt.</summary>
+    /// <param name="prompt">Token ids, at least one, at most contextLength.</param>
+    /// <param name="request">What was asked for.</param>
+    /// <param name="parameters">Its options, checked.</param>
+    /// <param name="contextLength">Positions that one sequence may have.</param>
+    public ScheduledRequest(List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength)
+    {
+        _history = prompt;
+        PromptTokens = prompt.Count;
+        MaxCompletion = Math.Min(request.Options.MaxTokens ?? int.MaxValue, contextLength - prompt.Count);
+        IgnoreEndOfText = request.Options.IgnoreEndOfText;
+        Priority = request.Priority;
+        Deadline = request.Deadline;
+        Sampler = new Sampler(parameters, CollectionsMarshal.AsSpan(prompt));
+    }
+
+    /// <summary>Prompt and chosen tokens.</summary>
+    public ReadOnlySpan<int> History => CollectionsMarshal.AsSpan(_history);
+
+    public int PromptTokens { get; }
+
+    public int CompletionTokens => _history.Count - PromptTokens;
+
+    /// <summary>The most tokens that are generated, by the request's limit and the context's.</summary>
+    public int MaxCompletion { get; }
+
+    public bool IgnoreEndOfText { get; }
+
+    public int Priority { get; }
+
+    public DateTimeOffset? Deadline { get; }
+
+    public Sampler Sampler { get; }
+
+    /// <summary>Rises with each request that is queued; kept through preemption.</summary>
+    public long Arrival { get; set; }
+
+    public RequestState State { get; set; } = RequestState.Waiting;
+
+    /// <summary>Its pages, while it is admitted.</summary>
+    public KvSequence? Sequence { get; set; }
+
+    /// <summary>What the cache held when it was first admitted; null before.</summary>
+    public PrefixMatch? Match { get; set; }
+
+    /// <summary>Set when it is Completed.</summary>
+    public FinishReason? FinishReason { get; private set; }
+
+    /// <summary>Tokens that are not in its pages yet; at least 1 while it is admitted.</summary>
+    public int Pending => _history.Count - Sequence!.Length;
+
+    public bool CancelRequested => _cancelRequested;
+
+    public ChannelReader<int> Tokens => _tokens.Reader;
+
+    public void RequestCancellation() => _cancelRequested = true;
+
+    /// <summary>Takes a chosen token and hands it to the reader.</summary>
+    public void Append(int token)
+    {
+        _history.Add(token);
+        _tokens.Writer.TryWrite(token);
+    }
+
+    public void Complete(FinishReason reason)
+    {
+        State = RequestState.Completed;
+        FinishReason = reason;
+        _tokens.Writer.TryComplete();
+    }
+
+    public void Cancel()
+    {
+        State = RequestState.Cancelled;
+        _tokens.Writer.TryComplete(new OperationCanceledException("the request was cancelled"));
+    }
+
+    public void Fail(Exception error)
+    {
+        State = RequestState.Failed;
+        _tokens.Writer.TryComplete(error);
+    }
+
+    /// <summary>What the request cost if it ends after a number of its tokens.</summary>
+    public TokenUsage Usage(int completionTokens)
+    {
+        var match = Match ?? new PrefixMatch(0, CacheMissReason.NothingCached);
+        return new TokenUsage(PromptTokens, completionTokens, match.Length, match.Reason, match.Length);
+    }
+}
+
+/// <summary>Who comes first: higher priority, then earlier arrival.</summary>
+internal sealed class RequestOrder : IComparer<ScheduledRequest>
+{
+    public static RequestOrder Instance { get; } = new();
+
+    public int Compare(ScheduledRequest? x, ScheduledRequest? y)
+    {
+        var byPriority = y!.Priority.CompareTo(x!.Priority);
+        return byPriority != 0 ? byPriority : x.Arrival.CompareTo(y.Arrival);
+    }
+}

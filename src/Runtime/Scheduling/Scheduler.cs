@@ -1,0 +1,385 @@
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Sampling;
+using Microsoft.Extensions.Logging;
+
+namespace Hearth.Runtime.Scheduling;
+
+/// <summary>What a step came to.</summary>
+internal enum StepOutcome
+{
+    /// <summary>Nothing is admitted and nothing waits.</summary>
+    Idle,
+
+    /// <summary>The step ran; its positions are committed and its tokens handed out.</summary>
+    Ran,
+
+    /// <summary>No request of the step could have its pages; each was put back or ended.</summary>
+    Released,
+
+    /// <summary>The runner failed, and with it the requests of the step.</summary>
+    Failed,
+}
+
+/// <summary>Continuous batching: every step serves whatever requests there are, each at its own place.</summary>
+/// <remarks>
+/// A step is a transaction: end what nobody wants, admit, plan (changes nothing), reserve pages, run, then commit or
+/// release. Between steps each admitted request owns exactly the pages of its positions. Not thread-safe: one thread steps.
+/// </remarks>
+internal sealed class Scheduler
+{
+    private readonly IStepRunner _runner;
+    private readonly KvCache _cache;
+    private readonly RequestQueue _queue;
+    private readonly StepLoopOptions _options;
+    private readonly Func<int, bool> _isEndOfGeneration;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly int _maxAdmitted;
+    private readonly int _rowBudget;
+    private readonly List<ScheduledRequest> _admitted = [];
+    private readonly List<StepEntry> _plan = [];
+    private readonly StepBatch _batch = new();
+    private readonly SamplerScratch _scratch = new();
+    private readonly float[] _logits;
+    private volatile int _admittedCount;
+
+    /// <summary>Creates a scheduler.</summary>
+    /// <param name="runner">Sets further limits on rows and output rows; the smaller limits hold.</param>
+    /// <param name="cache">The runner's pages.</param>
+    /// <param name="queue">Where requests come from.</param>
+    /// <param name="options">Checked.</param>
+    /// <param name="isEndOfGeneration">Whether a token id ends a text.</param>
+    /// <param name="time">Deadlines are compared with its clock.</param>
+    /// <param name="logger">Told of failed steps and preemptions; never of contents.</param>
+    public Scheduler(
+        IStepRunner runner, KvCache cache, RequestQueue queue, StepLoopOptions options,
+        Func<int, bool> isEndOfGeneration, TimeProvider time, ILogger logger)
+    {
+        _runner = runner;
+        _cache = cache;
+        _queue = queue;
+        _options = options;
+        _isEndOfGeneration = isEndOfGeneration;
+        _time = time;
+        _logger = logger;
+        _rowBudget = Math.Min(options.TokenBudget, runner.MaxRows);
+
+        // Never more requests than rows, so that none waits for its row and a prompt always has at least one.
+        _maxAdmitted = Math.Min(Math.Min(options.MaxConcurrentSequences, _rowBudget), runner.MaxOutputRows);
+        _logits = new float[(long)_maxAdmitted * runner.VocabularySize];
+    }
+
+    /// <summary>Requests that own pages; may be read from any thread.</summary>
+    public int AdmittedCount => _admittedCount;
+
+    /// <summary>Makes one step.</summary>
+    public StepOutcome Step()
+    {
+        EndUnwanted();
+        Admit();
+        if (_admitted.Count == 0)
+        {
+            return StepOutcome.Idle;
+        }
+
+        StepPlan.Build(_admitted, _rowBudget, _plan);
+        ReservePages();
+        return _plan.Count == 0 ? StepOutcome.Released : Run();
+    }
+
+    /// <summary>Fails whatever is admitted.</summary>
+    public void FailAll(Func<Exception> error)
+    {
+        while (_admitted.Count > 0)
+        {
+            Fail(_admitted[^1], error());
+        }
+    }
+
+    private void EndUnwanted()
+    {
+        var now = _time.GetUtcNow();
+        foreach (var request in _queue.RemoveUnwanted(now))
+        {
+            End(request, now);
+        }
+
+        for (var i = _admitted.Count - 1; i >= 0; i--)
+        {
+            var request = _admitted[i];
+            if (request.CancelRequested || request.Deadline <= now)
+            {
+                ReleasePages(request, publish: true);
+                End(request, now);
+            }
+        }
+
+        static void End(ScheduledRequest request, DateTimeOffset now)
+        {
+            if (request.CancelRequested)
+            {
+                request.Cancel();
+            }
+            else
+            {
+                request.Complete(FinishReason.DeadlineExceeded);
+            }
+        }
+    }
+
+    private void Admit()
+    {
+        while (_admitted.Count < _maxAdmitted && _queue.Peek() is { } next && HasRows(next) && TryAdmit(next))
+        {
+        }
+    }
+
+    /// <summary>Whether those that come before a request leave it a row of the next step.</summary>
+    /// <remarks>Admitted no sooner, it finds the prefixes that they leave: of many equal system prompts few are computed.</remarks>
+    private bool HasRows(ScheduledRequest request)
+    {
+        long taken = 0;
+        foreach (var other in _admitted)
+        {
+            if (other.Pending == 1 || RequestOrder.Instance.Compare(other, request) < 0)
+            {
+                taken += other.Pending;
+            }
+        }
+
+        return taken < _rowBudget;
+    }
+
+    private bool TryAdmit(ScheduledRequest request)
+    {
+        var match = new PrefixMatch(0, CacheMissReason.NothingCached);
+        var sequence = _options.CachePrefixes ? _cache.CreateSequence(request.History, out match) : _cache.CreateSequence();
+        if (!HasRoom(sequence, request.History.Length) || !_queue.TryRemove(request))
+        {
+            sequence.Dispose();
+            return false;
+        }
+
+        if (request.Match is null)
+        {
+            HearthMetrics.PromptTokens.Add(request.PromptTokens, Tag);
+            HearthMetrics.CachedTokens.Add(match.Length, Tag);
+        }
+
+        request.Match ??= match;
+        request.Sequence = sequence;
+        request.State = RequestState.Prefilling;
+        var place = _admitted.BinarySearch(request, RequestOrder.Instance);
+        _admitted.Insert(~place, request);
+        CountAdmitted(1);
+        return true;
+    }
+
+    /// <summary>Whether a request's prompt fits beside those of the others and a page of growth for each.</summary>
+    /// <remarks>Alone it is always tried: nobody will make room later.</remarks>
+    private bool HasRoom(KvSequence sequence, int length)
+    {
+        if (_admitted.Count == 0)
+        {
+            return true;
+        }
+
+        long wanted = _cache.PagesToReserve(sequence, length - sequence.Length) + 1;
+        foreach (var other in _admitted)
+        {
+            wanted += _cache.PagesToReserve(other.Sequence!, other.Pending) + 1;
+        }
+
+        return wanted <= _cache.AvailablePages;
+    }
+
+    private void ReservePages()
+    {
+        foreach (var entry in _plan)
+        {
+            while (entry.Request.State.IsAdmitted() && !TryReserve(entry))
+            {
+                MakeWay(entry.Request);
+            }
+        }
+
+        _plan.RemoveAll(entry => !entry.Request.State.IsAdmitted());
+    }
+
+    private bool TryReserve(StepEntry entry)
+    {
+        try
+        {
+            return entry.Request.Sequence!.TryReserve(entry.Rows);
+        }
+        catch (Exception error)
+        {
+            // Copying a shared page failed: nobody else is touched by it.
+            _logger.LogError(error, "Reserving pages failed");
+            Fail(entry.Request, error);
+            return false;
+        }
+    }
+
+    /// <summary>Takes the pages of whoever comes last; a request that is alone and has no room ends.</summary>
+    private void MakeWay(ScheduledRequest request)
+    {
+        if (!request.State.IsAdmitted())
+        {
+            return;
+        }
+
+        if (_admitted.Count > 1)
+        {
+            Preempt(_admitted[^1]);
+        }
+        else if (request.CompletionTokens > 0)
+        {
+            Complete(request, FinishReason.Length);
+        }
+        else
+        {
+            Fail(request, new OutOfModelMemoryException(
+                $"the prompt needs {_cache.PagesToReserve(request.Sequence!, request.Pending)} more cache pages, but only {_cache.AvailablePages} of {_cache.PageCount} are not held elsewhere"));
+        }
+    }
+
+    private StepOutcome Run()
+    {
+        BuildBatch();
+        try
+        {
+            _runner.Run(_batch, _logits.AsSpan(0, _batch.OutputCount * _runner.VocabularySize));
+        }
+        catch (Exception error)
+        {
+            _logger.LogError(error, "A step of {Rows} rows of {Requests} requests failed", _batch.RowCount, _plan.Count);
+            foreach (var entry in _plan)
+            {
+                Fail(entry.Request, error);
+            }
+
+            return StepOutcome.Failed;
+        }
+
+        Commit();
+        return StepOutcome.Ran;
+    }
+
+    private void BuildBatch()
+    {
+        _batch.Clear();
+        foreach (var (request, rows, wantsLogits) in _plan)
+        {
+            var sequence = request.Sequence!;
+            _batch.Add(sequence.Length, request.History.Slice(sequence.Length, rows), sequence.Pages, wantsLogits ? 1 : 0);
+        }
+    }
+
+    private void Commit()
+    {
+        foreach (var (request, rows, _) in _plan)
+        {
+            var sequence = request.Sequence!;
+            sequence.Commit(request.History.Slice(sequence.Length, rows));
+            if (request.State == RequestState.Prefilling && _options.CachePrefixes)
+            {
+                // Others with the same system prompt need not wait for the end of this one.
+                sequence.Publish(wholePagesOnly: true);
+            }
+        }
+
+        var row = 0;
+        foreach (var (request, _, wantsLogits) in _plan)
+        {
+            if (wantsLogits)
+            {
+                Choose(request, _logits.AsSpan(row++ * _runner.VocabularySize, _runner.VocabularySize));
+            }
+            else if (request.Pending == 0)
+            {
+                Complete(request, FinishReason.Length);
+            }
+        }
+    }
+
+    private void Choose(ScheduledRequest request, Span<float> logits)
+    {
+        int token;
+        try
+        {
+            token = request.Sampler.Sample(logits, _scratch);
+        }
+        catch (HearthException error)
+        {
+            Fail(request, error);
+            return;
+        }
+
+        HearthMetrics.GeneratedTokens.Add(1, Tag);
+        if (!request.IgnoreEndOfText && _isEndOfGeneration(token))
+        {
+            Complete(request, FinishReason.Stop);
+            return;
+        }
+
+        request.Append(token);
+        if (request.CompletionTokens >= request.MaxCompletion)
+        {
+            Complete(request, FinishReason.Length);
+        }
+        else if (request.State == RequestState.Prefilling)
+        {
+            request.State = RequestState.Decoding;
+        }
+    }
+
+    private void Preempt(ScheduledRequest request)
+    {
+        _logger.LogDebug("A request of {Tokens} tokens gives its pages to others", request.History.Length);
+        HearthMetrics.Preemptions.Add(1, Tag);
+        ReleasePages(request, publish: true);
+        request.State = RequestState.Preempted;
+        if (!_queue.TryReturn(request))
+        {
+            request.Fail(StepLoop.Unloaded());
+        }
+    }
+
+    private void Complete(ScheduledRequest request, FinishReason reason)
+    {
+        ReleasePages(request, publish: true);
+        request.Complete(reason);
+    }
+
+    private void Fail(ScheduledRequest request, Exception error)
+    {
+        ReleasePages(request, publish: false);
+        request.Fail(error);
+    }
+
+    /// <summary>Takes an admitted request's pages before its reader learns of the end, so that what follows finds them.</summary>
+    private void ReleasePages(ScheduledRequest request, bool publish)
+    {
+        var sequence = request.Sequence!;
+        if (publish && _options.CachePrefixes)
+        {
+            sequence.Publish();
+        }
+
+        sequence.Dispose();
+        request.Sequence = null;
+        _admitted.Remove(request);
+        CountAdmitted(-1);
+        KvCacheInvariants.Check(_cache);
+    }
+
+    private void CountAdmitted(int change)
+    {
+        _admittedCount = _admitted.Count;
+        HearthMetrics.Running.Add(change, Tag);
+    }
+
+    private KeyValuePair<string, object?> Tag => new("hearth.model", _options.ModelId);
+}

@@ -1,0 +1,148 @@
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Sampling;
+using Microsoft.Extensions.Logging;
+
+namespace Hearth.Runtime.Scheduling;
+
+/// <summary>One loaded model's loop: a thread of its own that steps while there is work and sleeps while there is none.</summary>
+/// <remarks>Safe to use from several threads. Nothing that a reader does or leaves undone holds the loop up.</remarks>
+internal sealed class StepLoop : IAsyncDisposable
+{
+    private readonly RequestQueue _queue;
+    private readonly Scheduler _scheduler;
+    private readonly int _vocabularySize;
+    private readonly ILogger _logger;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _stopping;
+
+    /// <summary>Starts the loop.</summary>
+    /// <param name="runner">Computes steps; called on the loop's thread only.</param>
+    /// <param name="store">The runner's pages; nobody else may use them.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="isEndOfGeneration">Whether a token id ends a text.</param>
+    /// <param name="time">The clock of deadlines.</param>
+    /// <param name="logger">Told of failures, never of contents.</param>
+    public StepLoop(
+        IStepRunner runner, IPageStore store, StepLoopOptions options, Func<int, bool> isEndOfGeneration,
+        TimeProvider time, ILogger logger)
+    {
+        options.Validate();
+        Cache = new KvCache(store, options.ModelFingerprint);
+        ContextLength = (int)Math.Min(options.ContextLength, Cache.Capacity);
+        _vocabularySize = runner.VocabularySize;
+        _logger = logger;
+        _queue = new RequestQueue(options.QueueCapacity);
+        _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger);
+        new Thread(Run) { IsBackground = true, Name = "hearth-steps" }.Start();
+    }
+
+    /// <summary>The pages that the loop's requests live in.</summary>
+    public KvCache Cache { get; }
+
+    /// <summary>Tokens that prompt and completion may have together: the model's limit or the cache's, whichever is less.</summary>
+    public int ContextLength { get; }
+
+    /// <summary>What the loop is doing now.</summary>
+    public ModelLoad Load
+    {
+        get
+        {
+            var pages = Cache.GetStatistics();
+            return new ModelLoad(_scheduler.AdmittedCount, _queue.Count, pages.UsedPages, pages.CachedPages, pages.TotalPages);
+        }
+    }
+
+    /// <summary>Queues a request.</summary>
+    /// <remarks>It is served whether or not it is read; tokens wait for their reader.</remarks>
+    /// <param name="request">Its prompt is copied.</param>
+    /// <param name="decoder">A new one, for this request alone.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="ArgumentException">The prompt is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option or a token id is out of its range.</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
+    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public Generation Submit(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var parameters = SamplingParameters.Resolve(request.Options, _vocabularySize);
+        var scheduled = new ScheduledRequest(CheckedPrompt(request.Prompt), request, parameters, ContextLength);
+        _queue.Enqueue(scheduled);
+        return new Generation(this, scheduled, decoder, request.Options.StopSequences, cancellationToken);
+    }
+
+    /// <summary>Ends a request that nobody wants any more: at once while it waits, else before the next step.</summary>
+    public void Cancel(ScheduledRequest request)
+    {
+        request.RequestCancellation();
+        if (_queue.TryRemove(request))
+        {
+            request.Cancel();
+        }
+    }
+
+    /// <summary>Waits for the step in progress, then ends every request with an <see cref="ObjectDisposedException"/>.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _stopping = true;
+        Close(Unloaded);
+        return new ValueTask(_ended.Task);
+    }
+
+    internal static ObjectDisposedException Unloaded() => new("LanguageModel", "the model was unloaded before the request ended");
+
+    private List<int> CheckedPrompt(IReadOnlyList<int> prompt)
+    {
+        if (prompt.Count == 0)
+        {
+            throw new ArgumentException("a prompt has at least one token", nameof(prompt));
+        }
+
+        if (prompt.Count > ContextLength)
+        {
+            throw new ContextLengthExceededException(prompt.Count, ContextLength);
+        }
+
+        foreach (var token in prompt)
+        {
+            if ((uint)token >= (uint)_vocabularySize)
+            {
+                throw new ArgumentOutOfRangeException(nameof(prompt), token, $"token ids go from 0 to {_vocabularySize - 1}");
+            }
+        }
+
+        return [.. prompt];
+    }
+
+    private void Run()
+    {
+        Func<Exception> error = Unloaded;
+        try
+        {
+            while (_queue.WaitForWork())
+            {
+                while (!_stopping && _scheduler.Step() != StepOutcome.Idle)
+                {
+                }
+            }
+        }
+        catch (Exception fault)
+        {
+            _logger.LogCritical(fault, "The step loop ended by a fault of its own");
+            error = () => new HearthException("the model's step loop ended by a fault of its own", fault);
+        }
+
+        Close(error);
+        _scheduler.FailAll(error);
+        _ended.SetResult();
+    }
+
+    private void Close(Func<Exception> error)
+    {
+        foreach (var request in _queue.Close())
+        {
+            request.Fail(error());
+        }
+    }
+}

@@ -1,0 +1,41 @@
+namespace Hearth.Runtime.Scheduling;
+
+/// <summary>One request's share of a step.</summary>
+/// <param name="Request">An admitted request.</param>
+/// <param name="Rows">Tokens of its history that the step computes, at least 1.</param>
+/// <param name="WantsLogits">Whether a token is chosen after the last of them.</param>
+internal readonly record struct StepEntry(ScheduledRequest Request, int Rows, bool WantsLogits);
+
+/// <summary>Decides what a step computes; changes nothing.</summary>
+internal static class StepPlan
+{
+    /// <summary>Gives each decoding request its row, then the rest of the budget to prompts in their order.</summary>
+    /// <param name="admitted">First come first, at most rowBudget of them.</param>
+    /// <param name="rowBudget">Rows of the step.</param>
+    /// <param name="entries">Receives the plan.</param>
+    public static void Build(IReadOnlyList<ScheduledRequest> admitted, int rowBudget, List<StepEntry> entries)
+    {
+        entries.Clear();
+        foreach (var request in admitted)
+        {
+            if (request.Pending == 1 && rowBudget > 0)
+            {
+                entries.Add(Entry(request, 1));
+                rowBudget--;
+            }
+        }
+
+        foreach (var request in admitted)
+        {
+            if (request.Pending > 1 && rowBudget > 0)
+            {
+                var rows = Math.Min(request.Pending, rowBudget);
+                entries.Add(Entry(request, rows));
+                rowBudget -= rows;
+            }
+        }
+    }
+
+    private static StepEntry Entry(ScheduledRequest request, int rows)
+        => new(request, rows, rows == request.Pending && request.CompletionTokens < request.MaxCompletion);
+}

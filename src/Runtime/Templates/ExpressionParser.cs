@@ -1,0 +1,471 @@
+namespace Hearth.Runtime.Templates;
+
+internal sealed partial class Parser
+{
+    /// <summary>Notes how deep a new node is, and refuses it where walking it could exhaust the stack.</summary>
+    private static T Deepen<T>(T node)
+        where T : Expression
+    {
+        var depth = 0;
+        foreach (var child in node.Children)
+            depth = Math.Max(depth, ((Expression)child).Depth);
+        node.Depth = depth + 1;
+        if (node.Depth > MaxExpressionDepth)
+            throw Raise.Recursion($"an expression is more than {MaxExpressionDepth} levels deep", node.Line);
+        return node;
+    }
+
+    private Expression ParseExpression(bool withConditional = true)
+    {
+        Enter();
+        var result = withConditional ? ParseConditional() : ParseOr();
+        _nesting--;
+        return result;
+    }
+
+    private Expression ParseConditional()
+    {
+        var line = Current.Line;
+        var then = ParseOr();
+        while (SkipIf("if"))
+        {
+            var test = ParseOr();
+            Expression? otherwise = null;
+            if (SkipIf("else"))
+                otherwise = ParseExpression();
+            then = Deepen(new ConditionalExpression(test, then, otherwise, line));
+            line = Current.Line;
+        }
+
+        return then;
+    }
+
+    private Expression ParseOr()
+    {
+        var line = Current.Line;
+        var left = ParseAnd();
+        while (SkipIf("or"))
+            left = Deepen(new LogicalExpression(isAnd: false, left, ParseAnd(), line));
+        return left;
+    }
+
+    private Expression ParseAnd()
+    {
+        var line = Current.Line;
+        var left = ParseNot();
+        while (SkipIf("and"))
+            left = Deepen(new LogicalExpression(isAnd: true, left, ParseNot(), line));
+        return left;
+    }
+
+    private Expression ParseNot()
+    {
+        if (!Current.IsName("not"))
+            return ParseCompare();
+        Enter();
+        var line = Next().Line;
+        var result = Deepen(new NotExpression(ParseNot(), line));
+        _nesting--;
+        return result;
+    }
+
+    private Expression ParseCompare()
+    {
+        var line = Current.Line;
+        var first = ParseSum();
+        var rest = new List<(Comparison, Expression)>();
+        while (ComparisonAhead() is { } comparison)
+        {
+            _index += comparison == Comparison.NotIn ? 2 : 1;
+            rest.Add((comparison, ParseSum()));
+        }
+
+        return rest.Count == 0 ? first : Deepen(new CompareExpression(first, rest, line));
+    }
+
+    private Comparison? ComparisonAhead() => Current.Kind switch
+    {
+        TokenKind.Equal => Comparison.Equal,
+        TokenKind.NotEqual => Comparison.NotEqual,
+        TokenKind.Less => Comparison.Less,
+        TokenKind.LessEqual => Comparison.LessEqual,
+        TokenKind.Greater => Comparison.Greater,
+        TokenKind.GreaterEqual => Comparison.GreaterEqual,
+        TokenKind.Name when Current.Text == "in" => Comparison.In,
+        TokenKind.Name when Current.Text == "not" && Ahead.IsName("in") => Comparison.NotIn,
+        _ => null,
+    };
+
+    private Expression ParseSum()
+    {
+        var line = Current.Line;
+        var left = ParseConcat();
+        while (Current.Kind is TokenKind.Add or TokenKind.Sub)
+            left = Deepen(new BinaryExpression(Next().Kind, left, ParseConcat(), line));
+        return left;
+    }
+
+    private Expression ParseConcat()
+    {
+        var line = Current.Line;
+        var first = ParseProduct();
+        if (Current.Kind != TokenKind.Tilde)
+            return first;
+        var parts = new List<Expression> { first };
+        while (SkipIf(TokenKind.Tilde))
+            parts.Add(ParseProduct());
+        return Deepen(new ConcatExpression(parts, line));
+    }
+
+    private Expression ParseProduct()
+    {
+        var line = Current.Line;
+        var left = ParsePower();
+        while (Current.Kind is TokenKind.Mul or TokenKind.Div or TokenKind.FloorDiv or TokenKind.Mod)
+            left = Deepen(new BinaryExpression(Next().Kind, left, ParsePower(), line));
+        return left;
+    }
+
+    /// <summary>Jinja2 groups powers from the left, unlike Python.</summary>
+    private Expression ParsePower()
+    {
+        var line = Current.Line;
+        var left = ParseUnary();
+        while (Current.Kind == TokenKind.Pow)
+            left = Deepen(new BinaryExpression(Next().Kind, left, ParseUnary(), line));
+        return left;
+    }
+
+    private Expression ParseUnary(bool withFilter = true)
+    {
+        var line = Current.Line;
+        Expression node;
+        if (Current.Kind is TokenKind.Sub or TokenKind.Add)
+        {
+            Enter();
+            var isNegative = Next().Kind == TokenKind.Sub;
+            node = Deepen(new SignExpression(isNegative, ParseUnary(withFilter: false), line));
+            _nesting--;
+        }
+        else
+        {
+            node = ParsePrimary();
+        }
+
+        node = ParsePostfix(node);
+        return withFilter ? ParseFiltersAndTests(node) : node;
+    }
+
+    private Expression ParsePrimary()
+    {
+        var token = Current;
+        switch (token.Kind)
+        {
+            case TokenKind.Name:
+                Next();
+                return token.Text switch
+                {
+                    "true" or "True" => new Constant(true, token.Line),
+                    "false" or "False" => new Constant(false, token.Line),
+                    "none" or "None" => new Constant(null, token.Line),
+                    _ => new Name(token.Text, token.Line),
+                };
+            case TokenKind.String:
+                return ParseStrings();
+            case TokenKind.Integer or TokenKind.Float:
+                return new Constant(Next().Value, token.Line);
+            case TokenKind.LeftParen:
+                Next();
+                var inner = ParseTuple(explicitParentheses: true);
+                Expect(TokenKind.RightParen);
+                return inner;
+            case TokenKind.LeftBracket:
+                return ParseList();
+            case TokenKind.LeftBrace:
+                return ParseMap();
+            default:
+                throw Raise.Syntax($"unexpected '{token.Describe()}'", token.Line);
+        }
+    }
+
+    private Constant ParseStrings()
+    {
+        var first = Next();
+        if (Current.Kind != TokenKind.String)
+            return new Constant(Pooled(first.Text), first.Line);
+        var text = new System.Text.StringBuilder(first.Text);
+        while (Current.Kind == TokenKind.String)
+            text.Append(Next().Text);
+        return new Constant(Pooled(text.ToString()), first.Line);
+    }
+
+    private string Pooled(string text)
+    {
+        if (!_literals.TryGetValue(text, out var pooled))
+            _literals[text] = pooled = text;
+        return pooled;
+    }
+
+    private bool IsTupleEnd(string? endName) => Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd or TokenKind.RightParen
+        || (endName is not null && Current.IsName(endName));
+
+    private Expression ParseTuple(bool withConditional = true, string? endName = null, bool explicitParentheses = false)
+    {
+        var line = Current.Line;
+        var items = new List<Expression>();
+        var isTuple = false;
+        while (true)
+        {
+            if (items.Count > 0)
+                Expect(TokenKind.Comma);
+            if (IsTupleEnd(endName))
+                break;
+            items.Add(ParseExpression(withConditional));
+            if (Current.Kind != TokenKind.Comma)
+                break;
+            isTuple = true;
+        }
+
+        if (!isTuple)
+        {
+            if (items.Count > 0)
+                return items[0];
+            if (!explicitParentheses)
+                throw Raise.Syntax($"Expected an expression, got '{Current.Describe()}'", Current.Line);
+        }
+
+        return Deepen(new TupleExpression(items, line));
+    }
+
+    private ListExpression ParseList()
+    {
+        var line = Next().Line;
+        var items = new List<Expression>();
+        while (Current.Kind != TokenKind.RightBracket)
+        {
+            if (items.Count > 0)
+                Expect(TokenKind.Comma);
+            if (Current.Kind == TokenKind.RightBracket)
+                break;
+            items.Add(ParseExpression());
+        }
+
+        Next();
+        return Deepen(new ListExpression(items, line));
+    }
+
+    private MapExpression ParseMap()
+    {
+        var line = Next().Line;
+        var items = new List<(Expression, Expression)>();
+        while (Current.Kind != TokenKind.RightBrace)
+        {
+            if (items.Count > 0)
+                Expect(TokenKind.Comma);
+            if (Current.Kind == TokenKind.RightBrace)
+                break;
+            var key = ParseExpression();
+            Expect(TokenKind.Colon);
+            items.Add((key, ParseExpression()));
+        }
+
+        Next();
+        return Deepen(new MapExpression(items, line));
+    }
+
+    private Expression ParsePostfix(Expression node)
+    {
+        while (true)
+        {
+            switch (Current.Kind)
+            {
+                case TokenKind.Dot: node = ParseAttribute(node); break;
+                case TokenKind.LeftBracket: node = ParseIndex(node); break;
+                case TokenKind.LeftParen: node = ParseCall(node); break;
+                default: return node;
+            }
+        }
+    }
+
+    private Expression ParseFiltersAndTests(Expression node)
+    {
+        while (true)
+        {
+            if (Current.Kind == TokenKind.Pipe)
+                node = ParseFilters(node)!;
+            else if (Current.IsName("is"))
+                node = ParseTest(node);
+            else if (Current.Kind == TokenKind.LeftParen)
+                node = ParseCall(node);
+            else
+                return node;
+        }
+    }
+
+    private Expression ParseAttribute(Expression node)
+    {
+        var line = Next().Line;
+        var token = Next();
+        return token.Kind switch
+        {
+            TokenKind.Name => Deepen(new AttributeExpression(node, token.Text, line)),
+            TokenKind.Integer => Deepen(new IndexExpression(node, new Constant(token.Value, token.Line), line)),
+            _ => throw Raise.Syntax("expected name or number", token.Line),
+        };
+    }
+
+    private IndexExpression ParseIndex(Expression node)
+    {
+        var line = Next().Line;
+        var items = new List<Expression>();
+        while (Current.Kind != TokenKind.RightBracket)
+        {
+            if (items.Count > 0)
+                Expect(TokenKind.Comma);
+            items.Add(ParseSubscript());
+        }
+
+        Next();
+        if (items.Count != 1 && items.Exists(i => i is SliceExpression))
+            throw Raise.PythonSyntax("a slice cannot be one of several subscripts", line);
+        var index = items.Count == 1 ? items[0] : Deepen(new TupleExpression(items, line));
+        return Deepen(new IndexExpression(node, index, line));
+    }
+
+    private Expression ParseSubscript()
+    {
+        var line = Current.Line;
+        Expression? start = null;
+        if (Current.Kind != TokenKind.Colon)
+        {
+            start = ParseExpression();
+            if (Current.Kind != TokenKind.Colon)
+                return start;
+        }
+
+        Next();
+        var stop = ParseBound();
+        var step = SkipIf(TokenKind.Colon) ? ParseBound() : null;
+        return Deepen(new SliceExpression(start, stop, step, line));
+    }
+
+    private Expression? ParseBound()
+        => Current.Kind is TokenKind.Colon or TokenKind.RightBracket or TokenKind.Comma ? null : ParseExpression();
+
+    private CallExpression ParseCall(Expression node)
+    {
+        var line = Current.Line;
+        return Deepen(new CallExpression(node, ParseArguments(), line));
+    }
+
+    private ArgumentList ParseArguments()
+    {
+        var line = Expect(TokenKind.LeftParen).Line;
+        var list = new ArgumentList();
+        var requireComma = false;
+        while (Current.Kind != TokenKind.RightParen)
+        {
+            if (requireComma)
+            {
+                Expect(TokenKind.Comma);
+                if (Current.Kind == TokenKind.RightParen)
+                    break;
+            }
+
+            ParseArgument(list, line);
+            requireComma = true;
+        }
+
+        Next();
+        return list;
+    }
+
+    private void ParseArgument(ArgumentList list, int line)
+    {
+        if (Current.Kind == TokenKind.Mul)
+        {
+            Ensure(list.Spread is null && list.KeywordSpread is null, line);
+            Next();
+            list.Spread = ParseExpression();
+        }
+        else if (Current.Kind == TokenKind.Pow)
+        {
+            Ensure(list.KeywordSpread is null, line);
+            Next();
+            list.KeywordSpread = ParseExpression();
+        }
+        else if (Current.Kind == TokenKind.Name && Ahead.Kind == TokenKind.Assign)
+        {
+            Ensure(list.KeywordSpread is null, line);
+            var name = Next().Text;
+            Next();
+            if (list.Keywords.Exists(k => k.Name == name))
+                throw Raise.PythonSyntax($"keyword argument repeated: {name}", line);
+            list.Keywords.Add((name, ParseExpression()));
+        }
+        else
+        {
+            Ensure(list.Spread is null && list.KeywordSpread is null && list.Keywords.Count == 0, line);
+            list.Positional.Add(ParseExpression());
+        }
+    }
+
+    private static void Ensure(bool condition, int line)
+    {
+        if (!condition)
+            throw Raise.Syntax("invalid syntax for function call expression", line);
+    }
+
+    private string ParseDottedName()
+    {
+        var name = Expect(TokenKind.Name).Text;
+        while (SkipIf(TokenKind.Dot))
+            name += "." + Expect(TokenKind.Name).Text;
+        return name;
+    }
+
+    private Expression? ParseFilters(Expression? node, bool startInline = false)
+    {
+        while (startInline || Current.Kind == TokenKind.Pipe)
+        {
+            if (!startInline)
+                Next();
+            startInline = false;
+            var line = Current.Line;
+            var name = ParseDottedName();
+            var arguments = Current.Kind == TokenKind.LeftParen ? ParseArguments() : ArgumentList.Empty;
+            node = Deepen(new FilterExpression(node, name, arguments, line));
+        }
+
+        return node;
+    }
+
+    private Expression ParseTest(Expression node)
+    {
+        var line = Next().Line;
+        var negated = SkipIf("not");
+        var name = ParseDottedName();
+        var arguments = ArgumentList.Empty;
+        if (Current.Kind == TokenKind.LeftParen)
+        {
+            arguments = ParseArguments();
+        }
+        else if (StartsTestArgument())
+        {
+            if (Current.IsName("is"))
+                throw Raise.Syntax("You cannot chain multiple tests with is", Current.Line);
+            arguments = new ArgumentList();
+            arguments.Positional.Add(ParsePostfix(ParsePrimary()));
+        }
+
+        Expression test = Deepen(new TestExpression(node, name, arguments, line));
+        return negated ? Deepen(new NotExpression(test, line)) : test;
+    }
+
+    private bool StartsTestArgument() => Current.Kind switch
+    {
+        TokenKind.Name => Current.Text is not ("else" or "or" or "and"),
+        TokenKind.String or TokenKind.Integer or TokenKind.Float or TokenKind.LeftBracket or TokenKind.LeftBrace => true,
+        _ => false,
+    };
+}
