@@ -5,7 +5,7 @@ namespace Hearth.Runtime.Templates;
 /// <summary>Python's operators on numbers, strings and sequences.</summary>
 internal static class Arithmetic
 {
-    private const double ExactIntegers = 1L << 53;
+    private const long ExactIntegers = 1L << 53;
 
     public static bool IsInteger(object? value) => value is long or bool or BigInteger;
 
@@ -37,7 +37,7 @@ internal static class Arithmetic
             case long l: return l;
             case bool b: return b ? 1 : 0;
             case BigInteger big:
-                var result = (double)big;
+                var result = Ratio(BigInteger.Abs(big), BigInteger.One) * big.Sign;
                 return double.IsFinite(result) ? result : throw Raise.Overflow("int too large to convert to float");
             case UndefinedValue u: throw u.Error();
             default: throw Raise.Type($"must be real number, not {TypeNames.Of(value)}");
@@ -229,24 +229,33 @@ internal static class Arithmetic
 
     private static double Divide(object left, object right)
     {
-        if (left is double || right is double || Math.Abs(ToDouble(left)) < ExactIntegers && Math.Abs(ToDouble(right)) < ExactIntegers)
-        {
-            var divisor = ToDouble(right);
-            return divisor == 0 ? throw Raise.ZeroDivision("division by zero") : ToDouble(left) / divisor;
-        }
+        if (left is not double && right is not double)
+            return DivideIntegers(ToBig(left), ToBig(right));
+        var divisor = ToDouble(right);
+        return divisor == 0 ? throw Raise.ZeroDivision("division by zero") : ToDouble(left) / divisor;
+    }
 
-        var (a, b) = (ToBig(left), ToBig(right));
+    private static double DivideIntegers(BigInteger a, BigInteger b)
+    {
         if (b.IsZero)
             throw Raise.ZeroDivision("division by zero");
-        // 64 bits of quotient and a sticky bit: more than a double holds, so converting rounds once.
-        var shift = (int)Math.Max(0, 66 - ((long)a.GetBitLength() - (long)b.GetBitLength()));
-        var quotient = BigInteger.DivRem(BigInteger.Abs(a) << shift, BigInteger.Abs(b), out var remainder);
-        if (!remainder.IsZero)
-            quotient |= 1;
-        var result = Math.ScaleB((double)quotient, -shift);
+        if (BigInteger.Abs(a) <= ExactIntegers && BigInteger.Abs(b) <= ExactIntegers)
+            return (double)a / (double)b;
+        var result = Ratio(BigInteger.Abs(a), BigInteger.Abs(b));
         if (!double.IsFinite(result))
             throw Raise.Overflow("integer division result too large for a float");
         return a.Sign * b.Sign < 0 ? -result : result;
+    }
+
+    /// <summary>The double nearest to a quotient: 61 or 62 bits of it and a sticky bit, so that converting them rounds once.</summary>
+    private static double Ratio(BigInteger a, BigInteger b)
+    {
+        if (a.IsZero)
+            return 0;
+        var shift = (int)(62 - ((long)a.GetBitLength() - (long)b.GetBitLength()));
+        var quotient = BigInteger.DivRem(shift > 0 ? a << shift : a, shift < 0 ? b << -shift : b, out var remainder);
+        var bits = (long)quotient | (remainder.IsZero ? 0L : 1L);
+        return Math.ScaleB(bits, -shift);
     }
 
     private static object Power(object left, object right)

@@ -92,8 +92,7 @@ internal static class Attributes
     private static bool IsDunder(string name) => name is "__class__" or "__doc__" or "__init__" or "__dict__" or "__repr__" or "__str__"
         or "__eq__" or "__ne__" or "__hash__" or "__new__" or "__reduce__" or "__reduce_ex__" or "__sizeof__" or "__dir__" or "__format__"
         or "__getattribute__" or "__setattr__" or "__delattr__" or "__subclasshook__" or "__init_subclass__" or "__lt__" or "__le__"
-        or "__gt__" or "__ge__" or "__len__" or "__iter__" or "__contains__" or "__getitem__" or "__call__" or "__globals__"
-        or "__code__" or "__self__" or "__func__" or "__name__" or "__module__" or "__mro__" or "__bases__" or "__subclasses__";
+        or "__gt__" or "__ge__" or "__len__" or "__iter__" or "__contains__" or "__getitem__" or "__call__";
 
     private static bool TryElement(object? value, object? index, out object? element)
     {

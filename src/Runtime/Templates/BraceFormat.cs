@@ -126,7 +126,7 @@ internal sealed class BraceFormat
     {
         var end = name.AsSpan().IndexOfAny('.', '[');
         var first = end < 0 ? name : name[..end];
-        var value = First(first);
+        var value = First(first, isWhole: end < 0);
         for (var at = first.Length; at < name.Length;)
         {
             if (name[at] == '.')
@@ -155,9 +155,10 @@ internal sealed class BraceFormat
         return value;
     }
 
-    private object? First(string name)
+    /// <summary>The argument of a field; only a field that names nothing else takes part in numbering.</summary>
+    private object? First(string name, bool isWhole)
     {
-        if (name.Length == 0)
+        if (name.Length == 0 && isWhole)
         {
             if (_automatic < 0)
                 throw Raise.Value("cannot switch from manual field specification to automatic field numbering");
@@ -170,9 +171,10 @@ internal sealed class BraceFormat
             return at >= 0 ? _named[at].Value : throw Raise.Key($"'{name}'");
         }
 
-        if (_automatic > 0)
+        if (isWhole && _automatic > 0)
             throw Raise.Value("cannot switch from automatic field numbering to manual field specification");
-        _automatic = -1;
+        if (isWhole)
+            _automatic = -1;
         return Positional(index);
     }
 

@@ -192,11 +192,18 @@ internal sealed partial class Parser
     {
         var first = Next();
         if (Current.Kind != TokenKind.String)
-            return new Constant(first.Text, first.Line);
+            return new Constant(Pooled(first.Text), first.Line);
         var text = new System.Text.StringBuilder(first.Text);
         while (Current.Kind == TokenKind.String)
             text.Append(Next().Text);
-        return new Constant(text.ToString(), first.Line);
+        return new Constant(Pooled(text.ToString()), first.Line);
+    }
+
+    private string Pooled(string text)
+    {
+        if (!_literals.TryGetValue(text, out var pooled))
+            _literals[text] = pooled = text;
+        return pooled;
     }
 
     private bool IsTupleEnd(string? endName) => Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd or TokenKind.RightParen

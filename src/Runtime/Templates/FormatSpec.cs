@@ -14,6 +14,7 @@ internal sealed class FormatSpec
     private char _align;
     private char _sign = '-';
     private bool _alternate;
+    private bool _noNegativeZero;
     private long _width;
     private char _grouping;
     private int? _precision;
@@ -53,7 +54,11 @@ internal sealed class FormatSpec
         if (at < spec.Length && spec[at] is '+' or '-' or ' ')
             format._sign = spec[at++];
         if (at < spec.Length && spec[at] == 'z')
+        {
+            format._noNegativeZero = true;
             at++;
+        }
+
         if (at < spec.Length && spec[at] == '#')
         {
             format._alternate = true;
@@ -101,6 +106,8 @@ internal sealed class FormatSpec
     {
         if (_type is not ('\0' or 's'))
             throw Raise.Value($"Unknown format code '{_type}' for object of type 'str'");
+        if (_noNegativeZero)
+            throw Raise.Value("Negative zero coercion (z) not allowed in string format specifier");
         if (_sign != '-')
             throw Raise.Value("Sign not allowed in string format specifier");
         if (_align == '=' && _fill != "0")
@@ -116,6 +123,8 @@ internal sealed class FormatSpec
     {
         if (_type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%')
             return Float(interpreter, Arithmetic.ToDouble(Numbers.Normalize(value)));
+        if (_noNegativeZero)
+            throw Raise.Value("Negative zero coercion (z) not allowed in integer format specifier");
         if (_precision is not null)
             throw Raise.Value("Precision not allowed in integer format specifier");
         var magnitude = BigInteger.Abs(value);
@@ -148,7 +157,10 @@ internal sealed class FormatSpec
         var text = Digits(value, _type == 'n' ? 'g' : _type, _precision, _alternate);
         var end = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
         var (whole, rest) = end < 0 ? (text, "") : (text[..end], text[end..]);
-        return Number(interpreter, SignOf(double.IsNegative(value) && !double.IsNaN(value)), whole, rest, 3);
+        var negative = double.IsNegative(value) && !double.IsNaN(value);
+        if (_noNegativeZero && !text.AsSpan().ContainsAnyInRange('1', '9'))
+            negative = false;
+        return Number(interpreter, SignOf(negative), whole, rest, 3);
     }
 
     private string SignOf(bool negative) => negative ? "-" : _sign == '-' ? "" : _sign.ToString();

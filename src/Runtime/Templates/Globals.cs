@@ -16,6 +16,7 @@ internal static class Globals
         new("cycler", new Signature("*items"), (_, a) => a.Rest.Count > 0
             ? new CyclerValue([.. a.Rest])
             : throw new TemplateException("RuntimeError", "at least one item has to be provided"), isClass: true),
+        new("lipsum", new Signature("*rest **named"), (_, _) => throw new TemplateException("NotImplementedError", "lipsum writes random text, which no prompt can want")),
         new("joiner", new Signature("sep="), (_, a) => new JoinerValue(a.Or(0, ", ")), isClass: true),
         new("raise_exception", new Signature("message"), (i, a) => throw new TemplateException("TemplateError", Representation.Str(i, a[0]))),
         new("strftime_now", new Signature("fmt"), (i, a) => Strftime.Format(i, a.Text(0), i.Clock.GetLocalNow())),

@@ -154,6 +154,9 @@ internal sealed class Lexer
 
     private void Comment()
     {
+        // Jinja2 lets a template end right behind the opening of a comment or a raw block.
+        if (_position == _source.Length)
+            return;
         var end = _source.IndexOf("#}", _position, StringComparison.Ordinal);
         if (end < 0)
             throw Raise.Syntax("Missing end of comment tag", _line);
@@ -187,6 +190,8 @@ internal sealed class Lexer
 
         EmitText(start, sign, isVariable: false);
         Advance(body);
+        if (body == _source.Length)
+            return true;
         for (var end = _source.IndexOf("{%", body, StringComparison.Ordinal); end >= 0; end = _source.IndexOf("{%", end + 1, StringComparison.Ordinal))
         {
             var endSign = SignAt(end + 2);

@@ -13,6 +13,9 @@ internal sealed partial class Parser
 
     private readonly List<Token> _tokens;
     private readonly Stack<string> _openTags = new();
+
+    /// <summary>Equal literals are the same object, as the test <c>sameas</c> can tell.</summary>
+    private readonly Dictionary<string, string> _literals = [];
     private int _index;
     private int _nesting;
 

@@ -164,7 +164,7 @@ internal static class PythonText
                 return;
             if (left-- == 0)
             {
-                parts.Add(text[at..EndOfStrip(text)]);
+                parts.Add(text[at..]);
                 return;
             }
 
@@ -192,10 +192,7 @@ internal static class PythonText
                 var start = end;
                 if (left-- == 0)
                 {
-                    start = 0;
-                    while (start < end && IsSpace(text[start]))
-                        start++;
-                    parts.Add(text[start..end]);
+                    parts.Add(text[..end]);
                     break;
                 }
 

@@ -53,7 +53,7 @@ internal static class SequenceFilters
         MapValue map => new IteratorValue(Backwards(map.Count, i => map.Items[i].Key), "dict_reversekeyiterator"),
         ViewValue view => new IteratorValue(Backwards(view.Map.Count, view.Element), "dict_reverseitemiterator"),
         RangeValue range => new IteratorValue(Backwards((int)range.Count, i => range[i]), "range_iterator"),
-        UndefinedValue u => throw u.Error(),
+        UndefinedValue => new IteratorValue([], "reversed"),
         _ => throw Raise.Type($"'{TypeNames.Of(value)}' object is not reversible"),
     };
 

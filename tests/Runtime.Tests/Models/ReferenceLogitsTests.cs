@@ -1,5 +1,4 @@
 using Hearth.Runtime.Gguf;
-using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
 using Hearth.Runtime.Tests.Support;
 
