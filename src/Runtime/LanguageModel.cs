@@ -1,7 +1,6 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Scheduling;
-using Hearth.Runtime.Templates;
 using Hearth.Runtime.Tokenizers;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

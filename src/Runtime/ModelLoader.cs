@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using Hearth.Runtime.Caching;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;

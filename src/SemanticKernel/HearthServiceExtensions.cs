@@ -1,3 +1,4 @@
+using Hearth.Runtime;
 using Hearth.SemanticKernel.Backends;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -60,9 +61,24 @@ public static class HearthServiceExtensions
         }
 
         var path = Path.GetFullPath(options.ModelPath!);
-        services.TryAddSingleton<ModelLoader>(_ => ModelFactory.LoadAsync);
-        services.TryAddKeyedSingleton(path, (provider, _) => new SharedModel(path, provider.GetRequiredService<ModelLoader>()));
+        ShareSettings(services, path, options.Model);
+        services.TryAddSingleton<LoadModel>(async (file, model, cancellationToken) =>
+            await LanguageModel.LoadAsync(file, model, cancellationToken: cancellationToken).ConfigureAwait(false));
+        services.TryAddKeyedSingleton(path, (provider, _) => new SharedModel(path, options.Model, provider.GetRequiredService<LoadModel>()));
         return provider => new LocalBackend(
-            provider.GetRequiredKeyedService<SharedModel>(path).GetAsync, options.ModelId ?? Path.GetFileNameWithoutExtension(path));
+            provider.GetRequiredKeyedService<SharedModel>(path).GetAsync, options.ModelId ?? options.Model?.Id ?? Path.GetFileNameWithoutExtension(path));
+    }
+
+    private static void ShareSettings(IServiceCollection services, string path, ModelOptions? model)
+    {
+        var known = services.FirstOrDefault(service => service.IsKeyedService && service.ServiceType == typeof(SharedModelSettings) && path.Equals(service.ServiceKey));
+        if (known is null)
+        {
+            services.AddKeyedSingleton(path, new SharedModelSettings(model));
+        }
+        else if (((SharedModelSettings)known.KeyedImplementationInstance!).Options != model)
+        {
+            throw new ArgumentException($"'{path}' is registered already with other model options; services that share a model must agree on them");
+        }
     }
 }

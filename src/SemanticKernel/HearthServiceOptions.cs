@@ -1,3 +1,5 @@
+using Hearth.Runtime;
+
 namespace Hearth.SemanticKernel;
 
 /// <summary>Where a Semantic Kernel service finds its model: a file loaded into this process, or a Hearth service.</summary>
@@ -6,6 +8,9 @@ public sealed record HearthServiceOptions
 {
     /// <summary>A GGUF file, loaded into this process when it is first needed. Services registered with the same path share one model.</summary>
     public string? ModelPath { get; init; }
+
+    /// <summary>With <see cref="ModelPath"/>: how the model is loaded; null: every default. Services that share a model must agree on it.</summary>
+    public ModelOptions? Model { get; init; }
 
     /// <summary>The address of a Hearth service, such as <c>http://127.0.0.1:4327</c>, without the <c>/v1</c>.</summary>
     public Uri? Endpoint { get; init; }
@@ -42,6 +47,11 @@ public sealed record HearthServiceOptions
         if (HttpClient is not null && Endpoint is null)
         {
             throw new ArgumentException("HttpClient has a meaning only with Endpoint");
+        }
+
+        if (Model is not null && ModelPath is null)
+        {
+            throw new ArgumentException("Model has a meaning only with ModelPath");
         }
 
         return this;

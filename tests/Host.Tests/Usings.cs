@@ -1,1 +1,3 @@
+global using Hearth.Runtime;
+global using Hearth.Tests;
 global using Xunit;

@@ -24,10 +24,10 @@ internal sealed record CommandEnvironment
     /// <summary>Whether errors go into a pipe or file; progress is then not shown.</summary>
     public bool ErrorIsPiped { get; init; } = true;
 
-    public required ModelLoader Load { get; init; }
+    public required LoadModel Load { get; init; }
 
     /// <summary>The process's own streams, in UTF-8 whatever the terminal's locale says.</summary>
-    public static CommandEnvironment OfProcess(ModelLoader load) => new()
+    public static CommandEnvironment OfProcess(LoadModel load) => new()
     {
         Input = Console.OpenStandardInput(),
         Output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true },
@@ -39,11 +39,15 @@ internal sealed record CommandEnvironment
     };
 
     /// <summary>Loads a model, with its progress on a terminal.</summary>
-    public async Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+    public Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+        => WithProgressAsync(model.EffectiveId, progress => Load(model, progress, cancellationToken));
+
+    /// <summary>Runs a load, with its progress on a terminal; null progress in a pipe.</summary>
+    public async Task<T> WithProgressAsync<T>(string name, Func<IProgress<double>?, Task<T>> load)
     {
         if (ErrorIsPiped)
         {
-            return await Load(model, null, cancellationToken);
+            return await load(null);
         }
 
         var shown = -1;
@@ -52,12 +56,12 @@ internal sealed record CommandEnvironment
             var percent = (int)(value * 100);
             if (Interlocked.Exchange(ref shown, percent) != percent)
             {
-                Error.Write($"\rloading {model.EffectiveId}: {percent,3} %");
+                Error.Write($"\rloading {name}: {percent,3} %");
             }
         });
         try
         {
-            return await Load(model, progress, cancellationToken);
+            return await load(progress);
         }
         finally
         {

@@ -23,10 +23,13 @@ internal static class HearthCommand
             RunVerb.Create(environment),
             ServeVerb.Create(environment),
             GenerateVerb.Create(environment),
+            LogitsVerb.Create(environment),
             InspectVerb.Create(environment),
             TokenizeVerb.Create(environment),
+            TemplateVerb.Create(environment),
             DoctorVerb.Create(environment),
             SynthVerb.Create(environment),
+            BenchVerb.Create(environment),
         };
         root.Options.Add(Verbose);
         return root;

@@ -41,6 +41,12 @@ internal static class ModelLocator
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             yield return Path.Combine(folder.FullName, "models");
+
+            // A build inside a clone looks no further than the clone.
+            if (File.Exists(Path.Combine(folder.FullName, "runtime.sln")))
+            {
+                yield break;
+            }
         }
     }
 }

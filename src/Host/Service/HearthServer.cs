@@ -10,7 +10,7 @@ internal static class HearthServer
     /// <param name="load">Loads a model.</param>
     /// <param name="quiet">Whether to log warnings and errors only.</param>
     /// <exception cref="HearthException">The configuration is unusable.</exception>
-    public static WebApplication Build(ServeArguments arguments, ModelLoader load, bool quiet = false)
+    public static WebApplication Build(ServeArguments arguments, LoadModel load, bool quiet = false)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         ConfigurationSources.Add(builder.Configuration, arguments.File);

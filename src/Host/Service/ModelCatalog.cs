@@ -3,7 +3,7 @@ namespace Hearth.Host.Service;
 /// <summary>The service's models: which there are, how far each is loaded, and the loaded ones.</summary>
 /// <remarks>Loads them in the order of the configuration once the host starts. A model that cannot be loaded stops the host.</remarks>
 internal sealed class ModelCatalog(
-    ServiceConfiguration configuration, ModelLoader load, IHostApplicationLifetime lifetime, ILogger<ModelCatalog> logger)
+    ServiceConfiguration configuration, LoadModel load, IHostApplicationLifetime lifetime, ILogger<ModelCatalog> logger)
     : BackgroundService, IAsyncDisposable
 {
     private readonly CatalogEntry[] _entries = [.. configuration.Models.Select(model => new CatalogEntry(model))];

@@ -47,4 +47,4 @@ internal sealed record ModelConfiguration
 }
 
 /// <summary>Loads a model; progress is 0 to 1.</summary>
-internal delegate Task<ILanguageModel> ModelLoader(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken);
+internal delegate Task<ILanguageModel> LoadModel(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken);

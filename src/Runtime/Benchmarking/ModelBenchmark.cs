@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
-using Hearth.Runtime.Interop;
 
 namespace Hearth.Runtime.Benchmarking;
 

@@ -110,8 +110,7 @@ public static class KvCacheInvariants
 
     private static IEnumerable<string> Evictable(KvCacheState state)
     {
-        var inTree = state.Nodes.ToDictionary(n => n.Page);
-        var idle = inTree.Keys.Where(page => state.References[page] == 1).ToHashSet();
+        var idle = state.Nodes.Select(n => n.Page).Where(page => state.References[page] == 1).ToHashSet();
         if (!idle.SetEquals(state.EvictablePages) || idle.Count != state.EvictablePages.Length)
         {
             yield return $"evictable are [{string.Join(' ', state.EvictablePages)}], but only the tree holds [{string.Join(' ', idle)}]";
@@ -132,10 +131,10 @@ public static class KvCacheInvariants
     /// <summary>A sequence may only hold a page of the tree for the tokens that the tree keeps it for.</summary>
     private static IEnumerable<string> Shared(KvCacheState state)
     {
-        var nodes = state.Nodes.ToDictionary(n => n.Page);
+        var nodes = state.Nodes.DistinctBy(n => n.Page).ToDictionary(n => n.Page);
         foreach (var sequence in state.Sequences)
         {
-            for (var i = 0; i * state.PageTokens < sequence.Tokens.Length; i++)
+            for (var i = 0; i < sequence.Pages.Length && i * state.PageTokens < sequence.Tokens.Length; i++)
             {
                 var begin = i * state.PageTokens;
                 var held = sequence.Tokens.AsSpan()[begin..Math.Min(begin + state.PageTokens, sequence.Tokens.Length)];

@@ -41,7 +41,8 @@ internal sealed class PrefixNode
 /// <summary>A running hash over token ids. Only hints rest on it: what is found is compared token by token.</summary>
 internal static class TokenHash
 {
-    public const ulong Seed = 0x2545F4914F6CDD1D;
+    /// <summary>Another one in each process, so that no prompt can be made to collide with others.</summary>
+    public static readonly ulong Seed = unchecked((ulong)Random.Shared.NextInt64());
 
     public static ulong Extend(ulong hash, int token)
     {

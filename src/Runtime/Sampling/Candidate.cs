@@ -9,7 +9,8 @@ internal static class Candidate
 {
     public static ulong Pack(int token, float logit)
     {
-        var bits = BitConverter.SingleToUInt32Bits(logit);
+        // Adding zero makes one of both zeros, which compare equal as floats and must here too.
+        var bits = BitConverter.SingleToUInt32Bits(logit + 0f);
         var ordered = (bits & 0x80000000) != 0 ? ~bits : bits | 0x80000000;
         return ((ulong)ordered << 32) | ~(uint)token;
     }

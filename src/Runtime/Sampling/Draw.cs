@@ -2,10 +2,10 @@ using System.Numerics.Tensors;
 
 namespace Hearth.Runtime.Sampling;
 
-/// <summary>Draws one of the kept candidates by its probability at a temperature.</summary>
+/// <summary>Draws one of the kept tokens by its probability at a temperature.</summary>
 internal static class Draw
 {
-    /// <summary>Picks the candidate at which the running sum of weights passes <paramref name="uniform"/> of the whole.</summary>
+    /// <summary>Draws one of the candidates.</summary>
     /// <param name="candidates">At least one, in any order.</param>
     /// <param name="maximum">The greatest logit.</param>
     /// <param name="temperature">Above 0.</param>
@@ -21,6 +21,23 @@ internal static class Draw
         }
 
         TensorPrimitives.Exp(weights, weights);
+        return Candidate.Token(candidates[Pick(weights, uniform)]);
+    }
+
+    /// <summary>Draws one of all tokens.</summary>
+    /// <inheritdoc cref="Choose(ReadOnlySpan{ulong}, float, float, double, Span{float})"/>
+    public static int Choose(ReadOnlySpan<float> logits, float maximum, float temperature, double uniform, Span<float> scratch)
+    {
+        var weights = scratch[..logits.Length];
+        TensorPrimitives.Subtract(logits, maximum, weights);
+        TensorPrimitives.Divide(weights, temperature, weights);
+        TensorPrimitives.Exp(weights, weights);
+        return Pick(weights, uniform);
+    }
+
+    /// <summary>The index at which the running sum of weights passes <paramref name="uniform"/> of the whole.</summary>
+    private static int Pick(ReadOnlySpan<float> weights, double uniform)
+    {
         var total = 0.0;
         foreach (var weight in weights)
         {
@@ -28,13 +45,13 @@ internal static class Draw
         }
 
         var left = uniform * total;
-        var chosen = 0;
+        var picked = 0;
         for (var i = 0; i < weights.Length; i++)
         {
-            // The last candidate of any weight stands in where rounding leaves a remainder at the end.
+            // The last of any weight stands in where rounding leaves a remainder at the end.
             if (weights[i] > 0)
             {
-                chosen = i;
+                picked = i;
                 left -= weights[i];
                 if (left < 0)
                 {
@@ -43,6 +60,6 @@ internal static class Draw
             }
         }
 
-        return Candidate.Token(candidates[chosen]);
+        return picked;
     }
 }

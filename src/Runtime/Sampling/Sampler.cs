@@ -7,6 +7,8 @@ namespace Hearth.Runtime.Sampling;
 /// </remarks>
 internal sealed class Sampler
 {
+    private const int LikelyNucleus = 256;
+
     private readonly SamplingParameters _parameters;
     private readonly Penalties? _penalties;
     private Xoshiro256 _random;
@@ -39,15 +41,17 @@ internal sealed class Sampler
     private int Choose(ReadOnlySpan<float> logits, float maximum, SamplerScratch scratch)
     {
         scratch.EnsureCapacity(logits.Length);
-        var candidates = scratch.Candidates.AsSpan();
-        var threshold = MinP.Threshold(maximum, _parameters.MinP);
-        var kept = _parameters.TopK > 0
-            ? KeepOfTopK(logits, maximum, threshold, scratch)
-            : KeepOfAll(logits, maximum, threshold, scratch);
-        return Draw.Choose(candidates[..kept], maximum, _parameters.Temperature, _random.NextDouble(), scratch.Weights);
+        var uniform = _random.NextDouble();
+        if (_parameters is { TopK: 0, TopP: 1, MinP: 0 })
+        {
+            return Draw.Choose(logits, maximum, _parameters.Temperature, uniform, scratch.Weights);
+        }
+
+        var kept = _parameters.TopK > 0 ? KeepOfTopK(logits, maximum, scratch) : KeepOfAll(logits, maximum, scratch);
+        return Draw.Choose(scratch.Candidates.AsSpan(0, kept), maximum, _parameters.Temperature, uniform, scratch.Weights);
     }
 
-    private int KeepOfTopK(ReadOnlySpan<float> logits, float maximum, float threshold, SamplerScratch scratch)
+    private int KeepOfTopK(ReadOnlySpan<float> logits, float maximum, SamplerScratch scratch)
     {
         var candidates = scratch.Candidates.AsSpan();
         var kept = TopK.Select(logits, _parameters.TopK, candidates);
@@ -59,21 +63,35 @@ internal sealed class Sampler
                 total += MathF.Exp(Candidate.Logit(candidate) - maximum);
             }
 
-            kept = TopP.Keep(candidates[..kept], maximum, total, _parameters.TopP);
+            kept = NonZero(TopP.Keep(candidates[..kept], maximum, total, _parameters.TopP), kept);
+        }
+
+        return MinP.Keep(candidates[..kept], MinP.Threshold(maximum, _parameters.MinP));
+    }
+
+    private int KeepOfAll(ReadOnlySpan<float> logits, float maximum, SamplerScratch scratch)
+    {
+        var candidates = scratch.Candidates.AsSpan();
+        var threshold = MinP.Threshold(maximum, _parameters.MinP);
+        if (_parameters.TopP == 1)
+        {
+            return MinP.Gather(logits, threshold, candidates);
+        }
+
+        // The nucleus is nearly always among few tokens; only a flat distribution makes it worth collecting all.
+        var total = Logits.Total(logits, maximum, scratch.Weights);
+        var kept = TopP.Keep(candidates[..TopK.Select(logits, LikelyNucleus, candidates)], maximum, total, _parameters.TopP);
+        if (kept == 0)
+        {
+            // Both policies keep a head of the same order, so min-p may go first; it needs no sorting.
+            var possible = MinP.Gather(logits, threshold, candidates);
+            kept = NonZero(TopP.Keep(candidates[..possible], maximum, total, _parameters.TopP), possible);
         }
 
         return MinP.Keep(candidates[..kept], threshold);
     }
 
-    /// <summary>Without top-k, min-p goes first: both keep a head of the same order, so theirs commute, and min-p needs no sorting.</summary>
-    private int KeepOfAll(ReadOnlySpan<float> logits, float maximum, float threshold, SamplerScratch scratch)
-    {
-        var candidates = scratch.Candidates.AsSpan();
-        var kept = MinP.Gather(logits, threshold, candidates);
-        return _parameters.TopP < 1
-            ? TopP.Keep(candidates[..kept], maximum, Logits.Total(logits, maximum, scratch.Weights), _parameters.TopP)
-            : kept;
-    }
+    private static int NonZero(int kept, int all) => kept == 0 ? all : kept;
 }
 
 /// <summary>Work space of the samplers of one thread; grows to the vocabulary once.</summary>

@@ -6,8 +6,8 @@ namespace Hearth.Runtime.Sampling;
 /// <summary>Keeps the k likeliest tokens.</summary>
 internal static class TopK
 {
-    /// <summary>Beyond this, a heap loses to partitioning.</summary>
-    private const int HeapLimit = 256;
+    /// <summary>Beyond this, a heap loses to partitioning where logits rise with their ids.</summary>
+    private const int HeapLimit = 4096;
 
     /// <summary>Finds the k likeliest candidates, likeliest first; tokens at negative infinity are never among them.</summary>
     /// <param name="logits">Without NaN.</param>

@@ -130,9 +130,25 @@ internal sealed class Scheduler
 
     private void Admit()
     {
-        while (_admitted.Count < _maxAdmitted && _queue.Peek() is { } next && TryAdmit(next))
+        while (_admitted.Count < _maxAdmitted && _queue.Peek() is { } next && HasRows(next) && TryAdmit(next))
         {
         }
+    }
+
+    /// <summary>Whether those that come before a request leave it a row of the next step.</summary>
+    /// <remarks>Admitted no sooner, it finds the prefixes that they leave: of many equal system prompts few are computed.</remarks>
+    private bool HasRows(ScheduledRequest request)
+    {
+        long taken = 0;
+        foreach (var other in _admitted)
+        {
+            if (other.Pending == 1 || RequestOrder.Instance.Compare(other, request) < 0)
+            {
+                taken += other.Pending;
+            }
+        }
+
+        return taken < _rowBudget;
     }
 
     private bool TryAdmit(ScheduledRequest request)
@@ -267,6 +283,11 @@ internal sealed class Scheduler
         {
             var sequence = request.Sequence!;
             sequence.Commit(request.History.Slice(sequence.Length, rows));
+            if (request.State == RequestState.Prefilling && _options.CachePrefixes)
+            {
+                // Others with the same system prompt need not wait for the end of this one.
+                sequence.Publish(wholePagesOnly: true);
+            }
         }
 
         var row = 0;
@@ -311,11 +332,6 @@ internal sealed class Scheduler
         else if (request.State == RequestState.Prefilling)
         {
             request.State = RequestState.Decoding;
-            if (_options.CachePrefixes)
-            {
-                // Others with the same system prompt need not wait for the end of this one.
-                request.Sequence!.Publish(wholePagesOnly: true);
-            }
         }
     }
 
@@ -365,5 +381,5 @@ internal sealed class Scheduler
         HearthMetrics.Running.Add(change, Tag);
     }
 
-    private KeyValuePair<string, object?> Tag => new("hearth.model", _options.ModelId);
+    private KeyValuePair<string, object?> Tag => HearthMetrics.Model(_options.ModelId);
 }

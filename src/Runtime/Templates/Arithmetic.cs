@@ -256,7 +256,7 @@ internal static class Arithmetic
             return 0;
         var shift = (int)(62 - ((long)a.GetBitLength() - (long)b.GetBitLength()));
         var quotient = BigInteger.DivRem(shift > 0 ? a << shift : a, shift < 0 ? b << -shift : b, out var remainder);
-        var bits = (long)quotient | (remainder.IsZero ? 0 : 1);
+        var bits = (long)quotient | (remainder.IsZero ? 0L : 1L);
         return Math.ScaleB(bits, -shift);
     }
 

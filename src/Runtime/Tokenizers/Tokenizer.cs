@@ -166,6 +166,50 @@ public abstract class Tokenizer
         return ids;
     }
 
+    /// <summary>The token ids of a text in which control tokens count as such unless a mark breaks their spelling.</summary>
+    /// <remarks>The marks are no part of the text; begin and end tokens are not added.</remarks>
+    /// <param name="text">The text with its marks.</param>
+    /// <param name="mark">A character that the text itself does not hold.</param>
+    internal List<int> EncodeMarked(string text, char mark)
+    {
+        var utf8 = Encoding.UTF8.GetBytes(text);
+        var marked = Encoding.UTF8.GetBytes([mark]);
+        var ids = new List<int>((utf8.Length / 4) + 4);
+        var afterSpecial = true;
+        foreach (var fragment in _splitter.Split(utf8, parseSpecial: true))
+        {
+            if (fragment.Token >= 0)
+            {
+                ids.Add(fragment.Token);
+                afterSpecial = true;
+                continue;
+            }
+
+            EncodeText(Without(utf8.AsSpan(fragment.Start, fragment.Length), marked), afterSpecial, ids);
+            afterSpecial = false;
+        }
+
+        return ids;
+    }
+
+    private static ReadOnlySpan<byte> Without(ReadOnlySpan<byte> text, ReadOnlySpan<byte> mark)
+    {
+        if (text.IndexOf(mark) < 0)
+        {
+            return text;
+        }
+
+        var kept = new ArrayBufferWriter<byte>(text.Length);
+        for (var next = text.IndexOf(mark); next >= 0; next = text.IndexOf(mark))
+        {
+            kept.Write(text[..next]);
+            text = text[(next + mark.Length)..];
+        }
+
+        kept.Write(text);
+        return kept.WrittenSpan;
+    }
+
     /// <summary>The text of a sequence of tokens; bytes that do not make up UTF-8 become U+FFFD.</summary>
     /// <param name="ids">Token ids.</param>
     /// <param name="includeControl">Whether control tokens are spelled out; otherwise they leave nothing.</param>

@@ -126,7 +126,7 @@ internal static class VocabularyReader
                 special.BeginOfText = preTokenizer is { LacksBeginOfText: true } ? null : 11;
                 special.EndOfText = 11;
                 vocabulary.AddsBeginOfText = preTokenizer is { AddsBeginOfText: true };
-                vocabulary.Lowercases = vocabulary.Model == "whitespace";
+                vocabulary.Lowercases = vocabulary.Model == "whitespace" && preTokenizer is not { KeepsCase: true };
                 break;
             default:
                 break;

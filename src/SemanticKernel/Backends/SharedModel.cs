@@ -3,11 +3,14 @@ using Hearth.Runtime;
 namespace Hearth.SemanticKernel.Backends;
 
 /// <summary>Loads the model of a file.</summary>
-internal delegate Task<ILanguageModel> ModelLoader(string path, CancellationToken cancellationToken);
+internal delegate Task<ILanguageModel> LoadModel(string path, ModelOptions? options, CancellationToken cancellationToken);
+
+/// <summary>How the model of a file is to be loaded; every service that names the file must agree on it.</summary>
+internal sealed record SharedModelSettings(ModelOptions? Options);
 
 /// <summary>One loaded model for all services of a container that name the same file.</summary>
 /// <remarks>Loaded at the first request; a load that failed or was cancelled is tried again by the next one.</remarks>
-internal sealed class SharedModel(string path, ModelLoader load) : IAsyncDisposable, IDisposable
+internal sealed class SharedModel(string path, ModelOptions? options, LoadModel load) : IAsyncDisposable, IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private ILanguageModel? _model;
@@ -25,7 +28,7 @@ internal sealed class SharedModel(string path, ModelLoader load) : IAsyncDisposa
         try
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            return _model ??= await load(path, cancellationToken).ConfigureAwait(false);
+            return _model ??= await load(path, options, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -124,6 +124,55 @@ public sealed class StepLoopTests
     }
 
     [Fact]
+    public async Task Concurrent_requests_with_one_system_prompt_compute_it_once_where_it_fills_a_step()
+    {
+        var (loop, runner) = Start(new StepLoopOptions { ContextLength = 1000, TokenBudget = 40 });
+        await using var _ = loop;
+        using var gate = new ManualResetEventSlim();
+        runner.BeforeRun = _ => gate.Wait();
+        var system = Enumerable.Range(0, 40).Select(i => i % 20).ToArray();
+        var requests = Enumerable.Range(0, 8)
+            .Select(i => new GenerationRequest { Prompt = [.. system, 20 + (i % 4), i], Options = s_endless with { MaxTokens = 2 } }).ToArray();
+        var running = requests.Select(r => Collect(loop.Submit(r, new LetterDecoder()))).ToArray();
+        gate.Set();
+        var results = await Task.WhenAll(running);
+        for (var i = 0; i < requests.Length; i++)
+        {
+            AssertEqual(Expected.Generate(requests[i], 1000, t => t == End), results[i]);
+            Assert.True(results[i].Usage.CachedPromptTokens == (i == 0 ? 0 : 40) || results[i].Usage.CachedPromptTokens == 41);
+        }
+
+        // The system prompt once; of each request two tokens of its own (fewer where another's were the same) and one that it generated.
+        Assert.InRange(runner.Rows, 40 + (8 * 2), 40 + (8 * 3));
+    }
+
+    [Fact]
+    public async Task A_prefix_saved_from_one_loop_warms_another()
+    {
+        var saved = new MemoryStream();
+        var request = new GenerationRequest { Prompt = [1, 2, 3, 4, 5, 6], Options = s_endless with { MaxTokens = 5 } };
+        var (first, _) = Start();
+        await using (first)
+        {
+            await Generate(first, request);
+            using var pinned = first.Cache.Pin([1, 2, 3, 4, 5, 6]);
+            pinned.Save(saved);
+        }
+
+        saved.Position = 0;
+        var (second, _) = Start();
+        await using var _ = second;
+        using (var restored = second.Cache.Restore(saved))
+        {
+            restored.Publish();
+        }
+
+        var warm = await Generate(second, request);
+        Assert.Equal(5, warm.Usage.CachedPromptTokens);
+        AssertEqual(Expected.Generate(request, 1000, t => t == End), warm);
+    }
+
+    [Fact]
     public async Task Without_prefix_caching_every_prompt_is_computed()
     {
         var (loop, runner) = Start(new StepLoopOptions { ContextLength = 100, CachePrefixes = false });
@@ -297,8 +346,8 @@ public sealed class StepLoopTests
             }
         };
         var request = new GenerationRequest { Prompt = [1], Options = s_endless, Deadline = time.Now + TimeSpan.FromSeconds(9) };
-        var running = Generate(loop, request);
-        var waiting = Generate(loop, request with { Priority = -1 });
+        var running = Collect(loop.Submit(request, new LetterDecoder()));
+        var waiting = Collect(loop.Submit(request with { Priority = -1 }, new LetterDecoder()));
         var ended = await running;
         Assert.Equal((FinishReason.DeadlineExceeded, 6), (ended.FinishReason, ended.TokenIds.Count));
         var never = await waiting;
@@ -412,6 +461,42 @@ public sealed class StepLoopTests
         Assert.Throws<ObjectDisposedException>(() => loop.Submit(request, new LetterDecoder()));
         Assert.Equal(0, loop.Load.UsedPages);
         await loop.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Metrics_count_tokens_and_return_to_zero_requests()
+    {
+        var sums = new System.Collections.Concurrent.ConcurrentDictionary<string, long>();
+        void Add(System.Diagnostics.Metrics.Instrument instrument, long change, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            // Other tests' loops report to the same meter.
+            if (tags.Contains(new KeyValuePair<string, object?>("hearth.model", "metrics")))
+            {
+                sums.AddOrUpdate(instrument.Name, change, (_, sum) => sum + change);
+            }
+        }
+
+        using var listener = new System.Diagnostics.Metrics.MeterListener();
+        listener.InstrumentPublished = (instrument, l) =>
+        {
+            if (instrument.Meter.Name == "Hearth")
+            {
+                l.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((i, change, tags, _) => Add(i, change, tags));
+        listener.SetMeasurementEventCallback<int>((i, change, tags, _) => Add(i, change, tags));
+        listener.Start();
+        var (loop, _) = Start(new StepLoopOptions { ContextLength = 100, ModelId = "metrics" });
+        await using (loop)
+        {
+            var request = new GenerationRequest { Prompt = [1, 2, 3], Options = s_endless with { MaxTokens = 4 } };
+            await Generate(loop, request);
+            await Generate(loop, request);
+        }
+
+        Assert.Equal((6, 8, 2), (sums["hearth.tokens.prompt"], sums["hearth.tokens.generated"], sums["hearth.tokens.cached"]));
+        Assert.Equal((0, 0), (sums["hearth.requests.waiting"], sums["hearth.requests.running"]));
     }
 
     [Fact]

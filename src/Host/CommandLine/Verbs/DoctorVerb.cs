@@ -65,9 +65,7 @@ internal static class DoctorVerb
             healthy = false;
         }
 
-        var memory = GC.GetGCMemoryInfo();
-        report["memory_bytes"] = memory.TotalAvailableMemoryBytes;
-        report["memory_in_use"] = memory.MemoryLoadBytes;
+        report["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         report["gpus"] = "none: this build computes on the processor";
         try
         {

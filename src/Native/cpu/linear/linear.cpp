@@ -64,9 +64,36 @@ struct Tiles {
     int64_t padded_rows() const { return (count - 1) * largest + last; }
 };
 
-int64_t tile_row_bytes(bool quantized, int64_t columns) {
-    const int64_t words = quantized ? columns / kGroupColumns * kGroupWords : columns;
+// How activations are handed to the kernels of a weight's type.
+enum class Preparation {
+    Exact,     // float32, for F32 and F16 weights
+    Bfloat16,  // rounded to bfloat16 (still as float32): what bfloat16 weights met in training, and meet in
+               // llama.cpp
+    Quantized  // 8-bit codes with a scale a block
+};
+constexpr int kPreparations = 3;
+
+Preparation preparation_of(hearth_type type) {
+    if (type == HEARTH_TYPE_BF16) return Preparation::Bfloat16;
+    return layout_of(type).quantized() ? Preparation::Quantized : Preparation::Exact;
+}
+
+int64_t tile_row_bytes(Preparation preparation, int64_t columns) {
+    const int64_t words =
+        preparation == Preparation::Quantized ? columns / kGroupColumns * kGroupWords : columns;
     return words * static_cast<int64_t>(sizeof(float));
+}
+
+// Ties to even. A NaN stays one: its upper half is kept, made quiet.
+float round_to_bfloat16(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        bits = (bits | 0x00400000u) & 0xffff0000u;
+    else
+        bits = (bits + 0x7fffu + ((bits >> 16) & 1)) & 0xffff0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 // [columns][size] from rows; missing rows are zero.
@@ -162,7 +189,7 @@ void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
     }
 }
 
-void prepare(const Pass& pass, bool quantized, uint8_t* target, ThreadPool& pool) {
+void prepare(const Pass& pass, Preparation preparation, uint8_t* target, ThreadPool& pool) {
     const LinearCall& call = pass.call;
     const Tiles& tiles = pass.tiles;
     const int64_t grain = tiles.rows * call.columns < kParallelValues ? tiles.count : 1;
@@ -170,17 +197,21 @@ void prepare(const Pass& pass, bool quantized, uint8_t* target, ThreadPool& pool
         for (int64_t tile = begin; tile < end; ++tile) {
             const float* input = call.input + (pass.first_row + tile * tiles.largest) * call.stride;
             uint8_t* to = target + tile * tiles.largest * pass.row_bytes;
-            if (quantized)
+            if (preparation == Preparation::Quantized) {
                 pass.kernels.quantize(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),
                                       to);
-            else
-                interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),
-                           reinterpret_cast<float*>(to));
+                continue;
+            }
+            auto* values = reinterpret_cast<float*>(to);
+            interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), values);
+            if (preparation == Preparation::Bfloat16)
+                for (int64_t i = 0; i < call.columns * tiles.size(tile); ++i)
+                    values[i] = round_to_bfloat16(values[i]);
         }
     });
 }
 
-void multiply(const Pass& pass, bool quantized, ThreadPool& pool) {
+void multiply(const Pass& pass, Preparation preparation, ThreadPool& pool) {
     const LinearCall& call = pass.call;
     int64_t total_bytes = 0;
     for (int i = 0; i < call.output_count; ++i)
@@ -190,7 +221,7 @@ void multiply(const Pass& pass, bool quantized, ThreadPool& pool) {
     int64_t pieces = 0;
     for (int i = 0; i < call.output_count; ++i) {
         const PackedWeight& weight = *call.outputs[i].weight;
-        if (layout_of(weight.type).quantized() != quantized || weight.rows == 0) continue;
+        if (preparation_of(weight.type) != preparation || weight.rows == 0) continue;
         shares[count] = share_out(call.outputs[i], pass.tiles, pass.kernels, total_bytes, pool.threads());
         pieces += shares[count++].pieces;
     }
@@ -208,7 +239,8 @@ void multiply(const Pass& pass, bool quantized, ThreadPool& pool) {
 
 size_t linear_scratch_bytes(int64_t rows, int64_t columns) {
     const int64_t padded = divide_up(std::min(rows, kPassRows), kMaxTileRows) * kMaxTileRows;
-    return static_cast<size_t>(std::max(tile_row_bytes(true, columns), tile_row_bytes(false, columns))) *
+    return static_cast<size_t>(std::max(tile_row_bytes(Preparation::Quantized, columns),
+                                        tile_row_bytes(Preparation::Exact, columns))) *
            static_cast<size_t>(padded);
 }
 
@@ -221,24 +253,25 @@ void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool&
         fail(HEARTH_INTERNAL, "a linear call of %lld x %lld has %zu bytes of scratch, %zu are needed",
              static_cast<long long>(call.rows), static_cast<long long>(call.columns), scratch.size(),
              linear_scratch_bytes(call.rows, call.columns));
-    bool wanted[2] = {};
+    bool wanted[kPreparations] = {};
     for (int i = 0; i < call.output_count; ++i) {
         const PackedWeight& weight = *call.outputs[i].weight;
         if (weight.columns != call.columns)
             fail(HEARTH_INTERNAL, "a weight of %lld columns meets an input of %lld",
                  static_cast<long long>(weight.columns), static_cast<long long>(call.columns));
-        wanted[layout_of(weight.type).quantized()] = true;
+        wanted[static_cast<int>(preparation_of(weight.type))] = true;
     }
     const LinearKernels& kernels = find_kernels(isa);
     for (int64_t row = 0; row < call.rows; row += kPassRows) {
         const Tiles tiles(std::min(kPassRows, call.rows - row), kernels.tile_sizes);
-        for (const bool quantized : {true, false}) {
-            if (!wanted[quantized]) continue;
+        for (const Preparation preparation :
+             {Preparation::Exact, Preparation::Bfloat16, Preparation::Quantized}) {
+            if (!wanted[static_cast<int>(preparation)]) continue;
             const Pass pass{call,          kernels, row_kernels(isa),
-                            tiles,         row,     tile_row_bytes(quantized, call.columns),
+                            tiles,         row,     tile_row_bytes(preparation, call.columns),
                             scratch.data()};
-            prepare(pass, quantized, scratch.data(), pool);
-            multiply(pass, quantized, pool);
+            prepare(pass, preparation, scratch.data(), pool);
+            multiply(pass, preparation, pool);
         }
     }
 }

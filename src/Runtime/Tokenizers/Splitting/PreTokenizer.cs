@@ -24,6 +24,9 @@ internal sealed record PreTokenizer
     /// <summary>Spaces are written as U+2581 in the vocabulary.</summary>
     public bool EscapesSpaces { get; init; }
 
+    /// <summary>Text is not made lower case unless the metadata say so.</summary>
+    public bool KeepsCase { get; init; }
+
     /// <summary>A word of line feeds only is looked up whole first.</summary>
     public bool KeepsLineFeedRuns { get; init; }
 
@@ -256,7 +259,7 @@ internal static class PreTokenizers
         ["gemma4"] = s_gemma4,
         ["granite-embed-multi-311m"] = s_gemma4,
         ["sarvam-moe"] = new() { Stages = [s_lines], IsByteEncoded = false, EscapesSpaces = true },
-        ["whitespace"] = new() { Stages = [new RunSplitter(CharacterSet.AllBut(""))], IsByteEncoded = false },
+        ["whitespace"] = new() { Stages = [new RunSplitter(CharacterSet.AllBut(""))], IsByteEncoded = false, KeepsCase = true },
     };
 
     /// <summary>All names, in the order of the table.</summary>

@@ -112,7 +112,7 @@ internal sealed class CharacterSet
 
     private static CharacterSet WithRanges(string content, bool negated)
     {
-        var ranges = Parse(content).Order().ToArray();
+        var ranges = MergeOverlaps(Parse(content));
         var set = new CharacterSet(ranges, negated);
         Array.Fill(set._units, negated, 0x80, 0x80);
         for (var unit = 0; unit < 0x80; unit++)
@@ -122,6 +122,24 @@ internal sealed class CharacterSet
         }
 
         return set;
+    }
+
+    private static (int First, int Last)[] MergeOverlaps(IEnumerable<(int First, int Last)> ranges)
+    {
+        var merged = new List<(int First, int Last)>();
+        foreach (var range in ranges.Order())
+        {
+            if (merged.Count > 0 && range.First <= merged[^1].Last)
+            {
+                merged[^1] = (merged[^1].First, Math.Max(merged[^1].Last, range.Last));
+            }
+            else
+            {
+                merged.Add(range);
+            }
+        }
+
+        return [.. merged];
     }
 
     private static IEnumerable<(int First, int Last)> Parse(string content)

@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Hearth.Runtime.Benchmarking;
+using Hearth.Runtime.Interop;
+
+namespace Hearth.Host.CommandLine.Verbs;
+
+/// <summary><c>hearth bench MODEL</c>: rates of prompt and generation beside the machine's read bandwidth.</summary>
+internal static class BenchVerb
+{
+    public static Command Create(CommandEnvironment environment)
+    {
+        var model = new ModelArguments(required: true);
+        var prompt = Number("--prompt", "Prompt tokens read at once; 0: not measured (default: 512).", 0);
+        var generate = Number("--generate", "Tokens generated one by one; 0: not measured (default: 64).", 0);
+        var depth = Number("--depth", "Tokens that are in the cache beforehand (default: 0).", 0);
+        var sequences = Number("--sequences", "Sequences that generate together (default: 1).", 1);
+        var repetitions = Number("--repetitions", "Measurements of each kind, after one that is not counted (default: 5).", 1);
+        var json = new Option<bool>("--json") { Description = "Print one JSON object." };
+        var command = new Command("bench", "Measure a model's speed.") { prompt, generate, depth, sequences, repetitions, json };
+        model.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var defaults = new BenchmarkOptions();
+            var options = new BenchmarkOptions
+            {
+                PromptTokens = parsed.GetValue(prompt) ?? defaults.PromptTokens,
+                GeneratedTokens = parsed.GetValue(generate) ?? defaults.GeneratedTokens,
+                Depth = parsed.GetValue(depth) ?? defaults.Depth,
+                Sequences = parsed.GetValue(sequences) ?? defaults.Sequences,
+                Repetitions = parsed.GetValue(repetitions) ?? defaults.Repetitions,
+            };
+            var configuration = model.Read(parsed);
+            var result = await environment.WithProgressAsync(configuration.EffectiveId, progress => ModelLoading.Naming(
+                configuration, () => Task.Run(
+                    () => ModelBenchmark.Run(configuration.Path, configuration.ToOptions(), options, ModelLoading.Adapt(progress), cancellationToken), CancellationToken.None)));
+            if (parsed.GetValue(json))
+            {
+                environment.Output.WriteLine(JsonOutput.Write(ToJson(configuration.Path, configuration.Threads, options, result)));
+            }
+            else
+            {
+                WriteText(options, result, environment.Output);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static Option<int?> Number(string name, string description, int least)
+    {
+        var option = new Option<int?>(name) { Description = description, HelpName = "N" };
+        option.AtLeast(least);
+        return option;
+    }
+
+    private static void WriteText(BenchmarkOptions options, BenchmarkResult result, TextWriter output)
+    {
+        if (result.Prompt is { } prompt)
+        {
+            output.WriteLine(Invariant($"prompt      {prompt.Median,10:0.00} tok/s  ({prompt.Least:0.00} to {prompt.Most:0.00}; {options.PromptTokens} tokens at depth {options.Depth})"));
+        }
+
+        if (result.Generation is { } generation)
+        {
+            output.WriteLine(Invariant($"generation  {generation.Median,10:0.00} tok/s  ({generation.Least:0.00} to {generation.Most:0.00}; {options.Sequences} sequences at depth {options.Depth})"));
+            output.WriteLine(Invariant($"            {100 * result.BandwidthShare(options.Sequences)!.Value,10:0.0} %      of the read bandwidth, counting weights"));
+        }
+
+        output.WriteLine(Invariant($"bandwidth   {result.ReadBandwidth / 1e9,10:0.00} GB/s"));
+        output.WriteLine(Invariant($"weights     {result.WeightBytes / 1048576.0,10:0.0} MiB"));
+        output.WriteLine(Invariant($"work space  {result.ScratchBytes / 1048576.0,10:0.0} MiB"));
+    }
+
+    private static JsonObject ToJson(string path, int? threads, BenchmarkOptions options, BenchmarkResult result)
+    {
+        var engine = Engine.Probe();
+        return new JsonObject
+        {
+            ["model"] = path,
+            ["processor"] = engine.Processor,
+            ["threads"] = threads ?? engine.Processors,
+            ["prompt_tokens"] = options.PromptTokens,
+            ["generated_tokens"] = options.GeneratedTokens,
+            ["depth"] = options.Depth,
+            ["sequences"] = options.Sequences,
+            ["repetitions"] = options.Repetitions,
+            ["prompt"] = Rate(result.Prompt),
+            ["generation"] = Rate(result.Generation),
+            ["bandwidth_share"] = result.BandwidthShare(options.Sequences),
+            ["read_bandwidth_bytes_per_second"] = result.ReadBandwidth,
+            ["weight_bytes"] = result.WeightBytes,
+            ["scratch_bytes"] = result.ScratchBytes,
+        };
+    }
+
+    private static JsonObject? Rate(BenchmarkRate? rate) => rate is not { } value ? null : new JsonObject
+    {
+        ["tokens_per_second"] = value.Median,
+        ["least"] = value.Least,
+        ["most"] = value.Most,
+    };
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,184 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Hearth.Host.CommandLine;
+using Hearth.Host.Service;
+
+namespace Hearth.Host.Tests;
+
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly FakeLanguageModel _model = new();
+    private readonly StringWriter _output = new();
+    private readonly StringWriter _error = new();
+    private ModelConfiguration? _loaded;
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("dance")]
+    [InlineData("generate")]
+    [InlineData("generate MODEL --prompt a --temperature hot")]
+    [InlineData("generate MODEL --prompt a --temperature -1")]
+    [InlineData("generate MODEL --prompt a --top-p 2")]
+    [InlineData("generate MODEL --prompt a --threads 0")]
+    [InlineData("generate MODEL --prompt a --kv-type q3")]
+    [InlineData("generate MODEL --prompt a --nonsense")]
+    [InlineData("serve --threads 2")]
+    [InlineData("logits MODEL")]
+    [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
+    [InlineData("bench MODEL --sequences 0")]
+    public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
+    {
+        Assert.Equal(2, await RunAsync(arguments));
+        Assert.StartsWith("hearth: ", _error.ToString(), StringComparison.Ordinal);
+        Assert.Single(_error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Empty(_output.ToString());
+    }
+
+    [Theory]
+    [InlineData("generate nowhere/model.gguf --prompt a")]
+    [InlineData("inspect BROKEN")]
+    [InlineData("tokenize BROKEN")]
+    [InlineData("serve --config nowhere.json")]
+    [InlineData("logits MODEL --tokens nowhere.txt --output out.f32")]
+    public async Task A_failure_is_one_line_and_exit_code_1(string arguments)
+    {
+        Assert.Equal(1, await RunAsync(arguments));
+        Assert.StartsWith("hearth: ", _error.ToString(), StringComparison.Ordinal);
+        Assert.Single(_error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Empty(_output.ToString());
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("generate --help")]
+    [InlineData("--version")]
+    public async Task Help_and_version_succeed(string arguments)
+    {
+        Assert.Equal(0, await RunAsync(arguments));
+        Assert.NotEmpty(_output.ToString());
+    }
+
+    [Fact]
+    public async Task Generate_writes_the_text_as_it_is()
+    {
+        Assert.Equal(0, await RunAsync("generate MODEL --prompt", ["one two three", "--max-tokens", "2", "--temperature", "0", "--seed", "3", "--stop", "x", "--stop", "y"]));
+
+        Assert.Equal("one two ", _output.ToString());
+        Assert.Empty(_error.ToString());
+        Assert.True(_model.IsDisposed);
+        Assert.True(_model.Requests.TryDequeue(out var request));
+        Assert.Equal((2, 0f, 3ul), (request.Options.MaxTokens, request.Options.Temperature, request.Options.Seed));
+        Assert.Equal(["x", "y"], request.Options.StopSequences);
+    }
+
+    [Fact]
+    public async Task Generate_reads_a_piped_prompt()
+    {
+        Assert.Equal(0, await RunAsync("generate MODEL", input: "from a pipe"));
+        Assert.Equal("from a pipe", _output.ToString());
+    }
+
+    [Fact]
+    public async Task Generate_as_JSON_tells_reason_and_usage()
+    {
+        Assert.Equal(0, await RunAsync("generate MODEL --prompt hello --json --context 64 --threads 3 --kv-type q8_0"));
+
+        var result = JsonNode.Parse(_output.ToString())!;
+        Assert.Equal("hello", result["text"]!.GetValue<string>());
+        Assert.Equal("stop", result["finish_reason"]!.GetValue<string>());
+        Assert.Equal(1, result["usage"]!["completion_tokens"]!.GetValue<int>());
+        Assert.Equal((64, 3, "Q8_0"), (_loaded!.ContextLength, _loaded.Threads, _loaded.KeyType.ToString()));
+    }
+
+    [Fact]
+    public async Task Run_answers_each_piped_line_and_remembers_the_turns()
+    {
+        Assert.Equal(0, await RunAsync("run MODEL --system brief", input: "first\n\nsecond one\n"));
+
+        Assert.Equal("first\nsecond one\n", _output.ToString().ReplaceLineEndings("\n"));
+        Assert.Equal(["system", "user", "assistant", "user"], _model.Chats.Last().Messages.Select(message => message.Role));
+    }
+
+    [Fact]
+    public async Task Cancelling_ends_with_130()
+    {
+        using var cancellation = new CancellationTokenSource();
+        _model.BeforeUpdate = (i, cancelled) =>
+        {
+            cancellation.Cancel();
+            return Task.Delay(Timeout.Infinite, cancelled);
+        };
+        Assert.Equal(130, await RunAsync("generate MODEL --prompt a", cancellationToken: cancellation.Token));
+        Assert.Empty(_error.ToString());
+        Assert.True(_model.IsDisposed);
+    }
+
+    [Fact]
+    public async Task An_unexpected_error_shows_its_stack_only_when_asked()
+    {
+        _model.Reply = _ => throw new InvalidOperationException("broken");
+        Assert.Equal(1, await RunAsync("generate MODEL --prompt a"));
+        Assert.Contains("--verbose", _error.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", _error.ToString(), StringComparison.Ordinal);
+
+        Assert.Equal(1, await RunAsync("generate MODEL --prompt a --verbose"));
+        Assert.Contains("   at ", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_synthesized_model_can_be_inspected_and_tokenizes()
+    {
+        var path = Path.Combine(_folder.Path, "tiny.gguf");
+        Assert.Equal(0, await RunAsync("synth --type Q8_0 --shape 64,1,2,1,64,300", [path]));
+        Assert.Equal(0, await RunAsync("inspect --json --tensors", [path]));
+        var description = JsonNode.Parse(_output.ToString())!;
+        Assert.Equal("llama", description["metadata"]!["general.architecture"]!.GetValue<string>());
+        Assert.Equal(12, description["tensors"]!.AsArray().Count);
+
+        _output.GetStringBuilder().Clear();
+        Assert.Equal(0, await RunAsync("tokenize", [path], input: "ab\0\0c\0"));
+        var lines = _output.ToString().ReplaceLineEndings("\n").Split('\n');
+        Assert.Equal(4, lines.Length);
+        Assert.Equal(["", "", "2,0,1"], [lines[1], lines[3], string.Join(',', lines[..3].Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))]);
+    }
+
+    [Theory]
+    [InlineData("1 2\n3\t4", "1 2 3 4")]
+    public void Token_ids_are_separated_by_white_space(string text, string ids)
+        => Assert.Equal(ids, string.Join(' ', Hearth.Host.CommandLine.Verbs.LogitsVerb.ParseIds(text, "f")));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("1 two")]
+    [InlineData("-1")]
+    [InlineData("99999999999")]
+    public void What_is_no_token_id_is_refused(string text)
+        => Assert.Throws<HearthException>(() => Hearth.Host.CommandLine.Verbs.LogitsVerb.ParseIds(text, "f"));
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _output.Dispose();
+        _error.Dispose();
+    }
+
+    /// <summary>MODEL and BROKEN stand for an existing file.</summary>
+    private async Task<int> RunAsync(string arguments, string[]? more = null, string input = "", CancellationToken cancellationToken = default)
+    {
+        var file = _folder.Write("file.gguf", "no model");
+        var environment = new CommandEnvironment
+        {
+            Input = new MemoryStream(Encoding.UTF8.GetBytes(input)),
+            Output = _output,
+            Error = _error,
+            Load = (configuration, _, _) =>
+            {
+                _loaded = configuration;
+                return Task.FromResult<ILanguageModel>(_model);
+            },
+        };
+        var words = arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word is "MODEL" or "BROKEN" ? file : word);
+        return await HearthCommand.RunAsync([.. words, .. more ?? []], environment, cancellationToken);
+    }
+}

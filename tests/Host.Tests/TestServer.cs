@@ -1,0 +1,99 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Hearth.Host.Service;
+using Microsoft.AspNetCore.Builder;
+
+namespace Hearth.Host.Tests;
+
+/// <summary>The service on a free port, with a fake model called "fake".</summary>
+internal sealed class TestServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private TestServer(WebApplication app)
+    {
+        _app = app;
+        Client = new HttpClient { BaseAddress = new Uri(app.Urls.First()), Timeout = TimeSpan.FromSeconds(30) };
+    }
+
+    public HttpClient Client { get; }
+
+    public IServiceProvider Services => _app.Services;
+
+    public WebApplication App => _app;
+
+    public static async Task<TestServer> StartAsync(ILanguageModel? model = null, LoadModel? load = null, string? configuration = null)
+    {
+        using var folder = new TemporaryFolder();
+        var arguments = new ServeArguments
+        {
+            File = configuration is null ? null : folder.Write("hearth.json", configuration),
+            Urls = "http://127.0.0.1:0",
+            Models = [new ModelConfiguration { Id = "fake", Path = "fake.gguf" }],
+        };
+        model ??= new FakeLanguageModel();
+        var app = HearthServer.Build(arguments, load ?? ((_, _, _) => Task.FromResult(model)), quiet: true);
+        await app.StartAsync();
+        var server = new TestServer(app);
+        if (load is null)
+        {
+            await server.UntilReadyAsync();
+        }
+
+        return server;
+    }
+
+    public async Task UntilReadyAsync()
+    {
+        for (var i = 0; i < 200; i++)
+        {
+            using var response = await Client.GetAsync("/health");
+            if (response.IsSuccessStatusCode)
+            {
+                return;
+            }
+
+            await Task.Delay(10);
+        }
+
+        Assert.Fail("the service did not become ready");
+    }
+
+    public async Task<(HttpResponseMessage Response, JsonNode Body)> PostAsync(string path, string json)
+    {
+        var response = await Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
+        return (response, JsonNode.Parse(await response.Content.ReadAsStringAsync())!);
+    }
+
+    /// <summary>The events of a streamed answer, parsed; the last must be [DONE] and is left out.</summary>
+    public async Task<List<JsonNode>> StreamAsync(string path, string json)
+    {
+        using var response = await Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
+        var events = (await response.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        Assert.Equal("data: [DONE]", events[^1]);
+        return [.. events[..^1].Select(item => JsonNode.Parse(item["data: ".Length..])!)];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+    }
+}
+
+/// <summary>A folder that is gone after the test.</summary>
+internal sealed class TemporaryFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("hearth-test-").FullName;
+
+    public string Write(string name, string text)
+    {
+        var path = System.IO.Path.Combine(Path, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}

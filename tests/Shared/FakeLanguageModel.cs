@@ -1,0 +1,114 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Hearth.Runtime;
+
+namespace Hearth.Tests;
+
+/// <summary>A model without arithmetic: a token is a UTF-16 unit, and it answers with the last line of the prompt, a word a token.</summary>
+internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
+{
+    private int _running;
+
+    public ConcurrentQueue<GenerationRequest> Requests { get; } = [];
+
+    public ConcurrentQueue<ChatPrompt> Chats { get; } = [];
+
+    /// <summary>Awaited before each update; gets the update's index.</summary>
+    public Func<int, CancellationToken, Task> BeforeUpdate { get; set; } = (_, _) => Task.CompletedTask;
+
+    /// <summary>Replaces the echo.</summary>
+    public Func<string, IEnumerable<string>>? Reply { get; set; }
+
+    public int ContextLength { get; init; } = 4096;
+
+    public bool HasChatTemplate { get; init; } = true;
+
+    public int CachedTokens { get; init; }
+
+    /// <summary>Requests whose enumeration was left, whatever the reason.</summary>
+    public int Ended => Volatile.Read(ref _ended);
+
+    public bool IsDisposed { get; private set; }
+
+    public ModelInformation Information => new(
+        "fake", "fake", ContextLength, char.MaxValue + 1, 1000, 2000, HasChatTemplate, new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+
+    public ModelLoad Load => new(Volatile.Read(ref _running), 0, 2 * Volatile.Read(ref _running), 3, 64);
+
+    private int _ended;
+
+    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false) => [.. text.Select(unit => (int)unit)];
+
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat)
+    {
+        Chats.Enqueue(chat);
+        if (chat.Messages.FirstOrDefault(message => message.Role == "alien") is not null)
+        {
+            throw new HearthException("the template knows no role 'alien'");
+        }
+
+        return Tokenize(string.Join('\n', chat.Messages.Select(message => message.Content)));
+    }
+
+    public async IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        Requests.Enqueue(request);
+        if (request.Prompt.Count > ContextLength)
+        {
+            throw new ContextLengthExceededException(request.Prompt.Count, ContextLength);
+        }
+
+        Interlocked.Increment(ref _running);
+        try
+        {
+            var words = Words(new string([.. request.Prompt.Select(id => (char)id)])).ToList();
+            var count = Math.Min(words.Count, request.Options.MaxTokens ?? int.MaxValue);
+            for (var i = 0; i < count; i++)
+            {
+                await BeforeUpdate(i, cancellationToken);
+                cancellationToken.ThrowIfCancellationRequested();
+                yield return new GenerationUpdate(words[i], [i]);
+            }
+
+            await BeforeUpdate(count, cancellationToken);
+            var miss = CachedTokens > 0 ? CacheMissReason.Differs : CacheMissReason.NothingCached;
+            yield return new GenerationUpdate(
+                "", [], count < words.Count ? FinishReason.Length : FinishReason.Stop, new TokenUsage(request.Prompt.Count, count, CachedTokens, miss, CachedTokens));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _running);
+            Interlocked.Increment(ref _ended);
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        IsDisposed = true;
+        return ValueTask.CompletedTask;
+    }
+
+    private IEnumerable<string> Words(string prompt)
+    {
+        var line = prompt[(prompt.LastIndexOf('\n') + 1)..];
+        if (Reply is not null)
+        {
+            return Reply(line);
+        }
+
+        var words = new List<string>();
+        var word = new StringBuilder();
+        foreach (var unit in line)
+        {
+            word.Append(unit);
+            if (unit == ' ')
+            {
+                words.Add(word.ToString());
+                word.Clear();
+            }
+        }
+
+        return word.Length > 0 ? words.Append(word.ToString()) : words;
+    }
+}
