@@ -112,6 +112,8 @@ internal static class Arithmetic
             (left, right) = (right, left);
         if (!IsInteger(right))
             return null;
+        if (right is BigInteger && left is (string or MarkupValue or ListValue or TupleValue))
+            throw Raise.Overflow("cannot fit 'int' into an index-sized integer");
         var times = Math.Max(0, ToIndex(right));
         switch (left)
         {
