@@ -36,6 +36,7 @@ switch (args.Length > 0 ? args[0] : "")
         {
             var item = HeldOutSet.ToJson([new HeldOutCase("", "", Dialogues.Training(Seed, i), [], [])])[0]!;
             item["text"] = Text(i);
+            if (File.Exists(tokenizerPath)) item["ids"] = JsonSerializer.SerializeToNode(BpeTokenizer.Load(tokenizerPath).Encode(Text(i)));
             Console.WriteLine(item.ToJsonString());
         }
         return 0;

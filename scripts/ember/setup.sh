@@ -32,7 +32,7 @@ prepare_runtime() {
 trainer() {
     local dotnet_root
     dotnet_root=${DOTNET_ROOT:-$(dirname "$(readlink -f "$(command -v dotnet)")")}
-    env DOTNET_ROOT="$dotnet_root" GOMP_SPINCOUNT=20000 \
+    env DOTNET_ROOT="$dotnet_root" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
         MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456 \
         ${runtime_path:+LD_LIBRARY_PATH="$runtime_path"} "$build/ember-trainer" "$@"
 }

@@ -98,5 +98,10 @@ public static class EmberFile
     private static void Vector(GgufWriter w, string name, Tensor t) =>
         w.AddTensor(name + ".weight", [t.shape[0]], GgufWriter.F32, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(Values(t)).ToArray());
 
-    private static float[] Values(Tensor t) => t.detach().contiguous().data<float>().ToArray();
+    // The copy stays referenced until its values are read; its finalizer would free them.
+    private static float[] Values(Tensor t)
+    {
+        using var copy = t.detach().contiguous();
+        return copy.data<float>().ToArray();
+    }
 }

@@ -45,6 +45,21 @@ public sealed class EmberModel
         _mask = full(EmberShape.ContextLength, EmberShape.ContextLength, float.NegativeInfinity).triu(1).to(compute);
     }
 
+    // Shares the weights of another model but collects gradients of its own.
+    private EmberModel(EmberModel other)
+    {
+        static Tensor Share(Tensor t) => t.detach().requires_grad_(true);
+        Shape = other.Shape;
+        (_compute, _cos, _sin, _mask) = (other._compute, other._cos, other._sin, other._mask);
+        Embedding = Share(other.Embedding);
+        OutputNorm = Share(other.OutputNorm);
+        Layers = [.. other.Layers.Select(l => new Layer(
+            Share(l.AttentionNorm), Share(l.Qkv), Share(l.AttentionOutput), Share(l.FfnNorm), Share(l.GateUp), Share(l.Down)))];
+    }
+
+    /// <summary>A second model over the same weights, for a second thread.</summary>
+    public EmberModel Replica() => new(this);
+
     /// <summary>Names and tensors in a fixed order, for checkpoints and the optimizer.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Parameters()
     {

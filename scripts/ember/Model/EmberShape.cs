@@ -13,5 +13,5 @@ public sealed record EmberShape(int Embedding, int Layers, int Heads, int KvHead
     public long Parameters => (long)Vocabulary * Embedding + Embedding
         + (long)Layers * (2L * Embedding * Embedding + 2L * Embedding * KvLength + 3L * Embedding * FeedForward + 2L * Embedding);
 
-    public static EmberShape Shipped(int vocabulary) => new(192, 6, 6, 3, 512, vocabulary);
+    public static EmberShape Shipped(int vocabulary) => new(192, 5, 3, 3, 512, vocabulary);
 }

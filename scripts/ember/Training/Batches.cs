@@ -12,7 +12,10 @@ public sealed record Batch(long[] Tokens, float[] Weights, int Rows, int Length,
 /// </summary>
 public sealed class Batches(BpeTokenizer tokenizer, int seed)
 {
-    private const int PoolSize = 448, TokensPerBatch = 4096, LongestRow = 1536;
+    private const int TokensPerPool = 84_000, TokensPerBatch = 2304, DialoguesPerPool = 4096;
+
+    // Short dialogues first: copying is learned sooner over short distances, and attention costs less.
+    private static int LongestRow(long pool) => pool < 12 ? 224 : pool < 24 ? 400 : 1536;
 
     // The prompt is learned a little too: names repeated inside a schema are early lessons in copying.
     private const float PromptWeight = 0.2f, PromptShare = 0.3f;
@@ -20,8 +23,16 @@ public sealed class Batches(BpeTokenizer tokenizer, int seed)
     public List<Batch> Pool(long pool)
     {
         var random = new Random(unchecked(seed * 31 + (int)pool));
-        var rows = Enumerable.Range(0, PoolSize).Select(i => Encode(Dialogues.Training(seed, pool * PoolSize + i), random))
-            .Where(r => r.Tokens.Length <= LongestRow).OrderBy(r => r.Tokens.Length).ToList();
+        var rows = new List<(long[] Tokens, float[] Weights)>();
+        int tokens = 0;
+        for (int i = 0; i < DialoguesPerPool && tokens < TokensPerPool; i++)
+        {
+            var row = Encode(Dialogues.Training(seed, pool * DialoguesPerPool + i), random);
+            if (row.Tokens.Length > LongestRow(pool)) continue;
+            rows.Add(row);
+            tokens += row.Tokens.Length;
+        }
+        rows.Sort((a, b) => a.Tokens.Length.CompareTo(b.Tokens.Length));
         var batches = new List<Batch>();
         for (int start = 0; start < rows.Count;)
         {

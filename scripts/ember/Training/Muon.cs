@@ -12,6 +12,8 @@ public sealed class Muon
 {
     private const float Momentum = 0.95f, Beta1 = 0.9f, Beta2 = 0.95f, WeightDecay = 0.05f;
 
+    private const int GroupSize = 6;
+
     private sealed record Matrix(Tensor Parameter, Tensor Momentum, long[] Splits);
     private sealed record Vector(string Name, Tensor Parameter, Tensor First, Tensor Second);
 
@@ -54,18 +56,24 @@ public sealed class Muon
             var update = gradient * (1 - Momentum) + m.Momentum * Momentum;   // Nesterov
             foreach (var (target, u) in m.Parameter.split(m.Splits, 0).Zip(update.split(m.Splits, 0))) parts.Add((target, u));
         }
-        foreach (var group in parts.GroupBy(p => (p.Update.shape[0], p.Update.shape[1])))
-        {
-            var items = group.ToList();
-            double scale = Math.Sqrt(Math.Max(1.0, (double)group.Key.Item1 / group.Key.Item2));
-            var updates = Orthogonalize(stack(items.Select(i => i.Update))).unbind(0);
-            for (int i = 0; i < items.Count; i++)
-            {
-                items[i].Target.mul_(1 - matrixRate * WeightDecay).add_(updates[i], -matrixRate * scale);
-            }
-        }
+        // Small groups of equal shape, so that two threads share the work evenly.
+        var groups = parts.GroupBy(p => (p.Update.shape[0], p.Update.shape[1])).SelectMany(g => g.Chunk(GroupSize)).ToList();
+        Parallel.ForEach(groups, g => Apply(g, matrixRate));
         foreach (var (_, m) in _matrices) m.Parameter.grad!.zero_();
         foreach (var v in _vectors) v.Parameter.grad!.zero_();
+    }
+
+    private static void Apply((Tensor Target, Tensor Update)[] items, double rate)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var shape = items[0].Update.shape;
+        double scale = Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1]));
+        var updates = Orthogonalize(stack(items.Select(i => i.Update))).unbind(0);
+        for (int i = 0; i < items.Length; i++)
+        {
+            items[i].Target.mul_(1 - rate * WeightDecay).add_(updates[i], -rate * scale);
+        }
     }
 
     private void StepAdam(Vector v, double rate)

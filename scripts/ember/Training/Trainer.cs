@@ -13,16 +13,18 @@ public sealed record TrainingOptions(string CheckpointPath, long TokenBudget, in
 public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
 {
     private const double MatrixRate = 0.016, VectorRate = 0.004;
-    private const int WarmupSteps = 80, BatchesPerStep = 1;
+    private const int WarmupSteps = 80;
     private const double DecayStart = 0.5;   // share of the budget after which the rates fall linearly to zero
 
     private const double SaveEverySeconds = 240, EvaluateEverySeconds = 480;
 
     public void Run()
     {
-        set_num_threads(options.Threads);
+        // Threads work on whole batches: torch itself runs each on one thread, so nobody waits after every operation.
+        set_num_threads(1);
         var model = new EmberModel(EmberShape.Shipped(tokenizer.Count), options.Seed, trainable: true);
         var optimizer = new Muon(model);
+        EmberModel[] workers = [model, .. Enumerable.Range(1, options.Threads - 1).Select(_ => model.Replica())];
         var progress = File.Exists(options.CheckpointPath) ? Checkpoint.Load(options.CheckpointPath, model, optimizer) : new Progress(0, 0, 0, 0);
         Log($"{model.Shape.Parameters:n0} parameters, {model.Shape}; at {progress.Tokens:n0} of {options.TokenBudget:n0} tokens");
 
@@ -39,21 +41,21 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
             next = Task.Run(() => source.Pool(following));
             long tokens = progress.Tokens;
             double poolStart = clock.Elapsed.TotalSeconds;
-            foreach (var group in pool.Chunk(BatchesPerStep))
+            foreach (var group in pool.Chunk(workers.Length))
             {
-                foreach (var batch in group)
-                {
-                    lossSum += Backward(model, batch, 1.0 / group.Length);
-                    lossCount++;
-                    tokens += batch.RealTokens;
-                }
+                var losses = new double[group.Length];
+                Parallel.For(0, group.Length, i => losses[i] = Backward(workers[i], group[i], 1.0 / group.Length));
+                SumGradients(workers, group.Length);
+                lossSum += losses.Sum();
+                lossCount += group.Length;
+                tokens += group.Sum(b => b.RealTokens);
                 double rate = Rate(optimizer.StepCount, tokens);
                 optimizer.Step(MatrixRate * rate, VectorRate * rate);
             }
             double seconds = clock.Elapsed.TotalSeconds - poolStart;
             long poolTokens = tokens - progress.Tokens;
             progress = new(following, tokens, optimizer.StepCount, progress.Seconds + seconds);
-            Log($"pool {following} step {progress.Steps} tokens {tokens:n0} loss {lossSum / lossCount:f4} rate {Rate(progress.Steps, tokens):f3} {poolTokens / seconds:f0} tokens/s");
+            Log($"pool {following} step {progress.Steps} tokens {tokens:n0} loss {lossSum / lossCount:f4} rate {Rate(progress.Steps, tokens):f3} {poolTokens / seconds:f0} tokens/s, {Process.GetCurrentProcess().TotalProcessorTime.TotalSeconds:f0} s of CPU");
             (lossSum, lossCount) = (0, 0);
 
             bool last = tokens >= options.TokenBudget;
@@ -66,6 +68,20 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
             {
                 Log(ExactReplies.Measure(model, tokenizer, heldOut));
                 evaluated = clock.Elapsed.TotalSeconds;
+            }
+        }
+    }
+
+    // Adds the gradients of the replicas that took part to those of the first model.
+    private static void SumGradients(EmberModel[] workers, int count)
+    {
+        using var noGrad = no_grad();
+        for (int i = 1; i < count; i++)
+        {
+            foreach (var (sum, part) in workers[0].Parameters().Zip(workers[i].Parameters()))
+            {
+                sum.Tensor.grad!.add_(part.Tensor.grad!);
+                part.Tensor.grad!.zero_();
             }
         }
     }
