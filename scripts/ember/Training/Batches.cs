@@ -12,7 +12,7 @@ public sealed record Batch(long[] Tokens, float[] Weights, int Rows, int Length,
 /// </summary>
 public sealed class Batches(BpeTokenizer tokenizer, int seed)
 {
-    private const int TokensPerPool = 84_000, TokensPerBatch = 2304, DialoguesPerPool = 4096;
+    private const int TokensPerPool = 84_000, TokensPerBatch = 2304;
 
     // Short dialogues first: copying is learned sooner over short distances, and attention costs less.
     private static int LongestRow(long pool) => pool < 12 ? 224 : pool < 24 ? 400 : 1536;
@@ -25,9 +25,9 @@ public sealed class Batches(BpeTokenizer tokenizer, int seed)
         var random = new Random(unchecked(seed * 31 + (int)pool));
         var rows = new List<(long[] Tokens, float[] Weights)>();
         int tokens = 0;
-        for (int i = 0; i < DialoguesPerPool && tokens < TokensPerPool; i++)
+        for (int i = 0; i < Dialogues.PerPool && tokens < TokensPerPool; i++)
         {
-            var row = Encode(Dialogues.Training(seed, pool * DialoguesPerPool + i), random);
+            var row = Encode(Dialogues.Training(seed, pool * Dialogues.PerPool + i), random);
             if (row.Tokens.Length > LongestRow(pool)) continue;
             rows.Add(row);
             tokens += row.Tokens.Length;
