@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -45,10 +46,20 @@ double function_of(hearth_function function, double x) {
     }
 }
 
-// What the activations are for a weight of this type: rounded to 8 bits a group of 32 where it is quantized.
-std::vector<double> rounded(const std::vector<float>& input, bool quantized) {
+double bfloat16(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return static_cast<double>(value);
+}
+
+// What the activations are for a weight of this type: as they are for F32 and F16, rounded to bfloat16 for
+// BF16, else to 8 bits a group of 32.
+std::vector<double> rounded(const std::vector<float>& input, hearth_type type) {
     std::vector<double> result(input.begin(), input.end());
-    if (!quantized) return result;
+    if (type == HEARTH_TYPE_BF16) std::transform(input.begin(), input.end(), result.begin(), bfloat16);
+    if (hearth::type_info(type).block == 1) return result;
     for (size_t g = 0; g < input.size(); g += 32) {
         float largest = 0;
         for (size_t i = g; i < g + 32; ++i) largest = std::max(largest, std::fabs(input[i]));
@@ -58,6 +69,12 @@ std::vector<double> rounded(const std::vector<float>& input, bool quantized) {
             result[i] = static_cast<double>(scale) * std::nearbyint(static_cast<double>(input[i] * inverse));
     }
     return result;
+}
+
+// The normalized mean squared error that rounding the activations may bring.
+double rounding_tolerance(hearth_type type) {
+    if (type == HEARTH_TYPE_BF16) return 1e-5;
+    return hearth::type_info(type).block == 1 ? 1e-11 : 3e-4;
 }
 
 struct Difference {
@@ -154,8 +171,7 @@ void run(hearth_isa isa, const Case& c, const Input& input, std::vector<Output*>
 // The distance from exact arithmetic on what the kernel is given, and from unrounded activations.
 void compare(const Case& c, const Input& input, const Output& output, hearth_function function,
              Difference& exact, Difference& unrounded) {
-    const bool quantized = hearth::find_type(output.type)->block > 1;
-    const std::vector<double> activations = rounded(input.values, quantized);
+    const std::vector<double> activations = rounded(input.values, output.type);
     for (int64_t r = 0; r < c.call_rows; ++r)
         for (int64_t o = 0; o < output.rows; ++o) {
             double sum = 0, full = 0;
@@ -194,7 +210,7 @@ TEST_P(LinearTypes, ProductsEqualPlainArithmetic) {
             EXPECT_LT(exact.nmse(), 1e-11);  // 24-bit sums: about 1e-13 a value
             // A single output may be near zero by chance, so that its relative error says nothing.
             if (c.rows * c.call_rows > 1) {
-                EXPECT_LT(unrounded.nmse(), hearth::find_type(type)->block > 1 ? 3e-4 : 1e-11);
+                EXPECT_LT(unrounded.nmse(), rounding_tolerance(type));
             }
             EXPECT_TRUE(guards_stand(output, c.call_rows));
         }

@@ -209,8 +209,8 @@ internal static class Comparing
                 return Strings.Is(value, out var part)
                     ? text.Contains(part, StringComparison.Ordinal)
                     : throw Raise.Type($"'in <string>' requires string as left operand, not {TypeNames.Of(value)}");
-            case MapValue map: return Has(map, value);
-            case ViewValue { Kind: ViewKind.Keys } view: return Has(view.Map, value);
+            case MapValue map: return Has(interpreter, map, value);
+            case ViewValue { Kind: ViewKind.Keys } view: return Has(interpreter, view.Map, value);
             case RangeValue range when Arithmetic.IsInteger(value):
                 var offset = Arithmetic.ToBig(value) - range.Start;
                 return offset % range.Step == 0 && offset / range.Step is var at && at >= 0 && at < range.Count;
@@ -229,8 +229,9 @@ internal static class Comparing
         }
     }
 
-    private static bool Has(MapValue map, object? key)
+    private static bool Has(Interpreter interpreter, MapValue map, object? key)
     {
+        interpreter.Charge(Sequences.TextCost(key));
         Hash(key);
         return map.TryGet(key, out _);
     }
@@ -259,7 +260,7 @@ internal static class Comparing
         int left = from, right = middle, at = from;
         while (left < middle && right < to)
         {
-            interpreter.Charge(1);
+            interpreter.Charge(3);
             buffer[at++] = Compare(Comparison.Less, items[right].Key, items[left].Key, interpreter) ? items[right++] : items[left++];
         }
 

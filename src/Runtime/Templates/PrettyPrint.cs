@@ -44,6 +44,8 @@ internal static class PrettyPrint
     private static object? Sorted(Interpreter interpreter, object? value)
     {
         interpreter.Charge(1);
+        if (!System.Runtime.CompilerServices.RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw Raise.Recursion("maximum recursion depth exceeded");
         switch (value)
         {
             case MapValue map:

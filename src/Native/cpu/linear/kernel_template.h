@@ -26,7 +26,7 @@ constexpr int kParts = kPanelRows / Isa::kLanes;
 // Few rows are bound by memory: lines are asked for this far ahead of their use, across panels, since a
 // thread's panels follow each other in memory.
 constexpr int kPrefetchRows = 4;
-constexpr int kPrefetchBytes = 4096;
+constexpr int kPrefetchBytes = 2048;
 
 // Codes of quad kQuad for the rows of one part of the panel.
 template <hearth_type kType, int kQuad>
@@ -102,6 +102,7 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
     const auto* scales = reinterpret_cast<const float*>(activations) + kWordScale * R;
     const auto* scaled_sums = reinterpret_cast<const float*>(activations) + kWordScaledSum * R;
     const int32_t* codes = activations + kWordCodes * R;
+    F scaled[R];  // the group's dot products with the weights' scales
 #pragma GCC unroll 2
     for (int half = 0; half < kHalves; ++half) {
         const int32_t* code_sums = activations + (kHalves == 1 ? kWordSum : kWordHalfSum + half) * R;
@@ -122,8 +123,10 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
         }
         const F scale = load_scale<kLayout.scales>(header, index, half, part);
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r)
-            sums[r] = Isa::fma(Isa::multiply(Isa::to_float(dots[r]), scale), Isa::splat(scales[r]), sums[r]);
+        for (int r = 0; r < R; ++r) {
+            const F dot = Isa::to_float(dots[r]);
+            scaled[r] = half == 0 ? Isa::multiply(dot, scale) : Isa::fma(dot, scale, scaled[r]);
+        }
         if constexpr (kLayout.has_offset()) {
             const F minimum = load_minimum<kLayout.scales>(header, index, half, part);
 #pragma GCC unroll 16
@@ -137,6 +140,8 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
             }
         }
     }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) sums[r] = Isa::fma(scaled[r], Isa::splat(scales[r]), sums[r]);
 }
 
 template <int R>

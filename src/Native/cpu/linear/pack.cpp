@@ -23,8 +23,18 @@ void nibbles(const uint8_t* qs, uint8_t* codes, int count) {
     }
 }
 
+// Bit j of qh becomes bit 4 of code j, eight codes at a time.
 void fifth_bits(const uint8_t (&qh)[4], uint8_t* codes) {
-    for (int j = 0; j < 32; ++j) codes[j] |= static_cast<uint8_t>(((qh[j / 8] >> (j % 8)) & 1) << 4);
+    constexpr uint64_t kOnes = 0x0101010101010101u;
+    for (int i = 0; i < 4; ++i) {
+        // Byte j keeps bit j only; adding 127 carries it into the byte's top bit.
+        const uint64_t bits = (qh[i] * kOnes) & 0x8040201008040201u;
+        const uint64_t tops = (bits + 0x7f * kOnes) | bits;
+        uint64_t word;
+        std::memcpy(&word, codes + 8 * i, sizeof word);
+        word |= ((tops >> 7) & kOnes) << 4;
+        std::memcpy(codes + 8 * i, &word, sizeof word);
+    }
 }
 
 void read_codes(const BlockQ4_0& block, uint8_t* codes) {
@@ -139,49 +149,66 @@ void write_scales(const BlockQ2_K& block, int, int row, uint8_t* header) {
 
 // ---- Panels
 
+// Rows of a panel as they lie in the file.
+struct PanelRows {
+    const uint8_t* data;
+    size_t row_bytes;
+    int rows;  // at most kPanelRows
+};
+
+// Chunk by chunk over all rows, so that what is being written stays in the nearest cache.
 template <hearth_type kType, typename Block>
-void pack_row(const uint8_t* source, int64_t columns, int row, uint8_t* panel) {
+void pack_panel(const PanelRows& source, int64_t columns, uint8_t* panel) {
     constexpr Layout kLayout = layout_of(kType);
     constexpr int kBlockGroups = kLayout.chunk_groups() == 2 ? 1 : kLayout.chunk_groups();
     const int64_t groups = columns / kGroupColumns;
     uint8_t codes[kSuperColumns];
     for (int64_t first = 0; first < groups; first += kLayout.chunk_groups()) {
         uint8_t* header = panel;
-        panel += kLayout.header_bytes();
+        uint8_t* body = panel + kLayout.header_bytes();
         const int count = static_cast<int>(std::min<int64_t>(kLayout.chunk_groups(), groups - first));
-        for (int group = 0; group < count; group += kBlockGroups) {
-            Block block;  // a file's blocks are not aligned
-            std::memcpy(&block, source, sizeof block);
-            source += sizeof block;
-            write_scales(block, group, row, header);
-            read_codes(block, codes);
-            for (int i = 0; i < kBlockGroups; ++i) {
-                planes::write_group<kType>(codes + kGroupColumns * i, row, panel);
-                panel += kLayout.group_bytes();
+        for (int row = 0; row < source.rows; ++row) {
+            const uint8_t* blocks = source.data + static_cast<size_t>(row) * source.row_bytes +
+                                    static_cast<size_t>(first / kBlockGroups) * sizeof(Block);
+            for (int group = 0; group < count; group += kBlockGroups) {
+                Block block;  // a file's blocks are not aligned
+                std::memcpy(&block, blocks, sizeof block);
+                blocks += sizeof block;
+                write_scales(block, group, row, header);
+                read_codes(block, codes);
+                for (int i = 0; i < kBlockGroups; ++i)
+                    planes::write_group<kType>(codes + kGroupColumns * i, row,
+                                               body + (group + i) * kLayout.group_bytes());
             }
         }
+        panel = body + count * kLayout.group_bytes();
     }
 }
 
 template <typename Word>
-void pack_float_row(const uint8_t* source, int64_t columns, int row, uint8_t* panel) {
-    for (int64_t k = 0; k < columns; ++k)
-        std::memcpy(panel + (k * kPanelRows + row) * static_cast<int64_t>(sizeof(Word)),
-                    source + k * static_cast<int64_t>(sizeof(Word)), sizeof(Word));
+void pack_float_panel(const PanelRows& source, int64_t columns, uint8_t* panel) {
+    constexpr int64_t kColumns = 64;  // of a piece that stays in the nearest cache
+    for (int64_t first = 0; first < columns; first += kColumns)
+        for (int row = 0; row < source.rows; ++row) {
+            const uint8_t* values = source.data + static_cast<size_t>(row) * source.row_bytes;
+            for (int64_t k = first; k < std::min(first + kColumns, columns); ++k)
+                std::memcpy(panel + static_cast<size_t>(k * kPanelRows + row) * sizeof(Word),
+                            values + static_cast<size_t>(k) * sizeof(Word), sizeof(Word));
+        }
 }
 
-using PackRow = void (*)(const uint8_t* source, int64_t columns, int row, uint8_t* panel);
+using PackPanel = void (*)(const PanelRows& source, int64_t columns, uint8_t* panel);
 
-PackRow find_pack_row(hearth_type type) {
+PackPanel find_pack_panel(hearth_type type) {
     switch (type) {
         case HEARTH_TYPE_F32:
-            return pack_float_row<uint32_t>;
+            return pack_float_panel<uint32_t>;
         case HEARTH_TYPE_F16:
         case HEARTH_TYPE_BF16:
-            return pack_float_row<uint16_t>;
+            return pack_float_panel<uint16_t>;
 #define HEARTH_CASE(name)    \
     case HEARTH_TYPE_##name: \
-        return pack_row<HEARTH_TYPE_##name, Block##name>;
+        return pack_panel<HEARTH_TYPE_##name, Block##name>;
             HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
 #undef HEARTH_CASE
     }
@@ -240,7 +267,7 @@ void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* out
 
 PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
                          ThreadPool& pool) {
-    const PackRow pack = find_pack_row(type);
+    const PackPanel pack = find_pack_panel(type);
     const TypeInfo& info = type_info(type);
     matrix_bytes(info, rows, columns);  // refuses shapes that do not fit the type
     const size_t source_bytes =
@@ -255,9 +282,12 @@ PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t col
     const auto* source = static_cast<const uint8_t*>(data);
     const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(1, panel_bytes));
     pool.parallel_for(panels, grain, [&](int64_t begin, int64_t end, int) {
-        for (int64_t row = begin * kPanelRows; row < std::min(end * kPanelRows, rows); ++row)
-            pack(source + static_cast<size_t>(row) * source_bytes, columns,
-                 static_cast<int>(row % kPanelRows), weight.data.data() + row / kPanelRows * panel_bytes);
+        for (int64_t panel = begin; panel < end; ++panel) {
+            const int64_t row = panel * kPanelRows;
+            const PanelRows from{source + static_cast<size_t>(row) * source_bytes, source_bytes,
+                                 static_cast<int>(std::min<int64_t>(kPanelRows, rows - row))};
+            pack(from, columns, weight.data.data() + panel * panel_bytes);
+        }
     });
     return weight;
 }

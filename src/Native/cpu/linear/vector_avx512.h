@@ -12,7 +12,7 @@ namespace {
 
 struct Isa {
     static constexpr int kLanes = 16;
-    static constexpr int kTileSizes[] = {1, 2, 3, 4, 6, 8, 12, 0};
+    static constexpr int kTileSizes[] = {1, 2, 3, 4, 6, 8, 0};
 
     using F = __m512;
     using I = __m512i;
