@@ -2,10 +2,14 @@ using Hearth.Runtime.Interop;
 
 namespace Hearth.Runtime.Graphs;
 
-/// <summary>The most rows that a step may have: memory is laid out for them.</summary>
+/// <summary>The most that will be asked of a program: memory is laid out for it.</summary>
 /// <param name="MaxRows">Rows of one step.</param>
 /// <param name="MaxOutputRows">Rows of one step whose logits are wanted; no more than MaxRows.</param>
-public readonly record struct StepLimits(int MaxRows, int MaxOutputRows);
+public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
+{
+    /// <summary>Positions that a sequence may have, by which some models choose their rotary frequencies; 0: as many as the model was made for.</summary>
+    public int ContextLength { get; init; }
+}
 
 /// <summary>What a model computes: a flat list of operations over numbered values, and the weights they use.</summary>
 /// <remarks>Immutable; written with <see cref="ProgramBuilder"/>, run with <see cref="CompiledProgram"/>.</remarks>
