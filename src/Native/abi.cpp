@@ -27,6 +27,12 @@ struct hearth_cache {
     hearth::Cache cache;
 };
 
+// Arrays of these cross the boundary, where no size travels with an element: the managed side declares the same sizes.
+static_assert(sizeof(hearth_operation) == 116);
+static_assert(sizeof(hearth_weight) == 24);
+static_assert(sizeof(hearth_sequence) == 20);
+static_assert(sizeof(hearth_cache_layer) == 12);
+
 namespace hearth {
 namespace {
 

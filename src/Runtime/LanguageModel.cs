@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Scheduling;
@@ -61,7 +62,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 ModelId = Information.Id,
                 ModelFingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}",
             },
-            id => _tokenizer?.IsEndOfGeneration(id) ?? false,
+            id => IsText(_tokenizer, id) && _tokenizer.IsEndOfGeneration(id),
             TimeProvider.System,
             logger);
     }
@@ -168,12 +169,15 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         }
     }
 
+    // Some models pad their output head beyond the vocabulary: such an id has no text and ends nothing.
+    private static bool IsText([NotNullWhen(true)] Tokenizer? tokenizer, int id) => tokenizer is not null && id < tokenizer.VocabularySize;
+
     /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
     private sealed class GeneratedText(Tokenizer? tokenizer) : ITextDecoder
     {
         private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: true);
 
-        public string Append(int token) => _decoder?.Append(token) ?? "";
+        public string Append(int token) => IsText(tokenizer, token) ? _decoder!.Append(token) : "";
 
         public string Flush() => _decoder?.Flush() ?? "";
     }

@@ -83,7 +83,9 @@ public sealed class StreamLifetimeTests
         var seen = new StringBuilder();
         while (!seen.ToString().Contains("\"content\":\"b \"", StringComparison.Ordinal))
         {
-            seen.AppendLine(await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20)));
+            var line = await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.NotNull(line);
+            seen.AppendLine(line);
         }
 
         gate.SetResult();

@@ -60,7 +60,7 @@ internal static class HearthCommand
         if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
         {
             var verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
-            environment.Error.WriteLine($"hearth: {parsed.Errors[0].Message} (see hearth {verb}--help)");
+            environment.Error.WriteLine($"hearth: {OneLine(parsed.Errors[0].Message)} (see hearth {verb}--help)");
             return WrongUsage;
         }
 
@@ -107,5 +107,5 @@ internal static class HearthCommand
         return Failed;
     }
 
-    private static string OneLine(string message) => message.ReplaceLineEndings(" ");
+    private static string OneLine(string message) => string.Join(' ', message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }

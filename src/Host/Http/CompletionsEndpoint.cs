@@ -104,11 +104,11 @@ internal static class CompletionsEndpoint
             try
             {
                 await Task.WhenAll(requests.Select((request, index) => PumpAsync(request, index)));
-                channel.Writer.Complete();
+                channel.Writer.TryComplete();
             }
             catch (Exception exception)
             {
-                channel.Writer.Complete(exception);
+                channel.Writer.TryComplete(exception);
             }
         }
 

@@ -51,7 +51,8 @@ internal static class HearthServer
         builder.Logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
 
-        // One request is one line of the access log at most, and that only where configuration asks for it.
+        // Why the host cannot start is told once, by the command.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Logging.AddSimpleConsole(options => options.SingleLine = true);
     }
 }

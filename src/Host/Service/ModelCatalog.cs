@@ -33,6 +33,7 @@ internal sealed class ModelCatalog(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        await StartedAsync(stoppingToken);
         foreach (var entry in _entries)
         {
             try
@@ -52,6 +53,14 @@ internal sealed class ModelCatalog(
                 return;
             }
         }
+    }
+
+    /// <summary>Loading begins once the service listens: /health can then tell how far it is, and a failure stops a host that runs.</summary>
+    private async Task StartedAsync(CancellationToken cancellationToken)
+    {
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var registration = lifetime.ApplicationStarted.Register(started.SetResult);
+        await started.Task.WaitAsync(cancellationToken);
     }
 
     private async Task LoadAsync(CatalogEntry entry, CancellationToken cancellationToken)

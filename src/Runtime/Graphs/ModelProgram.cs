@@ -1,3 +1,4 @@
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Interop;
 
 namespace Hearth.Runtime.Graphs;
@@ -32,6 +33,9 @@ public sealed class ModelProgram
 
     /// <summary>Floats of one output row.</summary>
     public int OutputWidth => ValueWidths[Result];
+
+    /// <summary>Bytes of the weights that every step reads whole, as the file stores them: all products', not the embedding tables'.</summary>
+    public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Tensor.Type, w.Columns * w.Rows));
 
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;

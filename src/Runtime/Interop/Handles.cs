@@ -2,16 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace Hearth.Runtime.Interop;
 
-/// <summary>A thread pool and an instruction set. The library counts who uses it, so order of disposal is free.</summary>
-internal sealed class EngineHandle : SafeHandle
+/// <summary>A handle of the library; zero is none. The library counts who uses what, so the order of disposal is free.</summary>
+internal abstract class NativeHandle() : SafeHandle(0, ownsHandle: true)
 {
-    public EngineHandle()
-        : base(0, ownsHandle: true)
-    {
-    }
-
     public override bool IsInvalid => handle == 0;
+}
 
+/// <summary>A thread pool and an instruction set.</summary>
+internal sealed class EngineHandle : NativeHandle
+{
     internal static unsafe EngineHandle Create(int threads, InstructionSet isa)
     {
         var options = new NativeEngineOptions { Threads = threads, Isa = (int)isa };
@@ -29,15 +28,8 @@ internal sealed class EngineHandle : SafeHandle
 }
 
 /// <summary>A program with its weights.</summary>
-internal sealed class ModelHandle : SafeHandle
+internal sealed class ModelHandle : NativeHandle
 {
-    public ModelHandle()
-        : base(0, ownsHandle: true)
-    {
-    }
-
-    public override bool IsInvalid => handle == 0;
-
     internal static unsafe ModelHandle Create(EngineHandle engine, NativeProgram* program)
     {
         var model = new ModelHandle();
@@ -54,15 +46,8 @@ internal sealed class ModelHandle : SafeHandle
 }
 
 /// <summary>The memory of a KV cache.</summary>
-internal sealed class CacheHandle : SafeHandle
+internal sealed class CacheHandle : NativeHandle
 {
-    public CacheHandle()
-        : base(0, ownsHandle: true)
-    {
-    }
-
-    public override bool IsInvalid => handle == 0;
-
     internal static unsafe CacheHandle Create(EngineHandle engine, NativeCacheOptions* options)
     {
         var cache = new CacheHandle();

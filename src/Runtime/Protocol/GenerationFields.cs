@@ -44,7 +44,7 @@ internal abstract class GenerationFields
 
     /// <summary>Every other field, so that a server can refuse those that it knows but does not support.</summary>
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
+    public Dictionary<string, JsonElement>? Others { get; set; }
 }
 
 internal sealed class StreamOptions
@@ -83,7 +83,7 @@ internal sealed class ChatRequestMessage
     public string? ToolCallId { get; init; }
 
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
+    public Dictionary<string, JsonElement>? Others { get; set; }
 }
 
 internal sealed class WireToolCall

@@ -18,4 +18,7 @@ internal static class HearthMetrics
     public static Counter<long> GeneratedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.generated", "{token}", "Tokens chosen");
 
     public static Counter<long> Preemptions { get; } = s_meter.CreateCounter<long>("hearth.requests.preempted", "{request}", "Requests whose pages were taken for others");
+
+    /// <summary>The tag that tells models apart.</summary>
+    public static KeyValuePair<string, object?> Model(string id) => new("hearth.model", id);
 }

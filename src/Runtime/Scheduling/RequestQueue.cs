@@ -2,12 +2,14 @@ namespace Hearth.Runtime.Scheduling;
 
 /// <summary>Requests that wait to be admitted, the next one first.</summary>
 /// <remarks>Thread-safe: callers put in and take back, the loop takes out.</remarks>
-internal sealed class RequestQueue(int capacity)
+/// <param name="capacity">Requests that may wait at a time.</param>
+/// <param name="modelId">The name in metrics.</param>
+internal sealed class RequestQueue(int capacity, string modelId)
 {
     private readonly object _gate = new();
     private readonly SortedSet<ScheduledRequest> _waiting = new(RequestOrder.Instance);
     private long _arrivals;
-    private bool _closed;
+    private Func<Exception>? _closedBy;
 
     public int Count
     {
@@ -22,12 +24,16 @@ internal sealed class RequestQueue(int capacity)
 
     /// <summary>Puts a new request in.</summary>
     /// <exception cref="QueueFullException">As many as may wait are waiting.</exception>
-    /// <exception cref="ObjectDisposedException">The queue is closed.</exception>
+    /// <exception cref="Exception">The queue is closed: the error that it was closed with.</exception>
     public void Enqueue(ScheduledRequest request)
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_closed, typeof(StepLoop));
+            if (_closedBy is not null)
+            {
+                throw _closedBy();
+            }
+
             if (_waiting.Count >= capacity)
             {
                 throw new QueueFullException(capacity);
@@ -35,7 +41,7 @@ internal sealed class RequestQueue(int capacity)
 
             request.Arrival = _arrivals++;
             _waiting.Add(request);
-            HearthMetrics.Waiting.Add(1);
+            CountWaiting(1);
             Monitor.PulseAll(_gate);
         }
     }
@@ -45,13 +51,13 @@ internal sealed class RequestQueue(int capacity)
     {
         lock (_gate)
         {
-            if (_closed)
+            if (_closedBy is not null)
             {
                 return false;
             }
 
             _waiting.Add(request);
-            HearthMetrics.Waiting.Add(1);
+            CountWaiting(1);
             return true;
         }
     }
@@ -75,7 +81,7 @@ internal sealed class RequestQueue(int capacity)
                 return false;
             }
 
-            HearthMetrics.Waiting.Add(-1);
+            CountWaiting(-1);
             return true;
         }
     }
@@ -90,11 +96,12 @@ internal sealed class RequestQueue(int capacity)
     }
 
     /// <summary>Lets nobody in any more and takes everybody out.</summary>
-    public List<ScheduledRequest> Close()
+    /// <param name="error">What later callers are told; the first closing decides.</param>
+    public List<ScheduledRequest> Close(Func<Exception> error)
     {
         lock (_gate)
         {
-            _closed = true;
+            _closedBy ??= error;
             Monitor.PulseAll(_gate);
             return RemoveAll(_ => true);
         }
@@ -105,12 +112,12 @@ internal sealed class RequestQueue(int capacity)
     {
         lock (_gate)
         {
-            while (_waiting.Count == 0 && !_closed)
+            while (_waiting.Count == 0 && _closedBy is null)
             {
                 Monitor.Wait(_gate);
             }
 
-            return !_closed;
+            return _closedBy is null;
         }
     }
 
@@ -126,7 +133,15 @@ internal sealed class RequestQueue(int capacity)
         }
 
         removed.ForEach(request => _waiting.Remove(request));
-        HearthMetrics.Waiting.Add(-removed.Count);
+        CountWaiting(-removed.Count);
         return removed;
+    }
+
+    private void CountWaiting(int change)
+    {
+        if (change != 0)
+        {
+            HearthMetrics.Waiting.Add(change, HearthMetrics.Model(modelId));
+        }
     }
 }

@@ -381,5 +381,5 @@ internal sealed class Scheduler
         HearthMetrics.Running.Add(change, Tag);
     }
 
-    private KeyValuePair<string, object?> Tag => new("hearth.model", _options.ModelId);
+    private KeyValuePair<string, object?> Tag => HearthMetrics.Model(_options.ModelId);
 }

@@ -32,7 +32,7 @@ internal sealed class StepLoop : IAsyncDisposable
         ContextLength = (int)Math.Min(options.ContextLength, Cache.Capacity);
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
-        _queue = new RequestQueue(options.QueueCapacity);
+        _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
         _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger);
         new Thread(Run) { IsBackground = true, Name = "hearth-steps" }.Start();
     }
@@ -140,7 +140,7 @@ internal sealed class StepLoop : IAsyncDisposable
 
     private void Close(Func<Exception> error)
     {
-        foreach (var request in _queue.Close())
+        foreach (var request in _queue.Close(error))
         {
             request.Fail(error());
         }

@@ -112,6 +112,8 @@ internal static class Arithmetic
             (left, right) = (right, left);
         if (!IsInteger(right))
             return null;
+        if (right is BigInteger && left is (string or MarkupValue or ListValue or TupleValue))
+            throw Raise.Overflow("cannot fit 'int' into an index-sized integer");
         var times = Math.Max(0, ToIndex(right));
         switch (left)
         {
@@ -254,7 +256,7 @@ internal static class Arithmetic
             return 0;
         var shift = (int)(62 - ((long)a.GetBitLength() - (long)b.GetBitLength()));
         var quotient = BigInteger.DivRem(shift > 0 ? a << shift : a, shift < 0 ? b << -shift : b, out var remainder);
-        var bits = (long)quotient | (remainder.IsZero ? 0 : 1);
+        var bits = (long)quotient | (remainder.IsZero ? 0L : 1L);
         return Math.ScaleB(bits, -shift);
     }
 

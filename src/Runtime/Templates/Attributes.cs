@@ -20,7 +20,7 @@ internal static class Attributes
     public static object? GetItem(Interpreter interpreter, object? value, object? index)
     {
         // Finding a character, and hashing a key, take time with the length of the text.
-        interpreter.Charge((value is string or MarkupValue ? Sequences.TextLength(value) : Sequences.TextLength(index)) / 16);
+        interpreter.Charge(Sequences.TextCost(value is string or MarkupValue ? value : index));
         if (TryElement(value, index, out var element))
             return element;
         if (Strings.Is(index, out var name) && TryAttribute(value, name, out var attribute))

@@ -1,8 +1,12 @@
 namespace Hearth.Runtime.Templates;
 
 /// <summary>A macro, or the body of a call block under the name <c>caller</c>.</summary>
-internal sealed class MacroValue(string name, MacroBody body, Activation defining, bool isCaller) : CallableValue(name)
+internal sealed class MacroValue(string name, MacroBody body, Activation defining, Dictionary<string, object?> context, bool isCaller)
+    : CallableValue(name)
 {
+    /// <summary>Where the macro looks up names that no scope around it has: what it saw when it was defined.</summary>
+    public Dictionary<string, object?> Context { get; } = context;
+
     public MacroBody Body { get; } = body;
 
     public Activation Defining { get; } = defining;

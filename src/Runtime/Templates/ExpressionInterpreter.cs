@@ -65,6 +65,7 @@ internal sealed partial class Interpreter
         foreach (var (key, value) in node.Items)
         {
             var k = Evaluate(key, activation);
+            Charge(Sequences.TextCost(k));
             map.Set(k, Evaluate(value, activation));
         }
 

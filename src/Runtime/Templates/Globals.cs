@@ -41,6 +41,7 @@ internal static class Globals
         if (a[0] is MapValue source)
         {
             interpreter.ChargeCollection(source.Count);
+            interpreter.Charge(2L * source.Count);
             foreach (var (key, value) in source.Items)
                 map.Set(key, value);
         }

@@ -207,7 +207,7 @@ internal sealed partial class Interpreter
             case AssignNode assign: Assign(assign, activation); return Flow.Next;
             case AssignBlockNode assign: return AssignBlock(assign, activation);
             case MacroNode macro:
-                Store(macro.ResolvedTarget, new MacroValue(macro.Name, macro.Body, activation, isCaller: false), activation);
+                Store(macro.ResolvedTarget, new MacroValue(macro.Name, macro.Body, activation, _context, isCaller: false), activation);
                 return Flow.Next;
             case CallBlockNode call: CallBlock(call, activation); return Flow.Next;
             case FilterBlockNode filter: return FilterBlock(filter, activation);
@@ -323,7 +323,7 @@ internal sealed partial class Interpreter
 
     private void CallBlock(CallBlockNode node, Activation activation)
     {
-        var caller = new MacroValue("caller", node.Body, activation, isCaller: true);
+        var caller = new MacroValue("caller", node.Body, activation, _context, isCaller: true);
         Write(Representation.Str(this, EvaluateCall(node.Call, activation, caller)));
     }
 
@@ -445,6 +445,8 @@ internal sealed partial class Interpreter
     {
         var body = macro.Body;
         var bound = macro.Bind(arguments, out var keywords, out var rest, out var caller);
+        var outer = _context;
+        _context = macro.Context;
         var text = Deeper(() => Capture(() =>
         {
             var activation = new Activation(body.Function, macro.Defining);
@@ -460,6 +462,7 @@ internal sealed partial class Interpreter
             Defaults(body, activation);
             Execute(body.Body, activation);
         }));
+        _context = outer;
         return Marked(text);
     }
 

@@ -140,7 +140,7 @@ internal static class MethodTables
 
     private static object? Get(Interpreter interpreter, MapValue map, BoundArguments a)
     {
-        interpreter.Charge(Sequences.TextLength(a[0]) / 16);
+        interpreter.Charge(Sequences.TextCost(a[0]));
         Comparing.Hash(a[0]);
         return map.TryGet(a[0], out var value) ? value : a[1];
     }
@@ -148,6 +148,7 @@ internal static class MethodTables
     private static MapValue Copy(Interpreter interpreter, MapValue map)
     {
         interpreter.ChargeCollection(map.Count);
+        interpreter.Charge(2L * map.Count);
         var copy = new MapValue();
         foreach (var (key, value) in map.Items)
             copy.Set(key, value);

@@ -10,7 +10,7 @@ namespace Hearth.Runtime.Templates;
 /// Names of filters and tests are checked here too, except under a condition, where only reaching them is an error.</remarks>
 internal sealed class ScopeAnalyzer
 {
-    private const long MaxWork = 50_000_000;
+    private const long MaxWork = 4_000_000;
     private readonly TemplateNode _template;
     private long _work;
 

@@ -9,7 +9,7 @@ internal static class SequenceFilters
         {
             yield return Filters.Define(name, "obj /", (i, a) =>
             {
-                i.Charge(Sequences.TextLength(a[0]) / 16);
+                i.Charge(Sequences.TextCost(a[0]));
                 return Sequences.Length(a[0]) ?? throw Raise.Type($"object of type '{TypeNames.Of(a[0])}' has no len()");
             });
         }

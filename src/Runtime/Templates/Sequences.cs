@@ -60,11 +60,11 @@ internal static class Sequences
         return items;
     }
 
-    /// <summary>UTF-16 units of a string, elements of a tuple, 0 for anything else: what hashing or scanning it costs.</summary>
-    public static int TextLength(object? value) => value switch
+    /// <summary>Steps that hashing, measuring or scanning a value takes; 0 where that does not depend on its size.</summary>
+    public static int TextCost(object? value) => value switch
     {
-        string s => s.Length,
-        MarkupValue m => m.Text.Length,
+        string s => PythonText.IsPlain(s) ? s.Length / 16 : s.Length / 2,
+        MarkupValue m => TextCost(m.Text),
         TupleValue t => t.Items.Length,
         _ => 0,
     };
@@ -119,7 +119,7 @@ internal static class Sequences
 
     private static string SliceText(Interpreter interpreter, string text, object? start, object? stop, object? step)
     {
-        interpreter.Charge(text.Length / 16);
+        interpreter.Charge(TextCost(text));
         if (PythonText.IsPlain(text))
         {
             var (from, count, by) = Bounds(text.Length, start, stop, step);

@@ -5,7 +5,7 @@ using System.Text;
 namespace Hearth.Runtime.Templates;
 
 /// <summary>The methods of strings. On a safe string those that give text escape their arguments and stay safe.</summary>
-/// <remarks>Source: Python 3.11, "String Methods"; <c>encode</c> is left out, as templates have no bytes.</remarks>
+/// <remarks>Source: Python 3.11, "String Methods"; <c>encode</c> refuses, as templates have no bytes.</remarks>
 internal static class StringMethods
 {
     private delegate object? Body(Interpreter interpreter, string text, BoundArguments arguments);
@@ -47,6 +47,7 @@ internal static class StringMethods
         yield return Plain("index", "sub start= end= /", (_, s, a) => Found(Find(s, a, last: false)));
         yield return Plain("rindex", "sub start= end= /", (_, s, a) => Found(Find(s, a, last: true)));
         yield return Plain("count", "sub start= end= /", (_, s, a) => Count(s, a));
+        yield return Plain("encode", "encoding= errors=", (_, _, _) => throw new TemplateException("NotImplementedError", "templates have no bytes, so a string cannot be encoded"));
         yield return Plain("isalpha", "", (_, s, _) => PythonText.All(s, (c, _) => c <= UnicodeCategory.OtherLetter));
         yield return Plain("isalnum", "", (_, s, _) => PythonText.All(s, (c, p) => c <= UnicodeCategory.OtherLetter || IsNumeric(c, p)));
         yield return Plain("isdecimal", "", (_, s, _) => PythonText.All(s, (c, _) => c == UnicodeCategory.DecimalDigitNumber));

@@ -23,19 +23,49 @@ public static class TemplateCases
         using var cases = JsonDocument.Parse(casesJson, new JsonDocumentOptions { MaxDepth = MaxDepth });
         if (cases.RootElement.ValueKind != JsonValueKind.Object)
             throw new JsonException("the cases are not a JSON object");
+        var parsed = Parse(template, out var refusal);
         var outcomes = new Dictionary<string, (string Key, string Value)>();
         foreach (var property in cases.RootElement.EnumerateObject())
-            outcomes[property.Name] = Outcome(template, property.Value, clock);
+        {
+            if (property.Value.ValueKind != JsonValueKind.Object)
+                throw new JsonException("a case is not a JSON object of variables");
+            outcomes[Name(property)] = parsed is null ? ("error", refusal) : Outcome(parsed, property.Value, clock);
+        }
+
         return Write(outcomes);
     }
 
-    private static (string Key, string Value) Outcome(string template, JsonElement variables, TimeProvider clock)
+    private static ChatTemplate? Parse(string template, out string refusal)
     {
-        if (variables.ValueKind != JsonValueKind.Object)
-            throw new JsonException("a case is not a JSON object of variables");
+        refusal = "";
         try
         {
-            return ("text", ChatTemplate.Parse(template).Render(variables, clock));
+            return ChatTemplate.Parse(template);
+        }
+        catch (TemplateException e)
+        {
+            refusal = e.Kind;
+            return null;
+        }
+    }
+
+    private static string Name(JsonProperty property)
+    {
+        try
+        {
+            return JsonText.Name(property);
+        }
+        catch (TemplateException e)
+        {
+            throw new JsonException(e.Detail, e);
+        }
+    }
+
+    private static (string Key, string Value) Outcome(ChatTemplate template, JsonElement variables, TimeProvider clock)
+    {
+        try
+        {
+            return ("text", template.Render(variables, clock));
         }
         catch (TemplateException e)
         {

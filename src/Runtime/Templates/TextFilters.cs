@@ -98,7 +98,15 @@ internal static class TextFilters
     private static object Indent(Interpreter interpreter, BoundArguments a)
     {
         if (!Strings.Is(a[0], out var text))
-            throw a[0] is UndefinedValue u ? u.Error() : Raise.Type($"unsupported operand type(s) for +=: '{TypeNames.Of(a[0])}' and 'str'");
+        {
+            throw a[0] switch
+            {
+                UndefinedValue u => u.Error(),
+                ListValue => new TemplateException("AttributeError", "'list' object has no attribute 'splitlines'"),
+                _ => Raise.Type($"unsupported operand type(s) for +=: '{TypeNames.Of(a[0])}' and 'str'"),
+            };
+        }
+
         var width = a.Or(1, 4L);
         if (!Strings.Is(width, out var indentation))
             indentation = interpreter.Repeat(" ", Arithmetic.ToIndex(width));
@@ -131,7 +139,7 @@ internal static class TextFilters
             throw new TemplateException("AssertionError", $"expected length >= {PythonText.Length(end)}, got {length}");
         if (leeway < 0)
             throw new TemplateException("AssertionError", $"expected leeway >= 0, got {leeway}");
-        interpreter.Charge(Sequences.TextLength(a[0]) / 16);
+        interpreter.Charge(Sequences.TextCost(a[0]));
         if ((Sequences.Length(a[0]) ?? throw Raise.Type($"object of type '{TypeNames.Of(a[0])}' has no len()")) <= length + Math.Min(leeway, int.MaxValue))
             return a[0];
         if (!Strings.Is(a[0], out var text))

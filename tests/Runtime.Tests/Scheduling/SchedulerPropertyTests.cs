@@ -32,7 +32,7 @@ public sealed class SchedulerPropertyTests
     {
         private readonly Random _random;
         private readonly KvCache _cache;
-        private readonly RequestQueue _queue = new(1000);
+        private readonly RequestQueue _queue = new(1000, "test");
         private readonly Scheduler _scheduler;
         private readonly FakeRunner _runner;
         private readonly List<(GenerationRequest Asked, ScheduledRequest Request)> _requests = [];

@@ -464,6 +464,42 @@ public sealed class StepLoopTests
     }
 
     [Fact]
+    public async Task Metrics_count_tokens_and_return_to_zero_requests()
+    {
+        var sums = new System.Collections.Concurrent.ConcurrentDictionary<string, long>();
+        void Add(System.Diagnostics.Metrics.Instrument instrument, long change, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            // Other tests' loops report to the same meter.
+            if (tags.Contains(new KeyValuePair<string, object?>("hearth.model", "metrics")))
+            {
+                sums.AddOrUpdate(instrument.Name, change, (_, sum) => sum + change);
+            }
+        }
+
+        using var listener = new System.Diagnostics.Metrics.MeterListener();
+        listener.InstrumentPublished = (instrument, l) =>
+        {
+            if (instrument.Meter.Name == "Hearth")
+            {
+                l.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((i, change, tags, _) => Add(i, change, tags));
+        listener.SetMeasurementEventCallback<int>((i, change, tags, _) => Add(i, change, tags));
+        listener.Start();
+        var (loop, _) = Start(new StepLoopOptions { ContextLength = 100, ModelId = "metrics" });
+        await using (loop)
+        {
+            var request = new GenerationRequest { Prompt = [1, 2, 3], Options = s_endless with { MaxTokens = 4 } };
+            await Generate(loop, request);
+            await Generate(loop, request);
+        }
+
+        Assert.Equal((6, 8, 2), (sums["hearth.tokens.prompt"], sums["hearth.tokens.generated"], sums["hearth.tokens.cached"]));
+        Assert.Equal((0, 0), (sums["hearth.requests.waiting"], sums["hearth.requests.running"]));
+    }
+
+    [Fact]
     public async Task A_generation_can_be_read_once()
     {
         var (loop, _) = Start();

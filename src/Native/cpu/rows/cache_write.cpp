@@ -1,4 +1,5 @@
 #include "core/error.h"
+#include "core/formats/blocks.h"
 #include "cpu/attention.h"
 #include "cpu/rows/kernels.h"
 
@@ -14,13 +15,12 @@ size_t cache_row_bytes(hearth_type type, int32_t width) {
             return count * sizeof(uint16_t);
         case HEARTH_TYPE_Q8_0:
         case HEARTH_TYPE_Q4_0:
-            if (count % kCacheBlock != 0)
+            if (count % kBlockColumns != 0)
                 fail(HEARTH_UNSUPPORTED,
                      "a cache of type %d holds blocks of %d values: expected a head width that is a multiple "
                      "of it, got %d",
-                     static_cast<int>(type), kCacheBlock, width);
-            return count / kCacheBlock *
-                   (type == HEARTH_TYPE_Q8_0 ? sizeof(CacheBlockQ8_0) : sizeof(CacheBlockQ4_0));
+                     static_cast<int>(type), kBlockColumns, width);
+            return count / kBlockColumns * (type == HEARTH_TYPE_Q8_0 ? sizeof(BlockQ8_0) : sizeof(BlockQ4_0));
         default:
             fail(HEARTH_UNSUPPORTED, "a cache holds F32, F16, BF16, Q8_0 or Q4_0, not type %d",
                  static_cast<int>(type));

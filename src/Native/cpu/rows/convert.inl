@@ -31,54 +31,54 @@ inline int32_t round_away(float x) {
 
 inline float largest_magnitude(const float* x) {
     Floats m = splat(0.0f);
-    for (int i = 0; i < kCacheBlock; i += kWidth) m = maximum(m, absolute(load(x + i)));
+    for (int i = 0; i < kBlockColumns; i += kWidth) m = maximum(m, absolute(load(x + i)));
     return largest(m);
 }
 
 // Whether all of a block is finite: infinities and NaN turn into NaN when multiplied by 0.
 inline bool is_finite_block(const float* x) {
     Floats zeros = splat(0.0f);
-    for (int i = 0; i < kCacheBlock; i += kWidth) zeros = zeros + load(x + i) * splat(0.0f);
+    for (int i = 0; i < kBlockColumns; i += kWidth) zeros = zeros + load(x + i) * splat(0.0f);
     return sum(zeros) == 0.0f;
 }
 
 // A block holding a NaN or an infinity reads back as NaN throughout.
 constexpr uint16_t kHalfNaN = 0x7e00;
 
-inline void encode_q8_0(const float* x, CacheBlockQ8_0* y, int32_t count) {
-    for (int32_t b = 0; b < count / kCacheBlock; ++b, x += kCacheBlock, ++y) {
+inline void encode_q8_0(const float* x, BlockQ8_0* y, int32_t count) {
+    for (int32_t b = 0; b < count / kBlockColumns; ++b, x += kBlockColumns, ++y) {
         if (!is_finite_block(x)) {
-            *y = CacheBlockQ8_0{kHalfNaN, {}};
+            *y = BlockQ8_0{kHalfNaN, {}};
             continue;
         }
         const float scale = largest_magnitude(x) / 127.0f;
         const float inverse = scale > 0x1p-126f ? 1.0f / scale : 0.0f;
-        y->scale = float_to_half(scale);
-        for (int i = 0; i < kCacheBlock; ++i) y->codes[i] = static_cast<int8_t>(round_away(x[i] * inverse));
+        y->d = float_to_half(scale);
+        for (int i = 0; i < kBlockColumns; ++i) y->qs[i] = static_cast<int8_t>(round_away(x[i] * inverse));
     }
 }
 
-inline void encode_q4_0(const float* x, CacheBlockQ4_0* y, int32_t count) {
-    for (int32_t b = 0; b < count / kCacheBlock; ++b, x += kCacheBlock, ++y) {
+inline void encode_q4_0(const float* x, BlockQ4_0* y, int32_t count) {
+    for (int32_t b = 0; b < count / kBlockColumns; ++b, x += kBlockColumns, ++y) {
         if (!is_finite_block(x)) {
-            *y = CacheBlockQ4_0{kHalfNaN, {}};
+            *y = BlockQ4_0{kHalfNaN, {}};
             continue;
         }
         // The value of largest magnitude, the first of equals, gets the code at the far end, 0.
         const float magnitude = largest_magnitude(x);
         float extreme = 0.0f;
-        for (int i = kCacheBlock - 1; i >= 0; --i)
+        for (int i = kBlockColumns - 1; i >= 0; --i)
             if (x[i] == magnitude || -x[i] == magnitude) extreme = x[i];
         const float scale = extreme / -8.0f;
         const float inverse = magnitude > 0x1p-123f ? 1.0f / scale : 0.0f;
-        y->scale = float_to_half(scale);
-        uint8_t codes[kCacheBlock];
-        for (int i = 0; i < kCacheBlock; ++i) {
+        y->d = float_to_half(scale);
+        uint8_t codes[kBlockColumns];
+        for (int i = 0; i < kBlockColumns; ++i) {
             const int32_t code = static_cast<int32_t>(x[i] * inverse + 8.5f);
             codes[i] = static_cast<uint8_t>(code > 15 ? 15 : code);
         }
-        for (int i = 0; i < kCacheBlock / 2; ++i)
-            y->codes[i] = static_cast<uint8_t>(codes[i] | (codes[i + kCacheBlock / 2] << 4));
+        for (int i = 0; i < kBlockColumns / 2; ++i)
+            y->qs[i] = static_cast<uint8_t>(codes[i] | (codes[i + kBlockColumns / 2] << 4));
     }
 }
 
@@ -92,9 +92,9 @@ void encode(hearth_type type, const float* input, void* output, int32_t count) {
         case HEARTH_TYPE_BF16:
             return encode_bf16(input, static_cast<uint16_t*>(output), count);
         case HEARTH_TYPE_Q8_0:
-            return encode_q8_0(input, static_cast<CacheBlockQ8_0*>(output), count);
+            return encode_q8_0(input, static_cast<BlockQ8_0*>(output), count);
         case HEARTH_TYPE_Q4_0:
-            return encode_q4_0(input, static_cast<CacheBlockQ4_0*>(output), count);
+            return encode_q4_0(input, static_cast<BlockQ4_0*>(output), count);
         default:
             return;
     }
@@ -125,22 +125,22 @@ inline void decode_floats(const void* input, float* y, int32_t count) {
     if (i < count) store_first(y + i, Source::get_first(x + i, count - i), count - i);
 }
 
-inline void decode_q8_0(const CacheBlockQ8_0* x, float* y, int32_t count) {
-    for (int32_t b = 0; b < count / kCacheBlock; ++b, ++x, y += kCacheBlock) {
-        const Floats scale = splat(half_to_float(x->scale));
-        for (int i = 0; i < kCacheBlock; i += kWidth) store(y + i, load_i8(x->codes + i) * scale);
+inline void decode_q8_0(const BlockQ8_0* x, float* y, int32_t count) {
+    for (int32_t b = 0; b < count / kBlockColumns; ++b, ++x, y += kBlockColumns) {
+        const Floats scale = splat(half_to_float(x->d));
+        for (int i = 0; i < kBlockColumns; i += kWidth) store(y + i, load_i8(x->qs + i) * scale);
     }
 }
 
-inline void decode_q4_0(const CacheBlockQ4_0* x, float* y, int32_t count) {
-    for (int32_t b = 0; b < count / kCacheBlock; ++b, ++x, y += kCacheBlock) {
-        int8_t codes[kCacheBlock];
-        for (int i = 0; i < kCacheBlock / 2; ++i) {
-            codes[i] = static_cast<int8_t>((x->codes[i] & 15) - 8);
-            codes[i + kCacheBlock / 2] = static_cast<int8_t>((x->codes[i] >> 4) - 8);
+inline void decode_q4_0(const BlockQ4_0* x, float* y, int32_t count) {
+    for (int32_t b = 0; b < count / kBlockColumns; ++b, ++x, y += kBlockColumns) {
+        int8_t codes[kBlockColumns];
+        for (int i = 0; i < kBlockColumns / 2; ++i) {
+            codes[i] = static_cast<int8_t>((x->qs[i] & 15) - 8);
+            codes[i + kBlockColumns / 2] = static_cast<int8_t>((x->qs[i] >> 4) - 8);
         }
-        const Floats scale = splat(half_to_float(x->scale));
-        for (int i = 0; i < kCacheBlock; i += kWidth) store(y + i, load_i8(codes + i) * scale);
+        const Floats scale = splat(half_to_float(x->d));
+        for (int i = 0; i < kBlockColumns; i += kWidth) store(y + i, load_i8(codes + i) * scale);
     }
 }
 
@@ -154,9 +154,9 @@ inline void decode(hearth_type type, const void* input, float* output, int32_t c
         case HEARTH_TYPE_BF16:
             return decode_floats<SourceBF16>(input, output, count);
         case HEARTH_TYPE_Q8_0:
-            return decode_q8_0(static_cast<const CacheBlockQ8_0*>(input), output, count);
+            return decode_q8_0(static_cast<const BlockQ8_0*>(input), output, count);
         case HEARTH_TYPE_Q4_0:
-            return decode_q4_0(static_cast<const CacheBlockQ4_0*>(input), output, count);
+            return decode_q4_0(static_cast<const BlockQ4_0*>(input), output, count);
         default:
             return;
     }

@@ -1,7 +1,7 @@
 // What one instruction set offers for attention and the row-wise operations: a table of functions on plain
 // pointers.
 //
-// The translation units of the instruction sets see this header and no other of ours, and no C++ library:
+// The translation units of the instruction sets see this header and little else, and no C++ library:
 // whatever inline function they shared with the rest, the linker would keep one copy of it, maybe the one
 // that only newer processors can run.
 #pragma once
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cpu/rows/cache_blocks.h"
+#include "core/formats/blocks.h"  // layouts only
 #include "hearth.h"
 
 namespace hearth {

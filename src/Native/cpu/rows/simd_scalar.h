@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/formats/half.h"
+
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
 
@@ -17,17 +19,6 @@ struct Floats {
 struct Mask {
     bool m;
 };
-
-inline uint32_t bits_of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-inline float float_of(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 inline Floats splat(float x) {
     return {x};
@@ -67,7 +58,7 @@ inline Floats minimum(Floats a, Floats b) {
     return {a.v < b.v ? a.v : b.v};
 }
 inline Floats absolute(Floats a) {
-    return {float_of(bits_of(a.v) & 0x7fffffffu)};
+    return {float_from_bits(bits_from_float(a.v) & 0x7fffffffu)};
 }
 inline Mask less(Floats a, Floats b) {
     return {a.v < b.v};
@@ -104,31 +95,27 @@ inline void interleave(Floats even, Floats odd, Floats& a, Floats& b) {
 // p * 2^n in two steps, so that results may be subnormal or infinite; n in -252 .. 254 sits in the low bits
 // of t.
 inline Floats scale_by_power(Floats p, Floats t, float magic) {
-    const int32_t n = static_cast<int32_t>(bits_of(t.v) - bits_of(magic));
+    const int32_t n = static_cast<int32_t>(bits_from_float(t.v) - bits_from_float(magic));
     const int32_t half = n >> 1;
-    return {p.v * float_of(static_cast<uint32_t>(half + 127) << 23) *
-            float_of(static_cast<uint32_t>(n - half + 127) << 23)};
+    return {p.v * float_from_bits(static_cast<uint32_t>(half + 127) << 23) *
+            float_from_bits(static_cast<uint32_t>(n - half + 127) << 23)};
 }
 
 inline float half_to_float(uint16_t h) {
-    const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
-    const uint32_t magnitude = h & 0x7fffu;
-    if (magnitude >= 0x7c00u) return float_of(sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13));
-    if (magnitude >= 0x0400u) return float_of(sign | ((magnitude << 13) + 0x38000000u));
-    return float_of(sign | bits_of(static_cast<float>(magnitude) * 0x1p-24f));
+    return float_from_half(h);
 }
 
 // Rounds to nearest, ties to even.
 inline uint16_t float_to_half(float x) {
-    const uint32_t bits = bits_of(x);
+    const uint32_t bits = bits_from_float(x);
     const uint32_t sign = (bits >> 16) & 0x8000u;
     const uint32_t magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
     if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);
     if (magnitude < 0x38800000u) {
         // Adding 0.5 leaves the subnormal's digits, rounded by the addition, in the low bits of the sum.
-        const float shifted = float_of(magnitude) + 0.5f;
-        return static_cast<uint16_t>(sign | (bits_of(shifted) - bits_of(0.5f)));
+        const float shifted = float_from_bits(magnitude) + 0.5f;
+        return static_cast<uint16_t>(sign | (bits_from_float(shifted) - bits_from_float(0.5f)));
     }
     const uint32_t odd = (magnitude >> 13) & 1u;
     return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
@@ -144,7 +131,7 @@ inline void store_f16(uint16_t* p, Floats x) {
     *p = float_to_half(x.v);
 }
 inline Floats load_bf16(const uint16_t* p) {
-    return {float_of(static_cast<uint32_t>(*p) << 16)};
+    return {float_from_bfloat16(*p)};
 }
 inline Floats load_bf16_first(const uint16_t* p, int) {
     return load_bf16(p);

@@ -1,0 +1,65 @@
+using System.Text.Json;
+using Hearth.Ember.Data;
+using Hearth.Ember.Evaluation;
+using Hearth.Ember.Gguf;
+using Hearth.Ember.Tokenizer;
+using Hearth.Ember.Training;
+
+// Verbs of the trainer; scripts/ember/train calls them in this order.
+const int Vocabulary = 2048, TokenizerDialogues = 8000, Seed = 1;
+
+var Plain = new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+string Option(string name, string fallback)
+{
+    int i = Array.IndexOf(args, "--" + name);
+    return i >= 0 ? args[i + 1] : fallback;
+}
+
+string work = Option("work", "work");
+string tokenizerPath = Path.Combine(work, "merges.json"), checkpointPath = Path.Combine(work, "ember.checkpoint");
+string Text(long i) => string.Concat(ChatTemplate.Render(Dialogues.Training(Seed, i)).Select(s => s.Text));
+
+IReadOnlyList<HeldOutCase> Cases() => Option("cases", "") is { Length: > 0 } path ? HeldOutSet.FromJson(File.ReadAllText(path)) : HeldOutSet.Make();
+
+switch (args.Length > 0 ? args[0] : "")
+{
+    case "tokenizer":
+        Directory.CreateDirectory(work);
+        BpeTrainer.Train(Enumerable.Range(0, TokenizerDialogues).Select(i => Text(i)), Vocabulary).Save(tokenizerPath);
+        return 0;
+    case "show":
+        for (int i = 0; i < int.Parse(Option("count", "20")); i++) Console.WriteLine(Text(i));
+        return 0;
+    case "render":
+        for (int i = 0; i < int.Parse(Option("count", "20")); i++)
+        {
+            var item = HeldOutSet.ToJson([new HeldOutCase("", "", Dialogues.Training(Seed, i), [], [])])[0]!;
+            item["text"] = Text(i);
+            if (File.Exists(tokenizerPath)) item["ids"] = JsonSerializer.SerializeToNode(BpeTokenizer.Load(tokenizerPath).Encode(Text(i)));
+            Console.WriteLine(item.ToJsonString());
+        }
+        return 0;
+    case "train":
+        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, long.Parse(Option("tokens", "22000000")), Seed, int.Parse(Option("threads", "2")))).Run();
+        return 0;
+    case "heldout":
+        File.WriteAllText(Option("output", "ember-heldout.json"), HeldOutSet.ToJson(HeldOutSet.Make()).ToJsonString(Plain) + "\n");
+        return 0;
+    case "check":
+        return Disjoint.Check(Seed, long.Parse(Option("dialogues", "40000"))) ? 0 : 1;
+    case "export":
+        EmberFile.Save(Option("output", "ember.gguf"), Exporting.LoadModel(checkpointPath), BpeTokenizer.Load(tokenizerPath));
+        return 0;
+    case "evaluate":
+        IResponder responder = Option("url", "") is { Length: > 0 } url
+            ? new ServiceResponder(new Uri(url.TrimEnd('/') + "/"), Option("model", "ember"))
+            : new FileResponder(Option("file", "ember.gguf"));
+        return await Evaluator.RunAsync(responder, Cases(), args.Contains("--verbose")) >= 0.9 ? 0 : 1;
+    case "chat":
+        await Chat.RunAsync(new FileResponder(Option("file", "ember.gguf")));
+        return 0;
+    default:
+        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--verbose]");
+        return 2;
+}

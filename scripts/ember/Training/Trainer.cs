@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using Hearth.Ember.Evaluation;
+using Hearth.Ember.Model;
+using Hearth.Ember.Tokenizer;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Hearth.Ember.Training;
+
+public sealed record TrainingOptions(string CheckpointPath, long TokenBudget, int Seed, int Threads);
+
+/// <summary>The training loop. It resumes from its checkpoint and stops when the token budget is spent.</summary>
+public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
+{
+    private const double MatrixRate = 0.016, VectorRate = 0.004;
+    private const int WarmupSteps = 80;
+    private const double DecayStart = 0.5;   // share of the budget after which the rates fall linearly to zero
+
+    private const double SaveEverySeconds = 240, EvaluateEverySeconds = 480;
+
+    public void Run()
+    {
+        // Threads work on whole batches: torch itself runs each on one thread, so nobody waits after every operation.
+        set_num_threads(1);
+        var model = new EmberModel(EmberShape.Shipped(tokenizer.Count), options.Seed, trainable: true);
+        var optimizer = new Muon(model);
+        EmberModel[] workers = [model, .. Enumerable.Range(1, options.Threads - 1).Select(_ => model.Replica())];
+        var progress = File.Exists(options.CheckpointPath) ? Checkpoint.Load(options.CheckpointPath, model, optimizer) : new Progress(0, 0, 0, 0);
+        Log($"{model.Shape.Parameters:n0} parameters, {model.Shape}; at {progress.Tokens:n0} of {options.TokenBudget:n0} tokens");
+
+        var source = new Batches(tokenizer, options.Seed);
+        var heldOut = HeldOutSet.Make();
+        var clock = Stopwatch.StartNew();
+        double saved = 0, evaluated = 0, lossSum = 0;
+        int lossCount = 0;
+        var next = Task.Run(() => source.Pool(progress.NextPool));
+        while (progress.Tokens < options.TokenBudget)
+        {
+            var pool = next.Result;
+            long following = progress.NextPool + 1;
+            next = Task.Run(() => source.Pool(following));
+            long tokens = progress.Tokens;
+            double poolStart = clock.Elapsed.TotalSeconds;
+            foreach (var group in pool.Chunk(workers.Length))
+            {
+                var losses = new double[group.Length];
+                Parallel.For(0, group.Length, i => losses[i] = Backward(workers[i], group[i], 1.0 / group.Length));
+                SumGradients(workers, group.Length);
+                lossSum += losses.Sum();
+                lossCount += group.Length;
+                tokens += group.Sum(b => b.RealTokens);
+                double rate = Rate(optimizer.StepCount, tokens);
+                optimizer.Step(MatrixRate * rate, VectorRate * rate);
+            }
+            double seconds = clock.Elapsed.TotalSeconds - poolStart;
+            long poolTokens = tokens - progress.Tokens;
+            progress = new(following, tokens, optimizer.StepCount, progress.Seconds + seconds);
+            Log($"pool {following} step {progress.Steps} tokens {tokens:n0} loss {lossSum / lossCount:f4} rate {Rate(progress.Steps, tokens):f3} {poolTokens / seconds:f0} tokens/s, {Process.GetCurrentProcess().TotalProcessorTime.TotalSeconds:f0} s of CPU");
+            (lossSum, lossCount) = (0, 0);
+
+            bool last = tokens >= options.TokenBudget;
+            if (last || clock.Elapsed.TotalSeconds - saved > SaveEverySeconds)
+            {
+                Checkpoint.Save(options.CheckpointPath, model, optimizer, progress);
+                saved = clock.Elapsed.TotalSeconds;
+            }
+            if (last || clock.Elapsed.TotalSeconds - evaluated > EvaluateEverySeconds)
+            {
+                Log(ExactReplies.Measure(model, tokenizer, heldOut));
+                evaluated = clock.Elapsed.TotalSeconds;
+            }
+        }
+    }
+
+    // Adds the gradients of the replicas that took part to those of the first model.
+    private static void SumGradients(EmberModel[] workers, int count)
+    {
+        using var noGrad = no_grad();
+        for (int i = 1; i < count; i++)
+        {
+            foreach (var (sum, part) in workers[0].Parameters().Zip(workers[i].Parameters()))
+            {
+                sum.Tensor.grad!.add_(part.Tensor.grad!);
+                part.Tensor.grad!.zero_();
+            }
+        }
+    }
+
+    private double Rate(int step, long tokens)
+    {
+        double share = Math.Min(1.0, (double)tokens / options.TokenBudget);
+        double decay = share < DecayStart ? 1 : (1 - share) / (1 - DecayStart);
+        return Math.Min(1.0, (step + 1.0) / WarmupSteps) * Math.Max(decay, 0.01);
+    }
+
+    /// <summary>Adds the batch's gradient and returns the loss on what the assistant says.</summary>
+    private static double Backward(EmberModel model, Batch batch, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var tokens = tensor(batch.Tokens).view(batch.Rows, batch.Length);
+        // The hidden state at position t predicts token t + 1 of the same row; only weighted targets get logits.
+        var positions = new List<long>();
+        var targets = new List<long>();
+        var weights = new List<float>();
+        for (int i = 0; i < batch.Tokens.Length; i++)
+        {
+            if (batch.Weights[i] == 0 || i % batch.Length == 0) continue;
+            positions.Add(i - 1);
+            targets.Add(batch.Tokens[i]);
+            weights.Add(batch.Weights[i]);
+        }
+        var weight = tensor(weights);
+        var logits = model.Logits(model.Hidden(tokens).index_select(0, tensor(positions)));
+        var each = nn.functional.cross_entropy(logits, tensor(targets), reduction: nn.Reduction.None);
+        ((each * weight).sum() * (scale / weights.Sum())).backward();
+        using var noGrad = no_grad();
+        var learned = weight.ge(1).to(ScalarType.Float32);
+        return ((each * learned).sum() / learned.sum()).item<float>();
+    }
+
+    private static void Log(string text)
+    {
+        Console.WriteLine($"{DateTime.UtcNow:HH:mm:ss} {text}");
+        Console.Out.Flush();
+    }
+}

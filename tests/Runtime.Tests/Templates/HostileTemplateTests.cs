@@ -1,0 +1,166 @@
+using Hearth.Runtime.Templates;
+
+namespace Hearth.Runtime.Tests.Templates;
+
+/// <summary>A template comes with a model file, so none may crash, hang or fill the memory.</summary>
+public sealed class HostileTemplateTests
+{
+    private static readonly TemplateLimits Small = new()
+    {
+        MaxSteps = 200_000,
+        MaxTextLength = 100_000,
+        MaxCollectionLength = 10_000,
+    };
+
+    public static TheoryData<string, string, string> Nested => new()
+    {
+        { "parentheses", "{{ " + Many("(") + "1" + Many(")") + " }}", "RecursionError" },
+        { "brackets", "{{ " + Many("[") + Many("]") + " }}", "RecursionError" },
+        { "braces", "{{ " + Many("{1: ") + "1" + Many("}") + " }}", "RecursionError" },
+        { "not", "{{ " + Many("not ") + "1 }}", "RecursionError" },
+        { "minus", "{{ " + Many("- ") + "1 }}", "RecursionError" },
+        { "sum", "{{ " + Many("1 + ") + "1 }}", "RecursionError" },
+        { "and", "{{ " + Many("1 and ") + "1 }}", "RecursionError" },
+        { "power", "{{ " + Many("1 ** ") + "1 }}", "RecursionError" },
+        { "filters", "{{ 'a'" + Many("|upper") + " }}", "RecursionError" },
+        { "attributes", "{{ a" + Many(".b") + " }}", "RecursionError" },
+        { "subscripts", "{{ a" + Many("[0]") + " }}", "RecursionError" },
+        { "calls", "{{ a" + Many("()") + " }}", "RecursionError" },
+        { "conditions", "{{ " + Many("1 if 1 else ", 50_000) + "1 }}", "RecursionError" },
+        { "loops", Many("{% for x in y %}", 20_000), "RecursionError" },
+        { "branches", Many("{% if 1 %}"), "RecursionError" },
+        { "unclosed", "{{ " + Many("("), "RecursionError" },
+        { "source", new string('a', (1 << 20) + 1), "LimitError" },
+        { "scopes", string.Concat(Enumerable.Range(0, 15_000).Select(i => $"{{% if 1 %}}{{% set v{i} = 1 %}}{{% endif %}}")), "LimitError" },
+    };
+
+    public static TheoryData<string, string> Greedy => new()
+    {
+        { "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", "LimitError" },
+        { "{% for a in range(1000) %}{{ 'x' * 1000 }}{% endfor %}", "LimitError" },
+        { "{% set n = namespace(s='x') %}{% for a in range(100) %}{% set n.s = n.s ~ n.s %}{% endfor %}", "LimitError" },
+        { "{% set n = namespace(s='x') %}{% for a in range(100) %}{% set n.s = n.s + n.s %}{% endfor %}", "LimitError" },
+        { "{% set n = namespace(s=[1]) %}{% for a in range(100) %}{% set n.s = n.s + n.s %}{% endfor %}", "LimitError" },
+        { "{% set n = namespace(s=[]) %}{% for a in range(1000) %}{% set n.s = n.s + ['a' * 90000] %}{% endfor %}", "LimitError" },
+        { "{% set a = 'a' * 50000 %}{{ a|replace('a', a) }}", "LimitError" },
+        { "{% set a = 'a' * 50000 %}{{ a.join(a) }}", "LimitError" },
+        { "{{ ('a\n' * 5000)|indent(1000) }}", "LimitError" },
+        { "{{ ('a ' * 30000).split() }}", "LimitError" },
+        { "{{ ('a,' * 30000).split(',') }}", "LimitError" },
+        { "{{ ('\n' * 30000).splitlines() }}", "LimitError" },
+        { "{{ ('a' * 30000)|list }}", "LimitError" },
+        { "{{ 'a'|center(99999999999) }}", "LimitError" },
+        { "{{ 'a'.ljust(99999999999999999999) }}", "LimitError" },
+        { "{{ '\t'.expandtabs(99999999999) }}", "LimitError" },
+        { "{{ '{:999999999}'.format(1) }}", "LimitError" },
+        { "{{ '%999999999d' % 1 }}", "LimitError" },
+        { "{{ '%.999999999f' % 1.5 }}", "ValueError" },
+        { "{{ '{:.999999999f}'.format(1.5) }}", "ValueError" },
+        { "{{ [1]|batch(999999999, 'x')|list }}", "LimitError" },
+        { "{{ [1]|slice(9999999999)|list }}", "LimitError" },
+        { "{{ [1, 2, 3]|tojson(indent=999999999) }}", "LimitError" },
+        { "{{ range(100001) }}", "OverflowError" },
+        { "{{ 10 ** 100000000 }}", "OverflowError" },
+        { "{% set n = namespace(s=7) %}{% for a in range(100) %}{% set n.s = n.s * n.s %}{% endfor %}", "OverflowError" },
+        { "{{ 10 ** 5000 }}", "ValueError" },
+        { "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "RecursionError" },
+        { "{% macro m() %}{{ caller }}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}", "RecursionError" },
+        { "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "RecursionError" },
+        { "{% block b %}{{ self.b() }}{% endblock %}", "RecursionError" },
+        { "{% set a = range(9000)|list %}{% for i in range(9000) %}{{ a == range(9000)|list }}{% endfor %}", "LimitError" },
+    };
+
+    /// <summary>Walks over values nested thousands of levels deep: every one has to give up in time.</summary>
+    public static TheoryData<string> Walks => new(
+        "{{ n.s }}", "{{ n.s|tojson }}", "{{ n.s|pprint }}", "{{ n.s == n.t }}", "{{ n.s < n.t }}", "{{ {n.u: 1} }}", "{{ n.s in [n.t] }}");
+
+    [Theory]
+    [MemberData(nameof(Nested))]
+    public void Nesting_without_end_is_refused_while_parsing(string what, string template, string kind)
+    {
+        var error = Assert.Throws<TemplateException>(() => ChatTemplate.Parse(template));
+        Assert.True(kind == error.Kind, $"{what}: {error.Message}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Greedy))]
+    public void Greed_ends_at_a_limit(string template, string kind)
+    {
+        var parsed = ChatTemplate.Parse(template);
+        var error = Assert.Throws<TemplateException>(() => parsed.Render(new Dictionary<string, object?>(), limits: Small));
+        Assert.Equal(kind, error.Kind);
+    }
+
+    [Theory]
+    [MemberData(nameof(Walks))]
+    public void Walking_a_value_of_great_depth_is_refused(string walk)
+    {
+        var template = ChatTemplate.Parse(
+            "{% set n = namespace(s=[1], t=[1], u=(1,)) %}{% for i in range(5000) %}"
+            + "{% set n.s = [n.s] %}{% set n.t = [n.t] %}{% set n.u = (n.u,) %}{% endfor %}" + walk);
+        var error = Assert.Throws<TemplateException>(() => template.Render(new Dictionary<string, object?>()));
+        Assert.Equal("RecursionError", error.Kind);
+    }
+
+    [Fact]
+    public void Reading_iterators_wrapped_without_end_is_refused()
+    {
+        var template = ChatTemplate.Parse(
+            "{% set n = namespace(v=[1]) %}{% for i in range(100000) %}{% set n.v = n.v|map('string') %}{% endfor %}{{ n.v|list }}");
+        var error = Assert.Throws<TemplateException>(() => template.Render(new Dictionary<string, object?>()));
+        Assert.Equal("RecursionError", error.Kind);
+    }
+
+    [Fact]
+    public void Long_flat_templates_are_no_offence()
+    {
+        var template = ChatTemplate.Parse("{{ " + Many("1 ~ ", 20_000) + "1 }}{% if 0 %}" + Many("{% elif 0 %}", 5_000) + "{% endif %}");
+        Assert.Equal(20_001, template.Render(new Dictionary<string, object?>()).Length);
+    }
+
+    [Fact]
+    public void A_caller_that_gives_up_stops_the_rendering()
+    {
+        var template = ChatTemplate.Parse("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}");
+        using var source = new CancellationTokenSource();
+        source.Cancel();
+        Assert.Throws<OperationCanceledException>(() => template.Render(new Dictionary<string, object?>(), cancellation: source.Token));
+    }
+
+    [Fact]
+    public void Mutilated_templates_fail_with_typed_errors_only()
+    {
+        const string Source = "{%- for m in messages if m.role != 'x' %}{{ '<|' ~ m['role'] ~ '|>' + m.content|trim }}{% if loop.last %}"
+            + "{{ m.tools|tojson(indent=2) }}{% elif m.n is number and not m.n % 2 %}{# c #}{% raw %}{{ }}{% endraw %}{% endif %}{%- endfor %}"
+            + "{% macro f(a, b=[1, 2.5e3], *c) %}{% endmacro %}{% set ns = namespace(x={'a': 1}) %}{% set ns.x = ns.x.a // 2 ** 3 %}";
+        var random = new Random(7);
+        var variables = new Dictionary<string, object?>
+        {
+            ["messages"] = new[] { new Dictionary<string, object?> { ["role"] = "user", ["content"] = " hi ", ["n"] = 4 } },
+        };
+        var rendered = 0;
+        for (var i = 0; i < 3000; i++)
+        {
+            var at = random.Next(Source.Length);
+            var mutilated = (i % 3) switch
+            {
+                0 => Source.Remove(at, Math.Min(random.Next(1, 5), Source.Length - at)),
+                1 => Source.Insert(at, "{}%#()[]'\"|.,~-+\\\0"[random.Next(18)].ToString()),
+                _ => Source[..at],
+            };
+            try
+            {
+                ChatTemplate.Parse(mutilated).Render(variables, limits: Small);
+                rendered++;
+            }
+            catch (TemplateException e)
+            {
+                Assert.NotEmpty(e.Kind);
+            }
+        }
+
+        Assert.InRange(rendered, 1, 2999);
+    }
+
+    private static string Many(string text, int count = 100_000) => string.Concat(Enumerable.Repeat(text, count));
+}
