@@ -53,7 +53,7 @@ public static class ReferenceModels
     }
 
     /// <summary>The bytes of a rebuilt model with the seed that its logits were made with.</summary>
-    public static byte[] Rebuild(string name) => Rebuild(name, 11);
+    public static byte[] Rebuild(string name) => Rebuild(name, name == "quant-small" ? 13 : 11);
 
     /// <summary>The bytes of a rebuilt model.</summary>
     public static byte[] Rebuild(string name, int seed)
