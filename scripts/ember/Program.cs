@@ -41,7 +41,7 @@ switch (args.Length > 0 ? args[0] : "")
         }
         return 0;
     case "train":
-        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, long.Parse(Option("tokens", "22000000")), Seed, int.Parse(Option("threads", "2")))).Run();
+        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, long.Parse(Option("tokens", "11000000")), Seed, int.Parse(Option("threads", "2")))).Run();
         return 0;
     case "heldout":
         File.WriteAllText(Option("output", "ember-heldout.json"), HeldOutSet.ToJson(HeldOutSet.Make()).ToJsonString(Plain) + "\n");
@@ -55,11 +55,11 @@ switch (args.Length > 0 ? args[0] : "")
         IResponder responder = Option("url", "") is { Length: > 0 } url
             ? new ServiceResponder(new Uri(url.TrimEnd('/') + "/"), Option("model", "ember"))
             : new FileResponder(Option("file", "ember.gguf"));
-        return await Evaluator.RunAsync(responder, Cases(), args.Contains("--verbose")) >= 0.9 ? 0 : 1;
+        return await Evaluator.RunAsync(responder, [.. Cases().Where((_, i) => i % int.Parse(Option("every", "1")) == 0)], args.Contains("--verbose")) >= 0.9 ? 0 : 1;
     case "chat":
         await Chat.RunAsync(new FileResponder(Option("file", "ember.gguf")));
         return 0;
     default:
-        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--verbose]");
+        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--every N] [--verbose]");
         return 2;
 }

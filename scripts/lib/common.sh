@@ -91,6 +91,10 @@ build_if_stale() {
   exec 9>&-
 }
 
+host_is_stale() {
+  is_stale "$host_dll.stamp" "$repo/src" || [ ! -f "$host_dll" ]
+}
+
 build_host() {
   build_if_stale "$repo/src/Host/Hearth.Host.csproj" "$host_dll" "$repo/src"
 }

@@ -11,7 +11,7 @@ namespace Hearth.Runtime;
 /// <param name="Program">Computes steps.</param>
 /// <param name="Information">What the model is.</param>
 /// <param name="Metadata">The file's metadata.</param>
-/// <param name="Fingerprint">Names the weights: equal for the same file only.</param>
+/// <param name="Fingerprint">Names the weights: equal for the same file, used alike, only.</param>
 internal sealed record LoadedModel(CompiledProgram Program, ModelInformation Information, GgufMetadata Metadata, string Fingerprint);
 
 /// <summary>Reads a file, writes its program and brings the weights into the engine.</summary>
@@ -27,9 +27,9 @@ internal static class ModelLoader
         using var file = GgufFile.Open(path);
         var family = ModelFamilies.Find(file);
         var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)));
-        var program = family(file, new StepLimits(stepTokens, Math.Min(stepTokens, MaxOutputRows)));
+        var program = family(file, new StepLimits(stepTokens, Math.Min(stepTokens, MaxOutputRows)) { ContextLength = options.ContextLength ?? 0 });
         var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken);
-        return new LoadedModel(compiled, Describe(file, program, options), file.Metadata, Fingerprint(file));
+        return new LoadedModel(compiled, Describe(file, program, options), file.Metadata, Fingerprint(file, program));
     }
 
     /// <summary>Checks an option against its range.</summary>
@@ -52,7 +52,8 @@ internal static class ModelLoader
     }
 
     // Names, shapes and types of all tensors and some bytes of each: enough to tell models apart without reading them whole.
-    private static string Fingerprint(GgufFile file)
+    // The names of those in use, too: a family may choose among them, and then the cache of one choice is no good to another.
+    private static string Fingerprint(GgufFile file, ModelProgram program)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var tensor in file.Tensors)
@@ -63,6 +64,8 @@ internal static class ModelLoader
             hash.AppendData(tensor.Bytes(tensor.ByteSize - sample, sample));
         }
 
+        foreach (var weight in program.Weights)
+            hash.AppendData(Encoding.UTF8.GetBytes(weight.Tensor.Name));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -103,6 +103,31 @@ TEST(Formats, Q6_KJoinsFourAndTwoBits) {
     EXPECT_EQ(values[245], 2.0f * -3 * -32);
 }
 
+TEST(Formats, IQ4_XSLooksCodesUpAndCentresScales) {
+    hearth::BlockIQ4_XS block{};
+    block.d = kHalfTwo;
+    block.scales_l[2] = 0x70;     // low bits of scale 5: 7
+    block.scales_h = 3 << 10;     // its high bits: 48
+    block.qs[5 * 16 + 4] = 0xf0;  // group 5: column 4: code 0, column 20: code 15
+    const auto values = dequantized(HEARTH_TYPE_IQ4_XS, block);
+    EXPECT_EQ(values[5 * 32 + 4], 2.0f * (55 - 32) * -127);
+    EXPECT_EQ(values[5 * 32 + 20], 2.0f * (55 - 32) * 113);
+    EXPECT_EQ(values[0], 2.0f * -32 * -127);
+}
+
+TEST(Formats, MXFP4ScalesE2M1ByAPowerOfTwo) {
+    hearth::BlockMXFP4 block{};
+    block.e = 130;       // 2^3
+    block.qs[1] = 0xf7;  // columns 1 and 17: 6 and -6
+    auto values = dequantized(HEARTH_TYPE_MXFP4, block);
+    EXPECT_EQ(values[1], 48.0f);
+    EXPECT_EQ(values[17], -48.0f);
+    EXPECT_EQ(values[0], 0.0f);
+    block.e = 0;
+    values = dequantized(HEARTH_TYPE_MXFP4, block);
+    EXPECT_EQ(values[1], 0x1.8p-125f);  // 6 * 2^-127
+}
+
 TEST(Formats, TheCBoundaryDequantizesWholeBlocksOnly) {
     const auto blocks = hearth_tests::sample_blocks(HEARTH_TYPE_Q4_K, 1, 512, 3);
     std::vector<float> expected(512), values(512);

@@ -13,9 +13,10 @@
 namespace hearth_tests {
 
 inline constexpr hearth_type kWeightTypes[] = {
-    HEARTH_TYPE_F32,  HEARTH_TYPE_F16,  HEARTH_TYPE_BF16, HEARTH_TYPE_Q4_0, HEARTH_TYPE_Q4_1,
-    HEARTH_TYPE_Q5_0, HEARTH_TYPE_Q5_1, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q2_K, HEARTH_TYPE_Q3_K,
-    HEARTH_TYPE_Q4_K, HEARTH_TYPE_Q5_K, HEARTH_TYPE_Q6_K};
+    HEARTH_TYPE_F32,  HEARTH_TYPE_F16,    HEARTH_TYPE_BF16,   HEARTH_TYPE_Q4_0,
+    HEARTH_TYPE_Q4_1, HEARTH_TYPE_Q5_0,   HEARTH_TYPE_Q5_1,   HEARTH_TYPE_Q8_0,
+    HEARTH_TYPE_Q2_K, HEARTH_TYPE_Q3_K,   HEARTH_TYPE_Q4_K,   HEARTH_TYPE_Q5_K,
+    HEARTH_TYPE_Q6_K, HEARTH_TYPE_IQ4_NL, HEARTH_TYPE_IQ4_XS, HEARTH_TYPE_MXFP4};
 
 inline std::vector<float> sample_floats(size_t count, uint32_t seed) {
     std::mt19937 generator(seed);
@@ -36,7 +37,8 @@ inline uint16_t sample_half(std::mt19937& generator, bool may_be_negative) {
 // Random bytes are valid codes and integer scales in every type; f16 scales are set apart.
 template <typename Block>
 void set_scales(Block& block, std::mt19937& generator) {
-    block.d = sample_half(generator, true);
+    if constexpr (requires { block.e; }) block.e = static_cast<uint8_t>(118 + generator() % 8);
+    if constexpr (requires { block.d; }) block.d = sample_half(generator, true);
     if constexpr (requires { block.m; }) block.m = sample_half(generator, true);
     if constexpr (requires { block.dmin; }) block.dmin = sample_half(generator, true);
 }
@@ -103,6 +105,15 @@ inline std::vector<uint8_t> sample_blocks(hearth_type type, int64_t rows, int64_
             break;
         case HEARTH_TYPE_Q6_K:
             sample<hearth::BlockQ6_K>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ4_NL:
+            sample<hearth::BlockIQ4_NL>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ4_XS:
+            sample<hearth::BlockIQ4_XS>(bytes, generator);
+            break;
+        case HEARTH_TYPE_MXFP4:
+            sample<hearth::BlockMXFP4>(bytes, generator);
             break;
     }
     return bytes;

@@ -4,11 +4,13 @@ using Microsoft.SemanticKernel.Services;
 
 namespace Hearth.SemanticKernel.Tests;
 
-public sealed class ChatCompletionServiceTests
+public sealed class ChatCompletionServiceTests : IAsyncDisposable
 {
     private readonly FakeLanguageModel _model = new() { CachedTokens = 4 };
 
     private HearthChatCompletionService Service => new(_model);
+
+    public ValueTask DisposeAsync() => _model.DisposeAsync();
 
     [Fact]
     public async Task A_whole_answer_carries_reason_usage_and_model()

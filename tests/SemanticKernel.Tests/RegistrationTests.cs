@@ -6,10 +6,12 @@ using Microsoft.SemanticKernel.TextGeneration;
 
 namespace Hearth.SemanticKernel.Tests;
 
-public sealed class RegistrationTests
+public sealed class RegistrationTests : IAsyncDisposable
 {
     private readonly FakeLanguageModel _model = new();
     private int _loads;
+
+    public ValueTask DisposeAsync() => _model.DisposeAsync();
 
     [Fact]
     public async Task Services_of_one_path_share_one_model_loaded_when_needed()

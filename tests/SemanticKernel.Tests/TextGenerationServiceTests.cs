@@ -3,11 +3,13 @@ using Microsoft.SemanticKernel;
 
 namespace Hearth.SemanticKernel.Tests;
 
-public sealed class TextGenerationServiceTests
+public sealed class TextGenerationServiceTests : IAsyncDisposable
 {
     private readonly FakeLanguageModel _model = new();
 
     private HearthTextGenerationService Service => new(_model);
+
+    public ValueTask DisposeAsync() => _model.DisposeAsync();
 
     [Fact]
     public async Task A_text_is_continued_without_a_template()

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
-using Hearth.Runtime;
 
 namespace Hearth.Tests;
 

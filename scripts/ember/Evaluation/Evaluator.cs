@@ -51,9 +51,9 @@ public static partial class Evaluator
     {
         try
         {
-            return JsonNode.Parse(text);
+            return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
-        catch (JsonException)
+        catch (JsonException)   // not JSON, or a name given twice
         {
             return null;
         }

@@ -14,7 +14,7 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
 {
     private const double MatrixRate = 0.016, VectorRate = 0.004;
     private const int WarmupSteps = 80;
-    private const double DecayStart = 0.5;   // share of the budget after which the rates fall linearly to zero
+    private const double DecayStart = 0.375;   // share of the budget after which the rates fall linearly to zero
 
     private const double SaveEverySeconds = 240, EvaluateEverySeconds = 480;
 

@@ -23,6 +23,9 @@ constexpr TypeInfo kTypes[] = {
     {HEARTH_TYPE_Q4_K, "Q4_K", kSuperColumns, sizeof(BlockQ4_K)},
     {HEARTH_TYPE_Q5_K, "Q5_K", kSuperColumns, sizeof(BlockQ5_K)},
     {HEARTH_TYPE_Q6_K, "Q6_K", kSuperColumns, sizeof(BlockQ6_K)},
+    {HEARTH_TYPE_IQ4_NL, "IQ4_NL", kBlockColumns, sizeof(BlockIQ4_NL)},
+    {HEARTH_TYPE_IQ4_XS, "IQ4_XS", kSuperColumns, sizeof(BlockIQ4_XS)},
+    {HEARTH_TYPE_MXFP4, "MXFP4", kBlockColumns, sizeof(BlockMXFP4)},
 };
 
 }  // namespace

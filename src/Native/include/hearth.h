@@ -61,7 +61,10 @@ typedef enum hearth_type {
     HEARTH_TYPE_Q4_K = 12,
     HEARTH_TYPE_Q5_K = 13,
     HEARTH_TYPE_Q6_K = 14,
-    HEARTH_TYPE_BF16 = 30
+    HEARTH_TYPE_IQ4_NL = 20,
+    HEARTH_TYPE_IQ4_XS = 23,
+    HEARTH_TYPE_BF16 = 30,
+    HEARTH_TYPE_MXFP4 = 39
 } hearth_type;
 
 /* Instruction sets in rising order; a build holds those of its processor family. */

@@ -38,7 +38,10 @@ public sealed record BenchmarkResult
     /// <summary>Tokens a second of all sequences together; null where not measured.</summary>
     public BenchmarkRate? Generation { get; init; }
 
-    /// <summary>Bytes of weights that one step reads.</summary>
+    /// <summary>Bytes of weights that one step reads, as the file stores them.</summary>
+    public required long BytesPerStep { get; init; }
+
+    /// <summary>Bytes of weights in memory.</summary>
     public required long WeightBytes { get; init; }
 
     /// <summary>Bytes of work space.</summary>
@@ -48,7 +51,7 @@ public sealed record BenchmarkResult
     public required double ReadBandwidth { get; init; }
 
     /// <summary>The share of the read bandwidth that generation reaches, counting weights only; null where not measured.</summary>
-    public double? BandwidthShare(int sequences) => Generation is { } rate ? rate.Median / sequences * WeightBytes / ReadBandwidth : null;
+    public double? BandwidthShare(int sequences) => Generation is { } rate ? rate.Median / sequences * BytesPerStep / ReadBandwidth : null;
 }
 
 /// <summary>Measures the engine on one model: no sampling, no scheduling, no text.</summary>
@@ -86,6 +89,7 @@ public static class ModelBenchmark
         {
             Prompt = prompt,
             Generation = generation,
+            BytesPerStep = program.Program.BytesPerStep,
             WeightBytes = memory.Weights,
             ScratchBytes = memory.Scratch,
             ReadBandwidth = Middle(bandwidth),

@@ -1,11 +1,16 @@
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Interop;
 
 namespace Hearth.Runtime.Graphs;
 
-/// <summary>The most rows that a step may have: memory is laid out for them.</summary>
+/// <summary>The most that will be asked of a program: memory is laid out for it.</summary>
 /// <param name="MaxRows">Rows of one step.</param>
 /// <param name="MaxOutputRows">Rows of one step whose logits are wanted; no more than MaxRows.</param>
-public readonly record struct StepLimits(int MaxRows, int MaxOutputRows);
+public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
+{
+    /// <summary>Positions that a sequence may have, by which some models choose their rotary frequencies; 0: as many as the model was made for.</summary>
+    public int ContextLength { get; init; }
+}
 
 /// <summary>What a model computes: a flat list of operations over numbered values, and the weights they use.</summary>
 /// <remarks>Immutable; written with <see cref="ProgramBuilder"/>, run with <see cref="CompiledProgram"/>.</remarks>
@@ -32,6 +37,9 @@ public sealed class ModelProgram
 
     /// <summary>Floats of one output row.</summary>
     public int OutputWidth => ValueWidths[Result];
+
+    /// <summary>Bytes of the weights that every step reads whole, as the file stores them: all products', not the embedding tables'.</summary>
+    public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Tensor.Type, w.Columns * w.Rows));
 
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;

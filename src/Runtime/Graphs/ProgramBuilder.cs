@@ -144,6 +144,7 @@ public sealed unsafe class ProgramBuilder
         var outputs = new Value[weights.Length];
         for (var i = 0; i < weights.Length; i++)
         {
+            weights[i].Weight.IsMultiplied = true;
             operation.Weight[i] = weights[i].Weight.Number;
             operation.Weight[3 + i] = weights[i].Bias?.Number ?? -1;
             outputs[i] = NewValue(checked((int)weights[i].Weight.Rows));

@@ -30,6 +30,9 @@ public sealed class Weight
     /// <summary>The first element taken, counted through the tensor.</summary>
     internal long First { get; }
 
+    /// <summary>Whether a product uses it, so that every step reads it whole; an embedding table is read row by row.</summary>
+    internal bool IsMultiplied { get; set; }
+
     /// <summary>Whether a norm, bias or the like uses it: such vectors are kept in float32.</summary>
     internal bool IsVector { get; }
 }

@@ -92,9 +92,12 @@ internal sealed record Hyperparameters
     }
 
     /// <summary>Reads the rotary embedding's terms.</summary>
+    /// <param name="metadata">The file's metadata.</param>
+    /// <param name="layout">Which values rotate together.</param>
+    /// <param name="longRope">Whether the family brings LongRoPE's factors (arXiv 2402.13753).</param>
     /// <exception cref="ModelFormatException">A key is mistyped or out of range.</exception>
     /// <exception cref="UnsupportedModelException">The scaling is of an unknown kind.</exception>
-    public RopeTerms ReadRope(GgufMetadata metadata, RopeLayout layout)
+    public RopeTerms ReadRope(GgufMetadata metadata, RopeLayout layout, bool longRope = false)
     {
         var keys = new Keys(metadata, Architecture);
         var dimensions = keys.Size("rope.dimension_count", KeyWidth, otherwise: KeyWidth);
@@ -106,26 +109,32 @@ internal sealed record Hyperparameters
         var factor = keys.Number("rope.scaling.factor", keys.Number("rope.scale_linear", 1));
         if (factor <= 0)
             factor = 1;
-        var terms = new RopeTerms { Layout = layout, Dimensions = dimensions, Base = keys.Number("rope.freq_base", 10000) };
+        var terms = new RopeTerms
+        {
+            Layout = layout,
+            Dimensions = dimensions,
+            Base = keys.Number("rope.freq_base", 10000),
+            AttentionFactor = keys.Number("rope.scaling.attn_factor", 1),
+        };
         return type switch
         {
             "none" => terms,
             "linear" => terms with { FrequencyScale = 1 / factor },
+            "longrope" when longRope => terms with { FrequencyScale = 1 / factor },
             "yarn" => terms with
             {
                 FrequencyScale = 1 / factor,
                 Extrapolation = 1,
-                AttentionFactor = keys.Number("rope.scaling.attn_factor", 1),
                 BetaFast = keys.Number("rope.scaling.yarn_beta_fast", 32),
                 BetaSlow = keys.Number("rope.scaling.yarn_beta_slow", 1),
                 OriginalContext = keys.Size("rope.scaling.original_context_length", LongestContext, otherwise: ContextLength),
             },
-            _ => throw new UnsupportedModelException($"rope scaling '{type}'", ["none", "linear", "yarn"]),
+            _ => throw new UnsupportedModelException($"rope scaling '{type}'", longRope ? ["none", "linear", "yarn", "longrope"] : ["none", "linear", "yarn"]),
         };
     }
 
     /// <summary>The metadata of one architecture, read with ranges.</summary>
-    private readonly struct Keys(GgufMetadata metadata, string architecture)
+    internal readonly struct Keys(GgufMetadata metadata, string architecture)
     {
         public string Name(string key) => $"{architecture}.{key}";
 
@@ -139,12 +148,12 @@ internal sealed record Hyperparameters
             return float.IsFinite(value) ? value : throw Wrong(key, $"must be finite, found {value}");
         }
 
-        public int Size(string key, int most, int? otherwise = null)
+        public int Size(string key, int most, int? otherwise = null, int least = 1)
         {
             if (otherwise is { } known && !Has(key))
                 return known;
             var value = Has(key) && metadata.Find(Name(key)) is Array ? Uniform(key) : metadata.Get<int>(Name(key));
-            return value >= 1 && value <= most ? value : throw Wrong(key, $"must be 1 to {most}, found {value}");
+            return value >= least && value <= most ? value : throw Wrong(key, $"must be {least} to {most}, found {value}");
         }
 
         // Some exporters write a number a layer even where all are the same.

@@ -11,7 +11,9 @@ internal static class ModelFamilies
 {
     private static readonly Dictionary<string, ModelFamily> _families = Collect(
         (Llama.Architectures, Llama.Build),
-        (Gpt2.Architectures, Gpt2.Build));
+        (Gpt2.Architectures, Gpt2.Build),
+        (Gemma.Architectures, Gemma.Build),
+        (Phi3.Architectures, Phi3.Build));
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);

@@ -57,8 +57,10 @@ internal static class CaseMapping
         0x130 => "i\u0307",
         0x131 => null,
         0x17F => "s",
-        _ when SpecialUpper.TryGetValue(c, out var upper) => Lower(upper),
-        _ => LowerOf("", 0, c),
+        // Cherokee folds to its capitals, which came first.
+        >= 0x13A0 and <= 0x13F5 => null,
+        (>= 0x13F8 and <= 0x13FD) or (>= 0xAB70 and <= 0xABBF) => UpperOf(c),
+        _ => UpperOf(c) is { } upper ? Map(upper, (_, _, u) => LowerOf("", 0, u)) : null,
     });
 
     /// <summary><c>str.capitalize</c>: the first character in title case, the others in lower case.</summary>

@@ -88,11 +88,19 @@ public sealed class ChatTemplate
             case JsonElement element: return JsonText.FromElement(element);
             case JsonNode node: return JsonText.FromNode(node);
             case IReadOnlyDictionary<string, object?> map: return ConvertMap(map, path);
-            case IDictionary map:
-                return ConvertMap(map.Cast<DictionaryEntry>().Select(e => new KeyValuePair<string, object?>(
-                    e.Key as string ?? throw new ArgumentException($"the variable '{path}' has a key that is no string"), e.Value)), path);
+            case IDictionary map: return ConvertMap(Entries(map, path), path);
             case IEnumerable list: return new ListValue(list.Cast<object?>().Select(i => Convert(i, path)).ToList());
             default: throw new ArgumentException($"the variable '{path}' holds a {value.GetType()}, which templates do not know");
+        }
+    }
+
+    private static IEnumerable<KeyValuePair<string, object?>> Entries(IDictionary map, string path)
+    {
+        foreach (DictionaryEntry entry in map)
+        {
+            if (entry.Key is not string key)
+                throw new ArgumentException($"the variable '{path}' has a key that is no string");
+            yield return new(key, entry.Value);
         }
     }
 

@@ -24,13 +24,16 @@ internal static class Comparing
         _ => true,
     };
 
-    private static void Guard()
+    /// <summary>Levels of lists, tuples and dictionaries that a walk goes down; Python's own limit.</summary>
+    public const int MaxDepth = 1000;
+
+    private static void Guard(int depth)
     {
-        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        if (depth >= MaxDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw Raise.Recursion("maximum recursion depth exceeded in comparison");
     }
 
-    public static bool AreEqual(object? left, object? right, Interpreter? interpreter = null)
+    public static bool AreEqual(object? left, object? right, Interpreter? interpreter = null, int depth = 0)
     {
         if (Arithmetic.IsNumber(left))
             return Arithmetic.IsNumber(right) && CompareNumbers(left!, right!) == 0;
@@ -42,49 +45,49 @@ internal static class Comparing
 
         if (ReferenceEquals(left, right))
             return true;
-        Guard();
+        Guard(depth);
         switch (left, right)
         {
-            case (ListValue x, ListValue y): return SameItems(x.Items, y.Items, interpreter);
-            case (TupleValue x, TupleValue y): return SameItems(x.Items, y.Items, interpreter);
-            case (MapValue x, MapValue y): return SameMap(x, y, interpreter);
+            case (ListValue x, ListValue y): return SameItems(x.Items, y.Items, interpreter, depth + 1);
+            case (TupleValue x, TupleValue y): return SameItems(x.Items, y.Items, interpreter, depth + 1);
+            case (MapValue x, MapValue y): return SameMap(x, y, interpreter, depth + 1);
             case (RangeValue x, RangeValue y):
                 return x.Count == y.Count && (x.Count == 0 || (x.Start == y.Start && (x.Count == 1 || x.Step == y.Step)));
             case (UndefinedValue, UndefinedValue): return true;
             case (ViewValue { Kind: not ViewKind.Values } x, ViewValue { Kind: not ViewKind.Values } y):
-                return x.Map.Count == y.Map.Count && Sequences.Iterate(x).All(e => Sequences.Iterate(y).Any(f => AreEqual(e, f, interpreter)));
+                return x.Map.Count == y.Map.Count && Sequences.Iterate(x).All(e => Sequences.Iterate(y).Any(f => AreEqual(e, f, interpreter, depth + 1)));
             case (MethodValue x, MethodValue y): return x.Name == y.Name && ReferenceEquals(x.Self, y.Self);
             default: return false;
         }
     }
 
     /// <summary>Equality inside containers: the same object is equal to itself, even a NaN.</summary>
-    private static bool Same(object? left, object? right, Interpreter? interpreter)
+    private static bool Same(object? left, object? right, Interpreter? interpreter, int depth)
     {
         interpreter?.Charge(1);
-        return ReferenceEquals(left, right) || AreEqual(left, right, interpreter);
+        return ReferenceEquals(left, right) || AreEqual(left, right, interpreter, depth);
     }
 
-    private static bool SameItems(IReadOnlyList<object?> left, IReadOnlyList<object?> right, Interpreter? interpreter)
+    private static bool SameItems(IReadOnlyList<object?> left, IReadOnlyList<object?> right, Interpreter? interpreter, int depth)
     {
         if (left.Count != right.Count)
             return false;
         for (var i = 0; i < left.Count; i++)
         {
-            if (!Same(left[i], right[i], interpreter))
+            if (!Same(left[i], right[i], interpreter, depth))
                 return false;
         }
 
         return true;
     }
 
-    private static bool SameMap(MapValue left, MapValue right, Interpreter? interpreter)
+    private static bool SameMap(MapValue left, MapValue right, Interpreter? interpreter, int depth)
     {
         if (left.Count != right.Count)
             return false;
         foreach (var (key, value) in left.Items)
         {
-            if (!right.TryGet(key, out var other) || !Same(value, other, interpreter))
+            if (!right.TryGet(key, out var other) || !Same(value, other, interpreter, depth))
                 return false;
         }
 
@@ -118,7 +121,7 @@ internal static class Comparing
     }
 
     /// <summary>A hash that equal keys share. Lists and dictionaries have none: they cannot be keys.</summary>
-    public static int Hash(object? value)
+    public static int Hash(object? value, int depth = 0)
     {
         switch (value)
         {
@@ -132,10 +135,10 @@ internal static class Comparing
             case string s: return string.GetHashCode(s, StringComparison.Ordinal);
             case MarkupValue m: return string.GetHashCode(m.Text, StringComparison.Ordinal);
             case TupleValue tuple:
-                Guard();
+                Guard(depth);
                 var hash = default(HashCode);
                 foreach (var item in tuple.Items)
-                    hash.Add(Hash(item));
+                    hash.Add(Hash(item, depth + 1));
                 return hash.ToHashCode();
             case ListValue or MapValue or ViewValue { Kind: not ViewKind.Values }:
                 throw Raise.Type($"unhashable type: '{TypeNames.Of(value)}'");
@@ -147,7 +150,7 @@ internal static class Comparing
     }
 
     /// <summary>Python's order operators. Undefined values and mixed types refuse.</summary>
-    public static bool Compare(Comparison op, object? left, object? right, Interpreter interpreter)
+    public static bool Compare(Comparison op, object? left, object? right, Interpreter interpreter, int depth = 0)
     {
         if (left is UndefinedValue u)
             throw u.Error();
@@ -161,22 +164,22 @@ internal static class Comparing
             return Holds(op, PythonText.Compare(a, b));
         }
 
-        Guard();
+        Guard(depth);
         return (left, right) switch
         {
-            (ListValue x, ListValue y) => CompareItems(op, x.Items, y.Items, interpreter),
-            (TupleValue x, TupleValue y) => CompareItems(op, x.Items, y.Items, interpreter),
+            (ListValue x, ListValue y) => CompareItems(op, x.Items, y.Items, interpreter, depth + 1),
+            (TupleValue x, TupleValue y) => CompareItems(op, x.Items, y.Items, interpreter, depth + 1),
             _ => throw Raise.Type(
                 $"'{Symbol(op)}' not supported between instances of '{TypeNames.Of(left)}' and '{TypeNames.Of(right)}'"),
         };
     }
 
-    private static bool CompareItems(Comparison op, IReadOnlyList<object?> left, IReadOnlyList<object?> right, Interpreter interpreter)
+    private static bool CompareItems(Comparison op, IReadOnlyList<object?> left, IReadOnlyList<object?> right, Interpreter interpreter, int depth)
     {
         for (var i = 0; i < Math.Min(left.Count, right.Count); i++)
         {
-            if (!Same(left[i], right[i], interpreter))
-                return Compare(op, left[i], right[i], interpreter);
+            if (!Same(left[i], right[i], interpreter, depth))
+                return Compare(op, left[i], right[i], interpreter, depth);
         }
 
         return Holds(op, left.Count.CompareTo(right.Count));
@@ -221,7 +224,7 @@ internal static class Comparing
                 foreach (var item in Sequences.Iterate(container))
                 {
                     interpreter.Charge(1);
-                    if (Same(item, value, interpreter))
+                    if (Same(item, value, interpreter, 0))
                         return true;
                 }
 

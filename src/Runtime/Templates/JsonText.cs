@@ -16,11 +16,11 @@ internal static class JsonText
     public static string Write(Interpreter interpreter, object? value, Style style)
     {
         var builder = new StringBuilder();
-        Append(interpreter, builder, value, style, 0, []);
+        Append(interpreter, builder, value, style, 0, new HashSet<object>(ReferenceEqualityComparer.Instance));
         return builder.ToString();
     }
 
-    private static void Append(Interpreter interpreter, StringBuilder builder, object? value, Style style, int level, List<object> open)
+    private static void Append(Interpreter interpreter, StringBuilder builder, object? value, Style style, int level, HashSet<object> open)
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw Raise.Recursion("maximum recursion depth exceeded while encoding a JSON object");
@@ -46,11 +46,12 @@ internal static class JsonText
     private static string Number(double value)
         => double.IsNaN(value) ? "NaN" : double.IsInfinity(value) ? (value > 0 ? "Infinity" : "-Infinity") : Numbers.Repr(value);
 
-    private static void Enter(List<object> open, object owner)
+    private static void Enter(HashSet<object> open, object owner)
     {
-        if (open.Contains(owner))
+        if (open.Count >= Comparing.MaxDepth)
+            throw Raise.Recursion("maximum recursion depth exceeded while encoding a JSON object");
+        if (!open.Add(owner))
             throw Raise.Value("Circular reference detected");
-        open.Add(owner);
     }
 
     private static void NewLine(StringBuilder builder, Style style, int level)
@@ -63,7 +64,7 @@ internal static class JsonText
     }
 
     private static void AppendArray(
-        Interpreter interpreter, StringBuilder builder, IReadOnlyList<object?> items, Style style, int level, List<object> open, object owner)
+        Interpreter interpreter, StringBuilder builder, IReadOnlyList<object?> items, Style style, int level, HashSet<object> open, object owner)
     {
         if (items.Count == 0)
         {
@@ -83,10 +84,10 @@ internal static class JsonText
 
         NewLine(builder, style, level);
         builder.Append(']');
-        open.RemoveAt(open.Count - 1);
+        open.Remove(owner);
     }
 
-    private static void AppendObject(Interpreter interpreter, StringBuilder builder, MapValue map, Style style, int level, List<object> open)
+    private static void AppendObject(Interpreter interpreter, StringBuilder builder, MapValue map, Style style, int level, HashSet<object> open)
     {
         if (map.Count == 0)
         {
@@ -111,7 +112,7 @@ internal static class JsonText
 
         NewLine(builder, style, level);
         builder.Append('}');
-        open.RemoveAt(open.Count - 1);
+        open.Remove(map);
     }
 
     private static string Key(object? key) => key switch

@@ -39,22 +39,22 @@ internal static class PrettyPrint
     }
 
     /// <summary>The representation with the keys of dictionaries sorted, as pprint has them.</summary>
-    private static string OneLine(Interpreter interpreter, object? value) => Representation.Repr(interpreter, Sorted(interpreter, value));
+    private static string OneLine(Interpreter interpreter, object? value) => Representation.Repr(interpreter, Sorted(interpreter, value, 0));
 
-    private static object? Sorted(Interpreter interpreter, object? value)
+    private static object? Sorted(Interpreter interpreter, object? value, int depth)
     {
         interpreter.Charge(1);
-        if (!System.Runtime.CompilerServices.RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        if (depth >= Comparing.MaxDepth || !System.Runtime.CompilerServices.RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw Raise.Recursion("maximum recursion depth exceeded");
         switch (value)
         {
             case MapValue map:
                 var sorted = new MapValue();
                 foreach (var (key, item) in SortedItems(interpreter, map))
-                    sorted.Set(key, Sorted(interpreter, item));
+                    sorted.Set(key, Sorted(interpreter, item, depth + 1));
                 return sorted;
-            case ListValue list: return new ListValue(list.Items.ConvertAll(i => Sorted(interpreter, i)));
-            case TupleValue tuple: return new TupleValue([.. tuple.Items.Select(i => Sorted(interpreter, i))]);
+            case ListValue list: return new ListValue(list.Items.ConvertAll(i => Sorted(interpreter, i, depth + 1)));
+            case TupleValue tuple: return new TupleValue([.. tuple.Items.Select(i => Sorted(interpreter, i, depth + 1))]);
             default: return value;
         }
     }

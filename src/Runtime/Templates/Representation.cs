@@ -25,11 +25,11 @@ internal static class Representation
     private static string Write(Interpreter? interpreter, object? value)
     {
         var builder = new StringBuilder();
-        Append(interpreter, builder, value, []);
+        Append(interpreter, builder, value, new HashSet<object>(ReferenceEqualityComparer.Instance));
         return builder.ToString();
     }
 
-    private static void Append(Interpreter? interpreter, StringBuilder builder, object? value, List<object> open)
+    private static void Append(Interpreter? interpreter, StringBuilder builder, object? value, HashSet<object> open)
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw Raise.Recursion("maximum recursion depth exceeded while getting the repr of an object");
@@ -73,7 +73,7 @@ internal static class Representation
     }
 
     private static void AppendItems(
-        Interpreter? interpreter, StringBuilder builder, string start, IReadOnlyList<object?> items, string end, List<object> open, object owner)
+        Interpreter? interpreter, StringBuilder builder, string start, IReadOnlyList<object?> items, string end, HashSet<object> open, object owner)
     {
         if (!Open(builder, open, owner, start is "[" ? "[...]" : start is "(" ? "(...)" : "..."))
             return;
@@ -86,10 +86,10 @@ internal static class Representation
         }
 
         builder.Append(end);
-        open.RemoveAt(open.Count - 1);
+        open.Remove(owner);
     }
 
-    private static void AppendMap(Interpreter? interpreter, StringBuilder builder, MapValue map, List<object> open)
+    private static void AppendMap(Interpreter? interpreter, StringBuilder builder, MapValue map, HashSet<object> open)
     {
         if (!Open(builder, open, map, "{...}"))
             return;
@@ -106,20 +106,18 @@ internal static class Representation
         }
 
         builder.Append('}');
-        open.RemoveAt(open.Count - 1);
+        open.Remove(map);
     }
 
     /// <summary>Notes that a container is being written; one that contains itself is written as dots.</summary>
-    private static bool Open(StringBuilder builder, List<object> open, object owner, string dots)
+    private static bool Open(StringBuilder builder, HashSet<object> open, object owner, string dots)
     {
-        if (open.Contains(owner))
-        {
-            builder.Append(dots);
-            return false;
-        }
-
-        open.Add(owner);
-        return true;
+        if (open.Count >= Comparing.MaxDepth)
+            throw Raise.Recursion("maximum recursion depth exceeded while getting the repr of an object");
+        if (open.Add(owner))
+            return true;
+        builder.Append(dots);
+        return false;
     }
 
     /// <summary>A string in quotes: single ones, unless only they occur in it.</summary>

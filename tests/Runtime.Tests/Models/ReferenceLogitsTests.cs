@@ -16,9 +16,10 @@ public sealed class ReferenceLogitsTests
     public static TheoryData<string> FloatModels =>
     [
         "llama-gqa-base", "llama3-ropefreqs-tied", "llama-linear-rope", "llama-yarn", "llama-headdim", "qwen2-gqa", "qwen3-gqa", "gpt2", "quant-small",
+        "gemma2", "gemma3", "phi3",
     ];
 
-    public static TheoryData<string> QuantizedModels => ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K"];
+    public static TheoryData<string> QuantizedModels => ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4_MOE"];
 
     [Theory]
     [MemberData(nameof(FloatModels))]
@@ -65,16 +66,17 @@ public sealed class ReferenceLogitsTests
         Assert.InRange(Error(three, one), 0, 1e-10);
     }
 
-    private static async Task<float[]> Logits(string path, string name, ModelOptions? options = null)
+    private static Task<float[]> Logits(string path, string name, ModelOptions? options = null) => Logits(path, ReferenceModels.Tokens(name), options);
+
+    internal static async Task<float[]> Logits(string path, int[] tokens, ModelOptions? options = null)
     {
         await using var model = await LanguageModel.LoadAsync(path, options);
-        var tokens = ReferenceModels.Tokens(name);
         var all = new float[tokens.Length * model.Information.VocabularySize];
         model.ComputeLogits(tokens, (position, logits) => logits.CopyTo(all.AsSpan(position * model.Information.VocabularySize)));
         return all;
     }
 
-    private static double Error(float[] actual, float[] expected)
+    internal static double Error(float[] actual, float[] expected)
     {
         Assert.Equal(expected.Length, actual.Length);
         double difference = 0, size = 0;

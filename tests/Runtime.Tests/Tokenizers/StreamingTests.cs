@@ -31,6 +31,15 @@ public sealed class StreamingTests
         Assert.Equal("\uFFFD", decoder.Flush());
     }
 
+    [Fact]
+    public void Every_single_byte_left_at_the_end_decodes_as_it_does_at_once()
+        => Assert.All(Enumerable.Range(0, 256), id =>
+        {
+            var decoder = s_bytes.CreateDecoder();
+
+            Assert.Equal(s_bytes.Decode([id]), decoder.Append(id) + decoder.Flush());
+        });
+
     [Property(MaxTest = 300)]
     public void Text_survives_encoding_and_decoding(NonNull<string> text)
     {
@@ -47,9 +56,9 @@ public sealed class StreamingTests
         {
             var ids = numbers.Select(number => (int)((uint)number % (uint)tokenizer.VocabularySize)).ToArray();
             var decoder = tokenizer.CreateDecoder(includeControl, continuesText);
-            var parts = ids.Select(decoder.Append).Append(decoder.Flush()).ToArray();
+            var parts = ids.Select(decoder.Append).ToArray();
 
-            Assert.Equal(tokenizer.Decode(ids, includeControl, continuesText), string.Concat(parts));
+            Assert.Equal(tokenizer.Decode(ids, includeControl, continuesText), string.Concat(parts) + decoder.Flush());
         }
     }
 

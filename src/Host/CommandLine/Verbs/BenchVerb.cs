@@ -91,6 +91,7 @@ internal static class BenchVerb
             ["generation"] = Rate(result.Generation),
             ["bandwidth_share"] = result.BandwidthShare(options.Sequences),
             ["read_bandwidth_bytes_per_second"] = result.ReadBandwidth,
+            ["bytes_per_step"] = result.BytesPerStep,
             ["weight_bytes"] = result.WeightBytes,
             ["scratch_bytes"] = result.ScratchBytes,
         };

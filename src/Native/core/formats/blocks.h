@@ -91,6 +91,44 @@ struct BlockQ6_K {
 };
 static_assert(sizeof(BlockQ6_K) == 210);
 
+// Codes are numbers of kIq4Values, paired as in Q4_0. value = d * kIq4Values[code]
+struct BlockIQ4_NL {
+    uint16_t d;
+    uint8_t qs[16];
+};
+static_assert(sizeof(BlockIQ4_NL) == 18);
+
+// 8 groups of 32 with 6-bit scales, low bits in scales_l, high ones in scales_h; codes of a group are paired
+// as in Q4_0. value = d * (scale - 32) * kIq4Values[code]
+struct BlockIQ4_XS {
+    uint16_t d;
+    uint16_t scales_h;
+    uint8_t scales_l[4];
+    uint8_t qs[128];
+};
+static_assert(sizeof(BlockIQ4_XS) == 136);
+
+// Microscaling FP4 (OCP MX 1.0): e is the exponent of a power of two, codes are E2M1 numbers, paired as in
+// Q4_0. value = 2^(e - 128) * kMxfp4Values[code]
+struct BlockMXFP4 {
+    uint8_t e;
+    uint8_t qs[16];
+};
+static_assert(sizeof(BlockMXFP4) == 17);
+
+static constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113};
+
+// Twice the E2M1 numbers, so that they are whole.
+static constexpr int8_t kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+// The 6-bit scale of group 0..7 of IQ4_XS, centred: -32..31.
+static inline int8_t read_scale_iq4(const BlockIQ4_XS& block, int group) {
+    const int low = (block.scales_l[group / 2] >> (4 * (group % 2))) & 15;
+    const int high = (block.scales_h >> (2 * group)) & 3;
+    return static_cast<int8_t>((low | (high << 4)) - 32);
+}
+
 // The 6-bit scale and minimum of group 0..7 in the 12 bytes of Q4_K and Q5_K.
 static inline void read_scale_and_minimum(const uint8_t* scales, int group, uint8_t& scale,
                                           uint8_t& minimum) {

@@ -1,5 +1,6 @@
 #include "core/formats/formats.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -110,6 +111,32 @@ void dequantize_block(const BlockQ6_K& block, float* output) {
     }
 }
 
+void dequantize_block(const BlockIQ4_NL& block, float* output) {
+    const float d = float_from_half(block.d);
+    for (int j = 0; j < 16; ++j) {
+        output[j] = d * static_cast<float>(kIq4Values[block.qs[j] & 15]);
+        output[j + 16] = d * static_cast<float>(kIq4Values[block.qs[j] >> 4]);
+    }
+}
+
+void dequantize_block(const BlockIQ4_XS& block, float* output) {
+    const float d = float_from_half(block.d);
+    for (int i = 0; i < kSuperColumns; ++i) {
+        const int group = i / 32, j = i % 32;
+        const int code = (block.qs[16 * group + j % 16] >> (4 * (j / 16))) & 15;
+        output[i] =
+            d * static_cast<float>(read_scale_iq4(block, group)) * static_cast<float>(kIq4Values[code]);
+    }
+}
+
+void dequantize_block(const BlockMXFP4& block, float* output) {
+    const float d = std::ldexp(1.0f, block.e - 128);
+    for (int j = 0; j < 16; ++j) {
+        output[j] = d * static_cast<float>(kMxfp4Values[block.qs[j] & 15]);
+        output[j + 16] = d * static_cast<float>(kMxfp4Values[block.qs[j] >> 4]);
+    }
+}
+
 template <typename Block>
 void dequantize_blocks(const void* data, float* output, int64_t count, int columns) {
     const auto* bytes = static_cast<const uint8_t*>(data);
@@ -160,6 +187,12 @@ void dequantize(hearth_type type, const void* data, float* output, int64_t count
             return dequantize_blocks<BlockQ5_K>(data, output, count, kSuperColumns);
         case HEARTH_TYPE_Q6_K:
             return dequantize_blocks<BlockQ6_K>(data, output, count, kSuperColumns);
+        case HEARTH_TYPE_IQ4_NL:
+            return dequantize_blocks<BlockIQ4_NL>(data, output, count, kBlockColumns);
+        case HEARTH_TYPE_IQ4_XS:
+            return dequantize_blocks<BlockIQ4_XS>(data, output, count, kSuperColumns);
+        case HEARTH_TYPE_MXFP4:
+            return dequantize_blocks<BlockMXFP4>(data, output, count, kBlockColumns);
     }
     fail(HEARTH_UNSUPPORTED, "tensor type %d cannot be dequantized", static_cast<int>(type));
 }

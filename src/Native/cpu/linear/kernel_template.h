@@ -46,6 +46,10 @@ HEARTH_INLINE B load_quad(const uint8_t* group) {
                                                                    Isa::load_codes(high + 64 * (kQuad / 4)));
     else if constexpr (kLayout.high_bits == 1)
         codes = Isa::merge_bits<kLow - kQuad, 1 << kLow>(codes, Isa::load_codes(high));
+    if constexpr (kLayout.table != CodeTable::None) {
+        static constexpr TableBytes kTable = table_bytes(kLayout.table);
+        codes = Isa::look_up(codes, kTable.values);
+    }
     return codes;
 }
 
@@ -59,6 +63,10 @@ HEARTH_INLINE F load_scale(const uint8_t* header, int group, int half, int part)
         return Isa::load_half(halves + 32 * group);
     else if constexpr (kKind == ScaleKind::Super32)
         return Isa::multiply(Isa::load_half(halves), Isa::load_u8(bytes + 64 + 16 * group));
+    else if constexpr (kKind == ScaleKind::SuperCentred32)
+        return Isa::multiply(Isa::load_half(halves), Isa::load_i8(bytes + 32 + 16 * group));
+    else if constexpr (kKind == ScaleKind::Exponent)
+        return Isa::load_exponent(bytes + 16 * group);
     else if constexpr (kKind == ScaleKind::Super16)
         return Isa::multiply(Isa::load_half(halves), Isa::load_i8(bytes + 32 + 16 * (2 * group + half)));
     else
@@ -84,7 +92,7 @@ HEARTH_INLINE F load_minimum(const uint8_t* header, int group, int half, int par
 // sums [R] += two quads of weights * their activations.
 template <hearth_type kType, int R, int kQuad0, int kQuad1>
 HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I* sums) {
-    constexpr int kBits = layout_of(kType).bits();
+    constexpr int kBits = layout_of(kType).value_bits();
     const B weights0 = load_quad<kType, kQuad0>(group);
     const B weights1 = load_quad<kType, kQuad1>(group);
 #pragma GCC unroll 16
@@ -108,7 +116,8 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
         const int32_t* code_sums = activations + (kHalves == 1 ? kWordSum : kWordHalfSum + half) * R;
         I dots[R];
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) dots[r] = Isa::start<kLayout.bits(), kLayout.zero_shift>(code_sums + r);
+        for (int r = 0; r < R; ++r)
+            dots[r] = Isa::start<kLayout.value_bits(), kLayout.zero_shift>(code_sums + r);
         if constexpr (kHalves == 1) {
             multiply_quads<kType, R, 0, 4>(group, codes, dots);
             multiply_quads<kType, R, 1, 5>(group, codes, dots);

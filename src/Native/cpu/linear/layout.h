@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/formats/blocks.h"
 #include "hearth.h"
 
 namespace hearth {
@@ -38,17 +39,25 @@ enum class ScaleKind {
     HalfAndMinimum,  // [2 groups][16] f16 scales, likewise minimums (added)
     Super32,  // d [16], dmin [16] f16; scales [8 groups][16] u8, minimums [8 groups][16] u8 (subtracted)
     Super16,  // d [16] f16; scales [16 half groups][16] i8
-    SuperNibbles16  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
+    SuperNibbles16,  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
+    SuperCentred32,  // d [16] f16; scales [8 groups][16] i8
+    Exponent         // [4 groups][16] u8 e: the scale is 2^(e - 128)
 };
+
+// Values that 4-bit codes stand for, as unsigned bytes: 128 is zero.
+enum class CodeTable { None, Iq4, Mxfp4 };
 
 struct Layout {
     ScaleKind scales;
     int low_bits;    // bits of the first plane
     int high_bits;   // bits of the second plane, 0 where there is none; they stand above the low bits
-    int zero_shift;  // codes are centred on 1 << zero_shift; -1: not centred
+    int zero_shift;  // codes (or the table's values) are centred on 1 << zero_shift; -1: not centred
+    CodeTable table = CodeTable::None;
 
     constexpr bool quantized() const { return scales != ScaleKind::None; }
     constexpr int bits() const { return low_bits + high_bits; }
+    // Bits of what is multiplied: a code, or the value that it stands for.
+    constexpr int value_bits() const { return table == CodeTable::None ? bits() : 8; }
     // Columns that share a scale: a whole group or half of one.
     constexpr int scale_columns() const {
         return scales == ScaleKind::Super16 || scales == ScaleKind::SuperNibbles16 ? 16 : 32;
@@ -57,17 +66,28 @@ struct Layout {
         return scales == ScaleKind::HalfAndMinimum || scales == ScaleKind::Super32 ||
                scales == ScaleKind::SuperNibbles16;
     }
+    // Groups of a file's block.
+    constexpr int block_groups() const {
+        return scales == ScaleKind::Half || scales == ScaleKind::HalfAndMinimum ||
+                       scales == ScaleKind::Exponent
+                   ? 1
+                   : 8;
+    }
     constexpr int chunk_groups() const {
-        return scales == ScaleKind::Half || scales == ScaleKind::HalfAndMinimum ? 2 : 8;
+        if (scales == ScaleKind::Exponent) return 4;
+        return block_groups() == 1 ? 2 : 8;
     }
     constexpr int header_bytes() const {
         switch (scales) {
+            case ScaleKind::None:
+                return 0;
             case ScaleKind::Half:
+            case ScaleKind::Exponent:
                 return 64;
             case ScaleKind::HalfAndMinimum:
                 return 128;
-            case ScaleKind::None:
-                return 0;
+            case ScaleKind::SuperCentred32:
+                return 192;
             default:
                 return 320;
         }
@@ -102,6 +122,12 @@ static constexpr Layout layout_of(hearth_type type) {
             return {ScaleKind::Super32, 4, 1, -1};
         case HEARTH_TYPE_Q6_K:
             return {ScaleKind::Super16, 4, 2, 5};
+        case HEARTH_TYPE_IQ4_NL:
+            return {ScaleKind::Half, 4, 0, 7, CodeTable::Iq4};
+        case HEARTH_TYPE_IQ4_XS:
+            return {ScaleKind::SuperCentred32, 4, 0, 7, CodeTable::Iq4};
+        case HEARTH_TYPE_MXFP4:
+            return {ScaleKind::Exponent, 4, 0, 7, CodeTable::Mxfp4};
         default:
             return {ScaleKind::None, 0, 0, -1};
     }
@@ -119,8 +145,24 @@ static constexpr int64_t packed_panel_bytes(hearth_type type, int64_t columns) {
     }
 }
 
+struct TableBytes {
+    uint8_t values[16];
+};
+
+static constexpr TableBytes table_bytes(CodeTable table) {
+    TableBytes bytes{};
+    for (int i = 0; i < 16; ++i)
+        bytes.values[i] =
+            static_cast<uint8_t>((table == CodeTable::Iq4 ? kIq4Values[i] : kMxfp4Values[i]) + 128);
+    return bytes;
+}
+
 }  // namespace hearth
 
 // Every quantized type: X(name).
+// clang-format off
 #define HEARTH_QUANTIZED_TYPES(X) \
-    X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
+    X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) \
+    X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) \
+    X(IQ4_NL) X(IQ4_XS) X(MXFP4)
+// clang-format on

@@ -1,5 +1,6 @@
 // Packing: GGUF's blocks to panels (layout.h), and single rows back to float32.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -42,6 +43,17 @@ void read_codes(const BlockQ4_0& block, uint8_t* codes) {
 }
 void read_codes(const BlockQ4_1& block, uint8_t* codes) {
     nibbles(block.qs, codes, 16);
+}
+
+void read_codes(const BlockIQ4_NL& block, uint8_t* codes) {
+    nibbles(block.qs, codes, 16);
+}
+void read_codes(const BlockMXFP4& block, uint8_t* codes) {
+    nibbles(block.qs, codes, 16);
+}
+
+void read_codes(const BlockIQ4_XS& block, uint8_t* codes) {
+    for (int group = 0; group < 8; ++group) nibbles(block.qs + 16 * group, codes + 32 * group, 16);
 }
 
 void read_codes(const BlockQ5_0& block, uint8_t* codes) {
@@ -147,6 +159,15 @@ void write_scales(const BlockQ2_K& block, int, int row, uint8_t* header) {
     for (int g = 0; g < 16; ++g) header[64 + 16 * g + row] = block.scales[g];
 }
 
+void write_scales(const BlockIQ4_XS& block, int, int row, uint8_t* header) {
+    put_half(header + 2 * row, block.d);
+    for (int g = 0; g < 8; ++g) header[32 + 16 * g + row] = static_cast<uint8_t>(read_scale_iq4(block, g));
+}
+
+void write_scales(const BlockMXFP4& block, int group, int row, uint8_t* header) {
+    header[16 * group + row] = block.e;
+}
+
 // ---- Panels
 
 // Rows of a panel as they lie in the file.
@@ -160,7 +181,7 @@ struct PanelRows {
 template <hearth_type kType, typename Block>
 void pack_panel(const PanelRows& source, int64_t columns, uint8_t* panel) {
     constexpr Layout kLayout = layout_of(kType);
-    constexpr int kBlockGroups = kLayout.chunk_groups() == 2 ? 1 : kLayout.chunk_groups();
+    constexpr int kBlockGroups = kLayout.block_groups();
     const int64_t groups = columns / kGroupColumns;
     uint8_t codes[kSuperColumns];
     for (int64_t first = 0; first < groups; first += kLayout.chunk_groups()) {
@@ -233,6 +254,10 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
     } else if constexpr (kKind == ScaleKind::Super16) {
         return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + 16 * sixteenth + row])),
                 0.0f};
+    } else if constexpr (kKind == ScaleKind::SuperCentred32) {
+        return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + 16 * group + row])), 0.0f};
+    } else if constexpr (kKind == ScaleKind::Exponent) {
+        return {std::ldexp(1.0f, header[16 * group + row] - 128), 0.0f};
     } else if constexpr (kKind == ScaleKind::Super32) {
         return {half_at(0) * static_cast<float>(header[64 + 16 * group + row]),
                 -(half_at(32) * static_cast<float>(header[192 + 16 * group + row]))};
@@ -245,6 +270,7 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
 template <hearth_type kType>
 void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* output) {
     constexpr Layout kLayout = layout_of(kType);
+    [[maybe_unused]] constexpr TableBytes kTable = table_bytes(kLayout.table);
     constexpr int kZero = kLayout.zero_shift < 0 ? 0 : 1 << kLayout.zero_shift;
     const int64_t groups = columns / kGroupColumns;
     for (int64_t first = 0; first < groups; first += kLayout.chunk_groups()) {
@@ -256,7 +282,8 @@ void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* out
             planes::read_group<kType>(panel, row, codes);
             for (int j = 0; j < kGroupColumns; ++j) {
                 const auto [scale, offset] = read_scale<kLayout.scales>(header, group, j / 16, row);
-                const float value = scale * static_cast<float>(codes[j] - kZero);
+                const int code = kLayout.table == CodeTable::None ? codes[j] : kTable.values[codes[j]];
+                const float value = scale * static_cast<float>(code - kZero);
                 *output++ = kLayout.has_offset() ? value + offset : value;
             }
         }

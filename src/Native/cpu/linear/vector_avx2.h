@@ -39,6 +39,15 @@ struct Isa {
         return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(load_8(p)), 4));
     }
 
+    // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
+    static F load_exponent(const uint8_t* p) {
+        const __m256i e = _mm256_cvtepu8_epi32(load_8(p));
+        const __m256i half = _mm256_srli_epi32(e, 1), bias = _mm256_set1_epi32(127 - 64);
+        const __m256i a = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+        const __m256i b = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(e, half), bias), 23);
+        return _mm256_mul_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+    }
+
     static F multiply(F a, F b) { return _mm256_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
     static F negative_fma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
@@ -63,6 +72,12 @@ struct Isa {
     template <int kShift, int kMask>
     static B merge_bits(B low, B a) {
         return _mm256_or_si256(low, take_bits<kShift, kMask>(a));
+    }
+
+    // table [16] at every 4-bit code.
+    static B look_up(B codes, const uint8_t* table) {
+        const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), codes);
     }
 
     // The sum that a group's accumulator starts with so that codes count from 1 << kShift. Codes of 8 bits

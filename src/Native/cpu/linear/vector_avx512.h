@@ -39,6 +39,15 @@ struct Isa {
         return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(load_16(p)), 4));
     }
 
+    // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
+    static F load_exponent(const uint8_t* p) {
+        const __m512i e = _mm512_cvtepu8_epi32(load_16(p));
+        const __m512i half = _mm512_srli_epi32(e, 1), bias = _mm512_set1_epi32(127 - 64);
+        const __m512i a = _mm512_slli_epi32(_mm512_add_epi32(half, bias), 23);
+        const __m512i b = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(e, half), bias), 23);
+        return _mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b));
+    }
+
     static F multiply(F a, F b) { return _mm512_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
     static F negative_fma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
@@ -64,6 +73,11 @@ struct Isa {
     static B merge_bits(B low, B a) {
         // low | (a & mask)
         return _mm512_ternarylogic_epi32(low, shift<kShift>(a), _mm512_set1_epi8(kMask), 0xF8);
+    }
+
+    // table [16] at every 4-bit code.
+    static B look_up(B codes, const uint8_t* table) {
+        return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_16(table)), codes);
     }
 
     // The sum that a group's accumulator starts with so that codes count from 1 << kShift.

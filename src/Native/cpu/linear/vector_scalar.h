@@ -58,6 +58,14 @@ struct Isa {
         return gather([&](int i) { return static_cast<float>(p[i] >> 4); });
     }
 
+    // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
+    static F load_exponent(const uint8_t* p) {
+        return gather([&](int i) {
+            const uint32_t half = p[i] / 2u, rest = p[i] - half;
+            return float_from_bits((half + 63) << 23) * float_from_bits((rest + 63) << 23);
+        });
+    }
+
     static F multiply(F a, F b) { return a * b; }
     static F fma(F a, F b, F c) { return a * b + c; }
     static F negative_fma(F a, F b, F c) { return c - a * b; }
@@ -81,6 +89,14 @@ struct Isa {
     template <int kShift, int kMask>
     static B merge_bits(B low, B a) {
         return low | take_bits<kShift, kMask>(a);
+    }
+
+    // table [16] at every 4-bit code.
+    static B look_up(B codes, const uint8_t* table) {
+        uint8_t bytes[64];
+        std::memcpy(bytes, &codes, sizeof bytes);
+        for (uint8_t& byte : bytes) byte = table[byte & 15];
+        return load_codes(bytes);
     }
 
     // The sum that a group's accumulator starts with so that codes count from 1 << kShift.

@@ -21,11 +21,11 @@ internal sealed class RunSplitter(CharacterSet set, RunPrefix prefix = RunPrefix
         while (at < end)
         {
             var first = at;
-            if (IsPrefix(units[at]) && at + 1 < end && set.Contains(text, at + 1))
+            if (IsPrefix(units[at]) && at + 1 < end && set.Contains(units[at + 1], text, at + 1))
             {
                 first++;
             }
-            else if (!set.Contains(text, at))
+            else if (!set.Contains(units[at], text, at))
             {
                 at++;
                 continue;
@@ -33,7 +33,7 @@ internal sealed class RunSplitter(CharacterSet set, RunPrefix prefix = RunPrefix
 
             var limit = longest < end - first ? first + longest : end;
             var last = first + 1;
-            while (last < limit && set.Contains(text, last))
+            while (last < limit && set.Contains(units[last], text, last))
             {
                 last++;
             }
@@ -84,14 +84,12 @@ internal sealed class CharacterSet
     /// <summary>All code points but the given ones and white space.</summary>
     public static CharacterSet AllBut(string content) => WithRanges(content, negated: true);
 
-    public bool Contains(CodePointText text, int index)
-    {
-        var unit = text.AllUnits[index];
-        if (unit < 0x80 || _ranges.Length == 0)
-        {
-            return _units[unit];
-        }
+    /// <summary>Whether the set holds the character at an index of a text, whose unit is given.</summary>
+    public bool Contains(char unit, CodePointText text, int index)
+        => unit < 0x80 || _ranges.Length == 0 ? _units[unit & 0xFF] : ContainsCodePoint(text, index);
 
+    private bool ContainsCodePoint(CodePointText text, int index)
+    {
         var codePoint = text.CodePointAt(index);
         int low = 0, high = _ranges.Length;
         while (low < high)

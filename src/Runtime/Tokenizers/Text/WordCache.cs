@@ -7,7 +7,7 @@ internal sealed class WordCache
     /// <summary>Longer words are rare and cost more to keep than to merge again.</summary>
     public const int LongestWord = 64;
 
-    private const int Slots = 1 << 14;
+    private const int Slots = 1 << 16;
     private const int ArenaLimit = 1 << 21;
 
     private readonly Entry[] _entries = new Entry[Slots];
