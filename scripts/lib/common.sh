@@ -76,13 +76,14 @@ build_if_stale() {
   local project=$1 built=$2
   shift 2
   is_stale "$built.stamp" "$@" || [ ! -f "$built" ] || return 0
-  # One build at a time: two would write the same files.
-  exec 9> "$repo/.build.lock"
+  # One build at a time: two would write the same files. The build itself must not inherit the lock, for compiler servers outlive it.
+  mkdir -p "$repo/artifacts"
+  exec 9> "$repo/artifacts/build.lock"
   if command -v flock > /dev/null; then flock 9; fi
   if is_stale "$built.stamp" "$@" || [ ! -f "$built" ]; then
     local began
     began=$(mktemp)
-    quietly dotnet build "$project" -c "$configuration" -v quiet || { rm -f "$began"; exit 1; }
+    quietly dotnet build "$project" -c "$configuration" -v quiet 9>&- || { rm -f "$began"; exit 1; }
     # A source changed while building is newer than the beginning, so the next call builds again.
     touch -r "$began" "$built.stamp"
     rm -f "$began"

@@ -8,7 +8,7 @@ run_suite() {
   shift
   log=$results/$name.log
   suite_status=0
-  "$@" > "$log" 2>&1 < /dev/null || suite_status=$?
+  timeout --kill-after=10 900 "$@" > "$log" 2>&1 < /dev/null || suite_status=$?
   if [ $suite_status -ne 0 ]; then cat "$log"; else tail -n 8 "$log"; fi
 }
 
