@@ -29,7 +29,7 @@ switch (args.Length > 0 ? args[0] : "")
         BpeTrainer.Train(Enumerable.Range(0, TokenizerDialogues).Select(i => Text(i)), Vocabulary).Save(tokenizerPath);
         return 0;
     case "show":
-        for (int i = 0; i < int.Parse(Option("count", "20")); i++) Console.WriteLine(Text(i));
+        for (int i = 0; i < int.Parse(Option("count", "20")); i++) Console.WriteLine(Text(i + long.Parse(Option("from", "0"))));
         return 0;
     case "render":
         for (int i = 0; i < int.Parse(Option("count", "20")); i++)
