@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Hearth.Ember.Data;
 using Hearth.Ember.Evaluation;
@@ -29,7 +30,7 @@ switch (args.Length > 0 ? args[0] : "")
         BpeTrainer.Train(Enumerable.Range(0, TokenizerDialogues).Select(i => Text(i)), Vocabulary).Save(tokenizerPath);
         return 0;
     case "show":
-        for (int i = 0; i < int.Parse(Option("count", "20")); i++) Console.WriteLine(Text(i));
+        for (int i = 0; i < int.Parse(Option("count", "20")); i++) Console.WriteLine(Text(i + long.Parse(Option("from", "0"))));
         return 0;
     case "render":
         for (int i = 0; i < int.Parse(Option("count", "20")); i++)
@@ -55,11 +56,11 @@ switch (args.Length > 0 ? args[0] : "")
         IResponder responder = Option("url", "") is { Length: > 0 } url
             ? new ServiceResponder(new Uri(url.TrimEnd('/') + "/"), Option("model", "ember"))
             : new FileResponder(Option("file", "ember.gguf"));
-        return await Evaluator.RunAsync(responder, [.. Cases().Where((_, i) => i % int.Parse(Option("every", "1")) == 0)], args.Contains("--verbose")) >= 0.9 ? 0 : 1;
+        return await Evaluator.RunAsync(responder, [.. Cases().Where((_, i) => i % int.Parse(Option("every", "1")) == 0)], args.Contains("--verbose")) >= double.Parse(Option("require", "0"), CultureInfo.InvariantCulture) ? 0 : 1;
     case "chat":
         await Chat.RunAsync(new FileResponder(Option("file", "ember.gguf")));
         return 0;
     default:
-        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--every N] [--verbose]");
+        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--every N] [--require SHARE] [--verbose]");
         return 2;
 }

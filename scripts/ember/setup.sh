@@ -18,7 +18,9 @@ need_package() {   # need_package COMMAND PACKAGE
 }
 
 prepare_runtime() {
-    if ! ldd "$build/libLibTorchSharp.so" "$build/libtorch_cpu.so" 2>&1 | grep -q "not found"; then return; fi
+    local needs
+    needs=$(ldd "$build/libLibTorchSharp.so" "$build/libtorch_cpu.so" 2>&1 || true)
+    if [[ $needs != *"not found"* ]]; then return; fi
     need_package debootstrap debootstrap
     need_package patchelf patchelf
     if [ ! -e "$trixie/usr/lib/x86_64-linux-gnu/libstdc++.so.6" ]; then

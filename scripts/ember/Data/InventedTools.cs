@@ -46,6 +46,35 @@ public static class InventedTools
         ("enum daily/weekly/monthly/yearly", ["interval", "frequency", "repeat"], ["{x}", "and repeat it {x}"]),
     ];
 
+    private static readonly string[] Questions =
+    [
+        "What is the {n} {t}?", "How is the {n} {t}?", "{n} {t}", "Tell me the {n} {t}.", "I need the {n} {t}", "Show me the {n} {t}.",
+        "Do you know the {n} {t}?", "Check the {n} {t}", "Is there any {n} {t}?", "What about the {n} {t}?", "Can I see the {n} {t}?",
+        "Give me the {n} {t} please", "How much {n} is there {t}?", "Which {n} do we have {t}?", "{n} {t} please", "Is the {n} good {t}?",
+    ];
+
+    private static readonly string[] LookUps = ["get_{n}", "{n}", "{n}_lookup", "find_{n}", "check_{n}", "{n}_info", "show_{n}", "fetch_{n}"];
+
+    /// <summary>A tool that is asked for by its thing alone: only the noun ties the question to its name.</summary>
+    public static ToolFamily MakeLookUp(Draw draw)
+    {
+        string noun = draw.Chance(0.4) ? $"{Noun(draw)} {Noun(draw)}" : Noun(draw);
+        string snake = noun.Replace(' ', '_');
+        var parameters = new List<Parameter>();
+        var phrases = new List<string>();
+        var used = new HashSet<string>();
+        for (int i = draw.Int(0, 2); i > 0; i--) AddArgument(draw, parameters, phrases, used);
+        var requests = Enumerable.Range(0, 3).Select(_ =>
+        {
+            var (fixedValues, texts) = Chosen(draw, parameters, phrases);
+            string text = draw.One(Questions).Replace("{n}", noun).Replace("{t}", string.Join(' ', texts));
+            return new Request(Entities.Capital(text).Replace(" ?", "?").Replace(" .", ".").Replace("  ", " ").Trim(), fixedValues);
+        }).ToList();
+        var (answers, sentences, results) = Outcome(draw, "look up", noun);
+        string about = draw.Either($"Get the {noun}", $"{noun} lookup", $"Returns the {noun}", $"Look up {noun}", $"{Entities.Capital(noun)} of a place or thing");
+        return new(false, [draw.One(LookUps).Replace("{n}", snake)], [about], parameters, results, requests, [], [], answers, sentences);
+    }
+
     public static ToolFamily Make(Draw draw, string? verb = null, string? noun = null)
     {
         verb ??= draw.Chance(0.85) ? draw.One(Verbs) : Entities.Invented(draw, 2);
@@ -58,9 +87,8 @@ public static class InventedTools
         var requests = new List<Request>();
         for (int i = 0; i < 3; i++)
         {
-            var subset = Subset(draw, parameters, phrases).Select(p => p.Split('|')).ToList();
-            var fixedValues = subset.Where(p => p.Length > 1).Select(p => p[1].Split('=')).ToDictionary(p => p[0], p => p[1]);
-            requests.Add(new(Wording(draw, verb, noun, [.. subset.Select(p => p[0])]), fixedValues));
+            var (fixedValues, texts) = Chosen(draw, parameters, phrases);
+            requests.Add(new(Wording(draw, verb, noun, texts), fixedValues));
         }
 
         var (answers, sentences, results) = Outcome(draw, verb, noun);
@@ -91,6 +119,13 @@ public static class InventedTools
         string slot = "abc"[parameters.Count].ToString();
         parameters.Add(new(slot, kind, draw.Chance(0.7), [name], [draw.Either($"the {name}", name, $"{name} to use")]));
         phrases.Add(phrase.Replace("{x}", $"{{{slot}}}").Replace("{s}", slot));
+    }
+
+    // What one request mentions: the texts with slots, and the values that a phrase decides by itself ("text|slot=value").
+    private static (Dictionary<string, string> Fixed, List<string> Texts) Chosen(Draw draw, List<Parameter> parameters, List<string> phrases)
+    {
+        var subset = Subset(draw, parameters, phrases).Select(p => p.Split('|')).ToList();
+        return (subset.Where(p => p.Length > 1).Select(p => p[1].Split('=')).ToDictionary(p => p[0], p => p[1]), [.. subset.Select(p => p[0])]);
     }
 
     private static List<string> Subset(Draw draw, List<Parameter> parameters, List<string> phrases) =>

@@ -1,7 +1,7 @@
 namespace Hearth.Ember.Data;
 
 /// <summary>Dialogues in which tools are offered: called, called twice, asked back about, or left alone.</summary>
-public sealed class ToolDialogues(Draw draw, ChatDialogues chat)
+public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = true)
 {
     private static readonly HashSet<string> Lowered = ["City", "Person", "First", "Item", "Title", "Text", "Topic", "Made", "Word", "Food", "Room"];
 
@@ -35,7 +35,7 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat)
         if (chat.SystemText(withTools: true) is { } system) dialogue.Turns.Add(new("system", system, []));
         // A few long dialogues with many tools teach distances that the short ones never reach.
         bool isLong = draw.Chance(0.04);
-        var tools = Offer(draw.Chance(0.45) ? InventedTools.Make(draw) : draw.One(Known(Side.Training)), isLong ? draw.Int(5, 9) : null);
+        var tools = Offer(draw.Chance(0.45) ? Invented() : draw.One(Known(Side.Training)), isLong ? draw.Int(5, 9) : null);
         dialogue.Tools.AddRange(tools.Select(t => t.Schema));
         for (int i = isLong ? draw.Int(2, 7) : draw.Either(1, 2, 2, 3, 3, 4); i > 0; i--)
         {
@@ -60,7 +60,7 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat)
             ToolFamily other;
             string[] words = target.Names[0].Split('_', 2);
             if (draw.Chance(0.3) && words.Length == 2) other = draw.Chance(0.5) ? InventedTools.Make(draw, noun: words[1]) : InventedTools.Make(draw, verb: words[0]);
-            else other = draw.Chance(0.35) ? InventedTools.Make(draw) : draw.One(Known(Side.Training));
+            else other = draw.Chance(0.35) ? Invented() : draw.One(Known(Side.Training));
             if (tools.Any(t => t.Family.Names.Intersect(other.Names).Any())) continue;
             var offered = new OfferedTool(draw, other);
             if (tools.All(t => t.Name != offered.Name)) tools.Add(offered);
@@ -73,6 +73,8 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat)
 
     /// <summary>The tool that the latest <see cref="Offer"/> was about.</summary>
     public OfferedTool Target { get; private set; } = null!;
+
+    private ToolFamily Invented() => lookUps && draw.Chance(0.35) ? InventedTools.MakeLookUp(draw) : InventedTools.Make(draw);
 
     private OfferedTool Pick(List<OfferedTool> tools) => draw.Chance(0.6) ? Target : draw.One(tools);
 

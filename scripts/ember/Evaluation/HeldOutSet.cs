@@ -17,7 +17,7 @@ public static class HeldOutSet
     {
         var draw = new Draw(Seed, Side.HeldOut);
         var chat = new ChatDialogues(draw);
-        var source = new ToolDialogues(draw, chat);
+        var source = new ToolDialogues(draw, chat, lookUps: false);
         var cases = new List<HeldOutCase>();
         var known = ToolFile.Families.Where(f => !f.HeldOut && f.Parameters.Any(p => p.Kind != "Bool")).ToList();
         var worded = known.Where(f => f.Requests.Any(r => ToolDialogues.IsHeldOutWording(f, r))).ToList();
