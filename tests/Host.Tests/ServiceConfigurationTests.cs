@@ -60,6 +60,7 @@ public sealed class ServiceConfigurationTests : IDisposable
     [InlineData("""{"Models": [{"Path": "a.gguf"}, {"Path": "b/a.gguf"}]}""", "'a'")]
     [InlineData("""{"Models": [{"Path": "a.gguf"}], "Urls": "localhost"}""", "localhost")]
     [InlineData("""{"Models": [{"Path": "a.gguf"}], "Limits": {"BodyBytes": 1}}""", "BodyBytes")]
+    [InlineData("""{"Models": [{"Path": "a.gguf"}], "Limits": {"BodyBytes": 99999999999}}""", "BodyBytes")]
     [InlineData("""{"Models": [{"Path": "a.gguf"}], "Limits": {"RequestSeconds": 0}}""", "RequestSeconds")]
     public void What_cannot_be_used_is_named(string json, string named)
     {

@@ -78,7 +78,7 @@ internal sealed record ServiceConfiguration
 
         return configuration.Limits switch
         {
-            { BodyBytes: < 1024 } => throw new HearthException($"configuration: Limits:BodyBytes must be at least 1024, found {configuration.Limits.BodyBytes}"),
+            { BodyBytes: < 1024 or > 1 << 30 } => throw new HearthException($"configuration: Limits:BodyBytes must be between 1024 and {1 << 30}, found {configuration.Limits.BodyBytes}"),
             { RequestSeconds: <= 0 or > 86400 or double.NaN } => throw new HearthException($"configuration: Limits:RequestSeconds must be above 0 and at most 86400, found {configuration.Limits.RequestSeconds}"),
             _ => configuration,
         };
