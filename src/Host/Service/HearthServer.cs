@@ -27,7 +27,11 @@ internal static class HearthServer
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ModelCatalog>());
 
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.UseUrls(configuration.Urls);
+        if (arguments.Urls is not null || !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
+        {
+            builder.WebHost.UseUrls(configuration.Urls);
+        }
+
         builder.WebHost.ConfigureKestrel(options =>
         {
             options.AddServerHeader = false;
