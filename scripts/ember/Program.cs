@@ -42,7 +42,7 @@ switch (args.Length > 0 ? args[0] : "")
         }
         return 0;
     case "train":
-        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, long.Parse(Option("tokens", "11000000")), Seed, int.Parse(Option("threads", "2")))).Run();
+        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, long.Parse(Option("tokens", "20500000")), Seed, int.Parse(Option("threads", "2")))).Run();
         return 0;
     case "heldout":
         File.WriteAllText(Option("output", "ember-heldout.json"), HeldOutSet.ToJson(HeldOutSet.Make()).ToJsonString(Plain) + "\n");
