@@ -143,20 +143,7 @@ public abstract class Tokenizer
             AddFirst(ids);
         }
 
-        var afterSpecial = true;
-        foreach (var fragment in _splitter.Split(utf8, parseSpecial))
-        {
-            if (fragment.Token >= 0)
-            {
-                ids.Add(fragment.Token);
-                afterSpecial = true;
-            }
-            else
-            {
-                EncodeText(utf8.Slice(fragment.Start, fragment.Length), afterSpecial, ids);
-                afterSpecial = false;
-            }
-        }
+        AppendFragments(utf8, parseSpecial, mark: [], ids);
 
         if (addSpecial)
         {
@@ -175,26 +162,31 @@ public abstract class Tokenizer
         var utf8 = Encoding.UTF8.GetBytes(text);
         var marked = Encoding.UTF8.GetBytes([mark]);
         var ids = new List<int>((utf8.Length / 4) + 4);
+        AppendFragments(utf8, parseSpecial: true, marked, ids);
+        return ids;
+    }
+
+    private void AppendFragments(ReadOnlySpan<byte> utf8, bool parseSpecial, ReadOnlySpan<byte> mark, List<int> ids)
+    {
         var afterSpecial = true;
-        foreach (var fragment in _splitter.Split(utf8, parseSpecial: true))
+        foreach (var fragment in _splitter.Split(utf8, parseSpecial))
         {
             if (fragment.Token >= 0)
             {
                 ids.Add(fragment.Token);
                 afterSpecial = true;
-                continue;
             }
-
-            EncodeText(Without(utf8.AsSpan(fragment.Start, fragment.Length), marked), afterSpecial, ids);
-            afterSpecial = false;
+            else
+            {
+                EncodeText(Without(utf8.Slice(fragment.Start, fragment.Length), mark), afterSpecial, ids);
+                afterSpecial = false;
+            }
         }
-
-        return ids;
     }
 
     private static ReadOnlySpan<byte> Without(ReadOnlySpan<byte> text, ReadOnlySpan<byte> mark)
     {
-        if (text.IndexOf(mark) < 0)
+        if (mark.IsEmpty || text.IndexOf(mark) < 0)
         {
             return text;
         }
