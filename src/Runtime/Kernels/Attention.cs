@@ -13,6 +13,9 @@ public enum AttentionMask
 
     /// <summary>Those at its own position and before, and all of the first <see cref="AttentionOptions.PrefixLength"/>.</summary>
     Prefix = 2,
+
+    /// <summary>Those at its own position and before, back to the start of its chunk of <see cref="AttentionOptions.Window"/> positions.</summary>
+    Chunked = 3,
 }
 
 /// <summary>The terms of an attention call.</summary>
