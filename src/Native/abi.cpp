@@ -28,9 +28,9 @@ struct hearth_cache {
 };
 
 // Arrays of these cross the boundary, where no size travels with an element: the managed side declares the same sizes.
-static_assert(sizeof(hearth_operation) == 116);
+static_assert(sizeof(hearth_operation) == 148);
 static_assert(sizeof(hearth_weight) == 24);
-static_assert(sizeof(hearth_sequence) == 20);
+static_assert(sizeof(hearth_sequence) == 32);
 static_assert(sizeof(hearth_cache_layer) == 12);
 
 namespace hearth {
@@ -245,10 +245,11 @@ hearth_status hearth_cache_write_page(hearth_cache* cache, int32_t page, const v
     });
 }
 
-hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, const hearth_step* step,
-                               size_t step_size) {
+hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
+                               const hearth_step* step, size_t step_size) {
     return guarded([&] {
-        required(model, "model").model.run(cache ? &cache->cache : nullptr, checked(step, step_size, "step"));
+        required(model, "model").model.run(cache ? &cache->cache : nullptr, memory ? &memory->cache : nullptr,
+                                           checked(step, step_size, "step"));
     });
 }
 

@@ -94,10 +94,11 @@ hearth_model_memory Model::measure() const {
     return memory;
 }
 
-void Model::run(Cache* cache, const hearth_step& step) {
+void Model::run(Cache* cache, const Cache* memory, const hearth_step& step) {
     std::lock_guard lock(engine_->step);
-    if (cache != nullptr && &cache->engine() != engine_.get())
-        fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");
+    for (const Cache* pages : {static_cast<const Cache*>(cache), memory})
+        if (pages != nullptr && &pages->engine() != engine_.get())
+            fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");
     require_weights();
     checker_.check(program_, cache, step);
     make_rope_tables(step);

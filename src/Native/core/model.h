@@ -22,7 +22,7 @@ class Model {
     Model(std::shared_ptr<Engine> engine, const hearth_program& program);
 
     void load_weight(int32_t weight, const void* data, size_t size);
-    void run(Cache* cache, const hearth_step& step);
+    void run(Cache* cache, const Cache* memory, const hearth_step& step);
     hearth_model_memory measure() const;
     Engine& engine() const { return *engine_; }
 
