@@ -161,17 +161,25 @@ void Model::execute(const hearth_operation& operation, size_t index, Cache* cach
         case HEARTH_ATTENTION:
             return attend(operation, cache, memory, step);
         case HEARTH_ADD:
-            return add(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step), pool);
         case HEARTH_MULTIPLY:
-            return multiply(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step), pool);
+            return combine(operation, step);
         case HEARTH_SCALE:
             return scale(isa, in(operation, 0, step), operation.parameters.factor.factor,
-                         out(operation, step), pool);
+                         operation.parameters.factor.offset, out(operation, step), pool);
+        case HEARTH_CLAMP:
+            return clamp(isa, in(operation, 0, step), operation.parameters.clamp, out(operation, step), pool);
         case HEARTH_ACTIVATION:
-            return activation(isa, static_cast<hearth_function>(operation.parameters.activation.function),
-                              in(operation, 0, step),
+            return activation(isa, operation.parameters.activation, in(operation, 0, step),
                               operation.input[1] < 0 ? nullptr : in(operation, 1, step).data,
                               out(operation, step), pool);
+        case HEARTH_SLICE:
+            return slice(in(operation, 0, step), operation.parameters.slice, out(operation, step), pool);
+        case HEARTH_CONCAT:
+            return concat(in(operation, 0, step), in(operation, 1, step), operation.parameters.concat,
+                          out(operation, step), pool);
+        case HEARTH_EXPERT_SUM:
+            return expert_sum(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step),
+                              pool);
         case HEARTH_SOFTCAP:
             return softcap(isa, in(operation, 0, step), operation.parameters.factor.factor,
                            out(operation, step), pool);
@@ -205,6 +213,22 @@ void Model::embed(const hearth_operation& operation, const hearth_step& step) {
             for (int64_t i = 0; i < output.width; ++i) target[i] *= factor;
         }
     });
+}
+
+void Model::combine(const hearth_operation& operation, const hearth_step& step) {
+    const hearth_isa isa = engine_->isa;
+    ThreadPool& pool = engine_->pool;
+    const ConstRows left = in(operation, 0, step);
+    const Rows output = out(operation, step);
+    const bool adds = operation.kind == HEARTH_ADD;
+    if (operation.input[1] >= 0) {
+        const ConstRows right = in(operation, 1, step);
+        return adds ? add(isa, left, right, output, pool) : multiply(isa, left, right, output, pool);
+    }
+    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])].vector;
+    const auto size = static_cast<int64_t>(right.size());
+    return adds ? add_vector(isa, left, right.data(), size, output, pool)
+                : multiply_vector(isa, left, right.data(), size, output, pool);
 }
 
 void Model::linear(const hearth_operation& operation, const hearth_step& step) {

@@ -48,6 +48,7 @@ class Model {
     void execute(const hearth_operation& operation, size_t index, Cache* cache, const Cache* memory,
                  const hearth_step& step);
     void embed(const hearth_operation& operation, const hearth_step& step);
+    void combine(const hearth_operation& operation, const hearth_step& step);
     void linear(const hearth_operation& operation, const hearth_step& step);
     void attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
                 const hearth_step& step);
