@@ -18,15 +18,18 @@ constexpr int32_t kMaxCount = 1 << 20;
 constexpr int32_t kMaxWidth = 1 << 24;
 constexpr int32_t kMaxRows = 1 << 20;
 constexpr int32_t kMaxLayers = 1 << 12;
+constexpr int32_t kMaxStack = 1 << 14;
 
-constexpr const char* kNames[] = {"",      "embed",       "linear",    "rms_norm", "layer_norm",
-                                  "rope",  "cache_write", "attention", "add",      "multiply",
-                                  "scale", "activation",  "softcap",   "gather"};
+constexpr const char* kNames[] = {"",           "embed",         "linear",    "rms_norm", "layer_norm",
+                                  "rope",       "cache_write",   "attention", "add",      "multiply",
+                                  "scale",      "activation",    "softcap",   "gather",   "clamp",
+                                  "slice",      "concat",        "pool",      "router",   "expert_linear",
+                                  "expert_sum", "grouped_linear"};
 
 }  // namespace
 
 const char* operation_name(int32_t kind) {
-    return kind >= HEARTH_EMBED && kind <= HEARTH_GATHER ? kNames[kind] : "unknown";
+    return kind >= HEARTH_EMBED && kind <= HEARTH_GROUPED_LINEAR ? kNames[kind] : "unknown";
 }
 
 // Walks the operations in order, knowing which values exist so far.
@@ -85,7 +88,10 @@ class ProgramChecker {
         }
         for (int32_t i = 0; i < source_.weight_count; ++i) {
             const hearth_weight& weight = source_.weights[i];
-            matrix_bytes(type_info(weight.type), weight.rows, weight.columns);
+            if (weight.stack < 1 || weight.stack > kMaxStack)
+                fail(HEARTH_INVALID_PROGRAM, "weight %d: a stack has 1 to %d matrices, got %d", i, kMaxStack,
+                     weight.stack);
+            stack_bytes(type_info(weight.type), weight.stack, weight.rows, weight.columns);
             if (weight.rows > std::numeric_limits<int32_t>::max() || weight.columns > kMaxWidth)
                 fail(HEARTH_INVALID_PROGRAM, "weight %d: %lld x %lld is out of range", i,
                      static_cast<long long>(weight.rows), static_cast<long long>(weight.columns));
@@ -93,7 +99,7 @@ class ProgramChecker {
     }
 
     void check_slots() {
-        if (operation_->kind < HEARTH_EMBED || operation_->kind > HEARTH_GATHER)
+        if (operation_->kind < HEARTH_EMBED || operation_->kind > HEARTH_GROUPED_LINEAR)
             reject("unknown kind %d", operation_->kind);
         for (const int32_t value : operation_->input) {
             if (value < -1 || value >= source_.value_count) reject("there is no value %d", value);
@@ -146,20 +152,22 @@ class ProgramChecker {
                    static_cast<long long>(other.width));
     }
 
-    const hearth_weight& matrix(int slot, int64_t columns, int64_t rows) {
+    const hearth_weight& matrix(int slot, int64_t columns, int64_t rows, int32_t stack = 1) {
         const hearth_weight& weight = use(slot, WeightRole::Matrix);
         if ((columns >= 0 && weight.columns != columns) || (rows >= 0 && weight.rows != rows))
             reject("weight %d is %lld x %lld, expected %lld x %lld", operation_->weight[slot],
                    static_cast<long long>(weight.rows), static_cast<long long>(weight.columns),
                    static_cast<long long>(rows), static_cast<long long>(columns));
+        if (weight.stack != stack)
+            reject("weight %d has %d matrices, expected %d", operation_->weight[slot], weight.stack, stack);
         return weight;
     }
 
     void vector(int slot, int64_t size) {
         const hearth_weight& weight = use(slot, WeightRole::Vector);
         if (weight.type != HEARTH_TYPE_F32) reject("weight %d must be F32", operation_->weight[slot]);
-        if (weight.rows != 1 || weight.columns != size)
-            reject("weight %d is %lld x %lld, expected 1 x %lld", operation_->weight[slot],
+        if (weight.rows != 1 || weight.columns != size || weight.stack != 1)
+            reject("weight %d is %lld x %lld, expected one row of %lld", operation_->weight[slot],
                    static_cast<long long>(weight.rows), static_cast<long long>(weight.columns),
                    static_cast<long long>(size));
     }
@@ -205,7 +213,22 @@ class ProgramChecker {
             case HEARTH_ACTIVATION:
                 return check_activation();
             case HEARTH_GATHER:
+            case HEARTH_POOL:
                 return check_gather();
+            case HEARTH_CLAMP:
+                return check_clamp();
+            case HEARTH_SLICE:
+                return check_slice();
+            case HEARTH_CONCAT:
+                return check_concat();
+            case HEARTH_ROUTER:
+                return check_router();
+            case HEARTH_EXPERT_LINEAR:
+                return check_expert_linear();
+            case HEARTH_EXPERT_SUM:
+                return check_expert_sum();
+            case HEARTH_GROUPED_LINEAR:
+                return check_grouped_linear();
             default:
                 reject("unknown kind %d", operation_->kind);
         }
@@ -217,8 +240,8 @@ class ProgramChecker {
         const int64_t width = define(0, RowKind::Step);
         const hearth_weight& table = matrix(0, width, -1);
         require(std::isfinite(p.scale), "scale must be finite");
-        if (p.index != HEARTH_INDEX_TOKEN && p.index != HEARTH_INDEX_POSITION)
-            reject("unknown index %d", p.index);
+        if (p.index < HEARTH_INDEX_TOKEN || p.index > HEARTH_INDEX_FIRST) reject("unknown index %d", p.index);
+        if (p.index == HEARTH_INDEX_FIRST) return;
         int64_t& limit = p.index == HEARTH_INDEX_TOKEN ? program_.token_limit_ : program_.position_limit_;
         limit = limit == 0 ? table.rows : std::min(limit, table.rows);
     }
@@ -226,7 +249,7 @@ class ProgramChecker {
     void check_linear() {
         expect_counts(1, 3, 6);
         const Value source = input(0);
-        check_function(operation_->parameters.linear.function);
+        check_function(operation_->parameters.linear.function, HEARTH_FUNCTION_TANH);
         for (int i = 0; i < 3; ++i) {
             if (operation_->output[i] < 0) {
                 require(i > 0, "at least one output is needed");
@@ -249,7 +272,7 @@ class ProgramChecker {
         require(p.group_width >= 0 && (p.group_width == 0 || source.width % p.group_width == 0),
                 "group_width must divide the width");
         const int64_t width = p.group_width == 0 ? source.width : p.group_width;
-        vector(0, width);
+        optional_vector(0, width);
         if (operation_->kind == HEARTH_LAYER_NORM) optional_vector(1, width);
     }
 
@@ -263,6 +286,8 @@ class ProgramChecker {
         require(p.head_width > 0 && source.width % p.head_width == 0, "head_width must divide the width");
         require(p.dimensions > 0 && p.dimensions % 2 == 0 && p.dimensions <= p.head_width,
                 "dimensions must be even and at most head_width");
+        require(p.offset >= 0 && p.offset <= p.head_width - p.dimensions,
+                "offset + dimensions must be at most head_width");
         require(std::isfinite(p.base) && p.base > 0, "base must be above 0");
         require(std::isfinite(p.frequency_scale) && p.frequency_scale > 0, "frequency_scale must be above 0");
         require(std::isfinite(p.extrapolation) && std::isfinite(p.attention_factor) &&
@@ -272,9 +297,9 @@ class ProgramChecker {
         optional_vector(0, p.dimensions / 2);
     }
 
-    void use_cache_layer(int32_t layer, int32_t kv_heads, int32_t key_width, int32_t value_width) {
+    void use_layer(std::vector<CacheLayerShape>& layers, int32_t layer, int32_t kv_heads, int32_t key_width,
+                   int32_t value_width) {
         if (layer < 0 || layer >= kMaxLayers) reject("layer must be 0 to %d, got %d", kMaxLayers - 1, layer);
-        auto& layers = program_.cache_layers_;
         if (layers.size() <= static_cast<size_t>(layer))
             layers.resize(static_cast<size_t>(layer) + 1, {0, 0, 0});
         CacheLayerShape& shape = layers[static_cast<size_t>(layer)];
@@ -284,14 +309,15 @@ class ProgramChecker {
     }
 
     void check_cache_write() {
-        expect_counts(2, 0, 0);
         const auto& p = operation_->parameters.cache_write;
-        require(input(0).rows == RowKind::Step && input(1).rows == RowKind::Step,
+        const bool has_values = p.value_width != 0;
+        expect_counts(has_values ? 2 : 1, 0, 0);
+        require(input(0).rows == RowKind::Step && (!has_values || input(1).rows == RowKind::Step),
                 "only rows of the step are cached");
-        check_heads(p.kv_heads, p.key_width, p.value_width);
+        check_heads(p.kv_heads, p.key_width, has_values ? p.value_width : p.key_width);
         check_width(0, int64_t{p.kv_heads} * p.key_width);
-        check_width(1, int64_t{p.kv_heads} * p.value_width);
-        use_cache_layer(p.layer, p.kv_heads, p.key_width, p.value_width);
+        if (has_values) check_width(1, int64_t{p.kv_heads} * p.value_width);
+        use_layer(program_.cache_layers_, p.layer, p.kv_heads, p.key_width, p.value_width);
     }
 
     void check_heads(int32_t heads, int32_t key_width, int32_t value_width) const {
@@ -308,49 +334,185 @@ class ProgramChecker {
 
     void check_attention() {
         const auto& p = operation_->parameters.attention;
+        require(p.source >= HEARTH_SOURCE_CACHE && p.source <= HEARTH_SOURCE_MEMORY, "unknown source");
         const bool rows = p.source == HEARTH_SOURCE_ROWS;
-        require(rows || p.source == HEARTH_SOURCE_CACHE, "unknown source");
-        expect_counts(rows ? 3 : 1, 1, 1);
+        expect_counts(rows ? (p.values_in_keys ? 2 : 3) : 1, 1, 2);
         require(input(0).rows == RowKind::Step, "queries must be rows of the step");
         check_attention_parameters(p, [this](const char* what) { reject("%s", what); });
         check_width(0, int64_t{p.heads} * p.key_width);
         if (rows) {
-            check_width(1, int64_t{p.kv_heads} * p.key_width);
-            check_width(2, int64_t{p.kv_heads} * p.value_width);
-            require(input(1).rows == RowKind::Step && input(2).rows == RowKind::Step,
-                    "keys and values must be rows of the step");
+            check_source_rows(1, int64_t{p.kv_heads} * p.key_width);
+            if (!p.values_in_keys) check_source_rows(2, int64_t{p.kv_heads} * p.value_width);
         } else {
-            use_cache_layer(p.layer, p.kv_heads, p.key_width, p.value_width);
+            auto& layers = p.source == HEARTH_SOURCE_CACHE ? program_.cache_layers_ : program_.memory_layers_;
+            use_layer(layers, p.layer, p.kv_heads, p.key_width, p.values_in_keys ? 0 : p.value_width);
         }
+        require(p.source != HEARTH_SOURCE_MEMORY || (p.alibi_bias == 0 && p.bias_buckets == 0),
+                "positions of the memory have no distance to the step's");
         const int64_t width = define(0, RowKind::Step);
         require(width == int64_t{p.heads} * p.value_width, "output must be heads * value_width wide");
         optional_vector(0, p.heads);
+        require((p.bias_buckets > 0) == (operation_->weight[1] >= 0),
+                "bias_buckets needs its table, weight 1");
+        optional_vector(1, int64_t{p.bias_buckets} * p.heads);
+    }
+
+    void check_source_rows(int slot, int64_t width) const {
+        check_width(slot, width);
+        require(input(slot).rows == RowKind::Step, "keys and values must be rows of the step");
     }
 
     void check_binary() {
-        expect_counts(2, 1, 0);
-        const Value left = input(0), right = input(1);
-        require(left.rows == right.rows && left.width == right.width, "both inputs must have one shape");
+        expect_counts(2, 1, 1);
+        const Value left = input(0);
+        if (has_input(1)) {
+            require(operation_->weight[0] < 0, "the right side is an input or a weight, not both");
+            const Value right = input(1);
+            require(left.rows == right.rows && (left.width == right.width || right.width == 1),
+                    "the right input must be of the left's shape or one wide");
+        } else {
+            const hearth_weight& right = use(0, WeightRole::Vector);
+            vector(0, right.columns == 1 ? 1 : left.width);
+        }
         define_like(0, left);
     }
 
     void check_factor() {
         expect_counts(1, 1, 0);
-        const float factor = operation_->parameters.factor.factor;
-        require(std::isfinite(factor), "factor must be finite");
-        require(operation_->kind != HEARTH_SOFTCAP || factor > 0, "factor must be above 0");
+        const auto& p = operation_->parameters.factor;
+        require(std::isfinite(p.factor) && std::isfinite(p.offset), "factor and offset must be finite");
+        require(operation_->kind != HEARTH_SOFTCAP || (p.factor > 0 && p.offset == 0),
+                "factor must be above 0, and offset 0");
         const Value source = input(0);
         define_like(0, source);
     }
 
-    void check_function(int32_t function) const {
-        if (function < HEARTH_FUNCTION_NONE || function > HEARTH_FUNCTION_RELU_SQUARED)
-            reject("unknown function %d", function);
+    void check_clamp() {
+        expect_counts(1, 1, 0);
+        const auto& p = operation_->parameters.clamp;
+        require(p.least <= p.most, "least must be at most most");  // either may be infinite
+        const Value source = input(0);
+        define_like(0, source);
+    }
+
+    // The width of one of so many equal groups of a value's columns.
+    int64_t group_width(int slot, int32_t groups) const {
+        require(groups > 0 && input(slot).width % groups == 0, "groups must divide the input's width");
+        return input(slot).width / groups;
+    }
+
+    void expect_output(int slot, RowKind rows, int64_t expected) {
+        const int64_t width = define(slot, rows);
+        if (width != expected)
+            reject("output %d is %lld wide, expected %lld", slot, static_cast<long long>(width),
+                   static_cast<long long>(expected));
+    }
+
+    void check_slice() {
+        expect_counts(1, 1, 0);
+        const auto& p = operation_->parameters.slice;
+        const int64_t group = group_width(0, p.groups);
+        require(p.offset >= 0 && p.width > 0 && p.offset <= group && p.width <= group - p.offset,
+                "offset + width must be at most a group's width");
+        expect_output(0, input(0).rows, int64_t{p.groups} * p.width);
+    }
+
+    void check_concat() {
+        expect_counts(2, 1, 0);
+        const auto& p = operation_->parameters.concat;
+        const Value left = input(0), right = input(1);
+        require(left.rows == right.rows, "both inputs must have the same rows");
+        const int64_t group = group_width(0, p.groups), output = output_width(0);
+        const int64_t added = output - left.width;
+        require(
+            added > 0 && added % p.groups == 0 && (added == right.width || added / p.groups == right.width),
+            "the output must be as wide as the left input and the right, or a copy of it for each group");
+        expect_output(0, left.rows, int64_t{p.groups} * (group + added / p.groups));
+    }
+
+    int64_t output_width(int slot) const {
+        if (operation_->output[slot] < 0) reject("output %d is missing", slot);
+        return program_.values_[static_cast<size_t>(operation_->output[slot])].width;
+    }
+
+    void check_router() {
+        expect_counts(1, 2, 1);
+        const auto& p = operation_->parameters.router;
+        const Value scores = input(0);
+        require(p.gating >= HEARTH_GATING_SOFTMAX && p.gating <= HEARTH_GATING_SOFTMAX_CHOSEN,
+                "unknown gating");
+        require(scores.width <= kMaxStack, "there are too many experts");
+        const int64_t groups = std::max(p.groups, 1);
+        const int64_t usable = p.groups > 1 ? p.chosen_groups : 1;
+        require(p.groups >= 0 && scores.width % groups == 0 && usable >= 1 && usable <= groups,
+                "groups must divide the experts, and chosen_groups be 1 to groups");
+        require(p.chosen >= 1 && p.chosen <= scores.width / groups * usable,
+                "chosen must be 1 to the experts that can be chosen");
+        require((p.normalize == 0 || p.normalize == 1) && (p.choose_by_score == 0 || p.choose_by_score == 1),
+                "normalize and choose_by_score must be 0 or 1");
+        require(std::isfinite(p.least_sum) && p.least_sum >= 0 && std::isfinite(p.scale),
+                "least_sum and scale must be finite");
+        expect_output(0, scores.rows, p.chosen);
+        expect_output(1, scores.rows, p.chosen);
+        optional_vector(0, scores.width);
+        program_.experts_of_[operation_->output[1]] = static_cast<int32_t>(scores.width);
+    }
+
+    void check_expert_linear() {
+        expect_counts(2, 2, 5);
+        require(operation_->weight[2] < 0, "takes two weights at most, with their biases in 3 and 4");
+        const Value source = input(0), experts = input(1);
+        require(source.rows == experts.rows, "both inputs must have the same rows");
+        // Only a router's numbers are known to be experts that exist.
+        const auto known = program_.experts_of_.find(operation_->input[1]);
+        require(known != program_.experts_of_.end(), "input 1 must be a router's choice");
+        const int64_t chosen = experts.width;
+        for (int i = 0; i < 2; ++i) {
+            if (operation_->output[i] < 0) {
+                require(i > 0, "at least one output is needed");
+                require(operation_->weight[i] < 0 && operation_->weight[3 + i] < 0, "a weight has no output");
+                continue;
+            }
+            const int64_t width = define(i, source.rows);
+            require(width % chosen == 0, "the output must be chosen * rows wide");
+            const hearth_weight& weight = matrix(i, -1, width / chosen, known->second);
+            require(source.width == weight.columns || source.width == chosen * weight.columns,
+                    "the input must be columns or chosen * columns wide");
+            optional_vector(3 + i, weight.rows * weight.stack);
+        }
+        require(operation_->output[1] < 0 ||
+                    program_.weights_[static_cast<size_t>(operation_->weight[0])].columns ==
+                        program_.weights_[static_cast<size_t>(operation_->weight[1])].columns,
+                "both weights must have the same columns");
+    }
+
+    void check_expert_sum() {
+        expect_counts(2, 1, 0);
+        const Value source = input(0), weights = input(1);
+        require(source.rows == weights.rows && source.width % weights.width == 0,
+                "input 0 must be a multiple as wide as input 1, with the same rows");
+        expect_output(0, source.rows, source.width / weights.width);
+    }
+
+    void check_grouped_linear() {
+        expect_counts(1, 1, 1);
+        const Value source = input(0);
+        const hearth_weight& weight = use(0, WeightRole::Matrix);
+        require(source.width == weight.columns * weight.stack, "the input must be stack * columns wide");
+        expect_output(0, source.rows, weight.rows * weight.stack);
+    }
+
+    void check_function(int32_t function, int32_t last) const {
+        if (function < HEARTH_FUNCTION_NONE || function > last) reject("unknown function %d", function);
     }
 
     void check_activation() {
         expect_counts(2, 1, 0);
-        check_function(operation_->parameters.activation.function);
+        const auto& p = operation_->parameters.activation;
+        check_function(p.function, HEARTH_FUNCTION_XIELU);
+        require(std::isfinite(p.negative_alpha) && std::isfinite(p.positive_alpha) && std::isfinite(p.beta) &&
+                    std::isfinite(p.epsilon),
+                "XIELU's parameters must be finite");
         const Value source = input(0);
         if (has_input(1))
             require(input(1).rows == source.rows && input(1).width == source.width,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "hearth.h"
@@ -36,6 +37,7 @@ class Program {
     const std::vector<hearth_weight>& weights() const { return weights_; }
     const std::vector<WeightRole>& roles() const { return roles_; }
     const std::vector<CacheLayerShape>& cache_layers() const { return cache_layers_; }
+    const std::vector<CacheLayerShape>& memory_layers() const { return memory_layers_; }
     int32_t result() const { return result_; }
     int64_t max_rows(RowKind kind) const { return kind == RowKind::Step ? max_rows_ : max_output_rows_; }
 
@@ -51,7 +53,8 @@ class Program {
     std::vector<Value> values_;
     std::vector<hearth_weight> weights_;
     std::vector<WeightRole> roles_;
-    std::vector<CacheLayerShape> cache_layers_;
+    std::vector<CacheLayerShape> cache_layers_, memory_layers_;
+    std::map<int32_t, int32_t> experts_of_;  // a router's choice (value number): how many experts there are
     int32_t result_ = -1;
     int64_t max_rows_ = 0, max_output_rows_ = 0;
     int64_t token_limit_ = 0, position_limit_ = 0;

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the meaning of a call changes; the managed side refuses another number. */
-#define HEARTH_ABI_VERSION 1u
+#define HEARTH_ABI_VERSION 2u
 
 typedef int32_t hearth_status;
 enum {
@@ -108,8 +108,8 @@ HEARTH_API hearth_status hearth_engine_create(const hearth_engine_options* optio
                                               hearth_engine** engine);
 HEARTH_API void hearth_engine_destroy(hearth_engine* engine);
 
-/* Bytes a second that the engine's threads read from memory beyond the caches; takes buffer_bytes of memory meanwhile
-   (at least a MiB; several times the last cache to be meaningful). */
+/* Bytes a second that the engine's threads read from memory beyond the caches; takes buffer_bytes of memory
+   meanwhile (at least a MiB; several times the last cache to be meaningful). */
 HEARTH_API hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t buffer_bytes,
                                                          double* bytes_per_second);
 
@@ -125,21 +125,45 @@ typedef enum hearth_operation_kind {
     HEARTH_EMBED = 1, /* output0 = table[weight0][index of the row] * scale */
     HEARTH_LINEAR =
         2, /* output_i = input0 * weight_i^T + bias_i, i = 0..2 (weight 0..2, bias in weight 3..5) */
-    HEARTH_RMS_NORM = 3,    /* output0 = input0 / rms(input0) * weight0, over groups of group_width */
-    HEARTH_LAYER_NORM = 4,  /* output0 = (input0 - mean) / deviation * weight0 + weight1 (bias optional) */
-    HEARTH_ROPE = 5,        /* output0 = input0 rotated by position; weight0: frequency factors, optional */
-    HEARTH_CACHE_WRITE = 6, /* keys input0 and values input1 of this step go into the cache's layer */
-    HEARTH_ATTENTION = 7,   /* output0 = softmax(scale * q k^T + mask) v; q = input0; rows source: k, v =
-                               input1, input2;   weight0: sinks [heads], optional */
-    HEARTH_ADD = 8,         /* output0 = input0 + input1 */
-    HEARTH_MULTIPLY = 9,    /* output0 = input0 * input1 */
-    HEARTH_SCALE = 10,      /* output0 = input0 * factor */
+    HEARTH_RMS_NORM = 3,   /* output0 = input0 / rms(input0) * weight0 (optional), by groups of group_width */
+    HEARTH_LAYER_NORM = 4, /* output0 = (input0 - mean) / deviation * weight0 + weight1 (each optional) */
+    HEARTH_ROPE = 5,       /* output0 = input0 rotated by position; weight0: frequency factors, optional */
+    HEARTH_CACHE_WRITE = 6, /* keys input0 and values input1 of this step go into the cache's layer; input1 is
+                               missing where value_width = 0 */
+    HEARTH_ATTENTION = 7, /* output0 = softmax(scale * q k^T + bias + mask) v; q = input0; rows source: k, v =
+                             input1, input2; weight0: sinks [heads], optional; weight1: bias table
+                             [bias_buckets, heads] as a vector, where bias_buckets > 0 */
+    HEARTH_ADD = 8,       /* output0 = input0 + right; right = input1, of one shape with input0 or one wide,
+                             or weight0, a vector as wide as input0 or of one value */
+    HEARTH_MULTIPLY = 9,  /* output0 = input0 * right, right as in ADD */
+    HEARTH_SCALE = 10,    /* output0 = input0 * factor + offset */
     HEARTH_ACTIVATION = 11, /* output0 = f(input0), or f(input0) * input1 where input1 is given (gated) */
     HEARTH_SOFTCAP = 12,    /* output0 = factor * tanh(input0 / factor) */
-    HEARTH_GATHER = 13      /* output0 = the rows of input0 whose output is wanted */
+    HEARTH_GATHER = 13,     /* output0 = the rows of input0 whose output is wanted */
+    HEARTH_CLAMP = 14,      /* output0 = min(max(input0, least), most) */
+    HEARTH_SLICE = 15,      /* of each of the groups that make up input0: the columns offset .. offset + width
+                               - 1; output0 is groups * width wide */
+    HEARTH_CONCAT = 16, /* group by group: the columns of input0's group, then those of input1's; input1 may
+                           be one group, given to all */
+    HEARTH_POOL = 17,   /* output row o = the mean of the rows of the sequence that output_rows[o] is of */
+    HEARTH_ROUTER = 18, /* input0 [R, experts] scores: output0 [R, chosen] weights, output1 [R, chosen] the
+                           chosen experts' numbers, best first; weight0: bias [experts] of the choice alone,
+                           optional */
+    HEARTH_EXPERT_LINEAR = 19, /* output_i[c] = input0[c] * weight_i[expert c]^T + bias_i[expert c], i = 0..1
+                                  (weight 0..1, bias in weight 3..4: [stack * rows]), for the chosen experts
+                                  input1 [R, chosen]; input0 [R, columns] is given to all, or [R, chosen *
+                                  columns] has a piece for each; output_i [R, chosen * rows] */
+    HEARTH_EXPERT_SUM = 20,    /* output0 [R, W] = the sum of input0 [R, chosen * W] weighted by input1
+                                  [R, chosen] */
+    HEARTH_GROUPED_LINEAR = 21 /* group g of output0 = group g of input0 * weight0[g]^T; weight0 is a stack of
+                                  as many matrices as there are groups */
 } hearth_operation_kind;
 
-typedef enum hearth_index { HEARTH_INDEX_TOKEN = 0, HEARTH_INDEX_POSITION = 1 } hearth_index;
+typedef enum hearth_index {
+    HEARTH_INDEX_TOKEN = 0,
+    HEARTH_INDEX_POSITION = 1,
+    HEARTH_INDEX_FIRST = 2 /* the table's first row, for every row of the step */
+} hearth_index;
 
 typedef enum hearth_function {
     HEARTH_FUNCTION_NONE = 0,
@@ -147,7 +171,11 @@ typedef enum hearth_function {
     HEARTH_FUNCTION_GELU = 2,      /* with the error function */
     HEARTH_FUNCTION_GELU_TANH = 3, /* the tanh approximation, GPT-2's */
     HEARTH_FUNCTION_RELU = 4,
-    HEARTH_FUNCTION_RELU_SQUARED = 5
+    HEARTH_FUNCTION_RELU_SQUARED = 5,
+    HEARTH_FUNCTION_SIGMOID = 6,
+    HEARTH_FUNCTION_GELU_SIGMOID = 7, /* x * sigmoid(1.702 x) */
+    HEARTH_FUNCTION_TANH = 8,
+    HEARTH_FUNCTION_XIELU = 9 /* arXiv 2411.13010; an activation operation only, with its four parameters */
 } hearth_function;
 
 typedef enum hearth_rope_layout {
@@ -158,12 +186,16 @@ typedef enum hearth_rope_layout {
 typedef enum hearth_mask {
     HEARTH_MASK_CAUSAL = 0,
     HEARTH_MASK_BIDIRECTIONAL = 1,
-    HEARTH_MASK_PREFIX = 2 /* causal, but the first prefix_length positions see each other */
+    HEARTH_MASK_PREFIX = 2, /* causal, but the first prefix_length positions see each other */
+    HEARTH_MASK_CHUNKED = 3 /* causal inside chunks of `window` positions: those before the query's chunk are
+                               hidden */
 } hearth_mask;
 
 typedef enum hearth_source {
     HEARTH_SOURCE_CACHE = 0, /* the sequence's pages in the cache, this step's rows included */
-    HEARTH_SOURCE_ROWS = 1   /* the rows of the same sequence in this step, given as input1 and input2 */
+    HEARTH_SOURCE_ROWS = 1,  /* the rows of the same sequence in this step, given as input1 and input2 */
+    HEARTH_SOURCE_MEMORY = 2 /* the sequence's pages in the memory cache: an encoder's output. Every one of
+                                its memory_length positions is seen; the mask is not read */
 } hearth_source;
 
 typedef struct hearth_embed_parameters {
@@ -192,6 +224,7 @@ typedef struct hearth_rope_parameters {
     float extrapolation;    /* YaRN's mix; 0 = none */
     float attention_factor; /* magnitude of the rotated values; 1 = none */
     float beta_fast, beta_slow;
+    int32_t offset; /* the first rotated value of each head */
 } hearth_rope_parameters;
 
 typedef struct hearth_attention_parameters {
@@ -200,25 +233,72 @@ typedef struct hearth_attention_parameters {
     int32_t heads, kv_heads;
     int32_t key_width, value_width; /* of one head */
     int32_t mask;                   /* hearth_mask */
-    int32_t window; /* a key further back than window - 1 positions is hidden; 0 = no window */
+    int32_t window; /* a key further back than window - 1 positions is hidden, for the bidirectional mask one
+                       further than window / 2 either way; 0 = no window */
     int32_t prefix_length;
     float scale;
     float softcap;    /* scores become softcap * tanh(score / softcap); 0 = none */
     float alibi_bias; /* the largest ALiBi bias (arXiv 2108.12409); 0 = none */
+    /* T5's relative bias (arXiv 1910.10683), added to the scaled scores: buckets of the distance between key
+       and query, half of them exact, the rest logarithmic up to bias_distance; with the bidirectional mask
+       half are for keys behind the query, half for those ahead. 0 buckets = none. */
+    int32_t bias_buckets, bias_distance;
+    /* The scale of the query at position p is scale * (1 + temperature * ln(1 + floor((p +
+       temperature_offset) / temperature_length))) (Llama 4); length 0 = none. */
+    int32_t temperature_length;
+    float temperature, temperature_offset;
+    int32_t values_in_keys; /* 1: the values are the first value_width values of the keys (latent attention);
+                               the cache's layer has value_width 0, and the rows source has no input2 */
 } hearth_attention_parameters;
 
 typedef struct hearth_factor_parameters {
     float factor;
+    float offset; /* SCALE's; 0 in SOFTCAP */
 } hearth_factor_parameters;
 
 typedef struct hearth_activation_parameters {
     int32_t function; /* hearth_function */
+    /* XIELU: positive_alpha x^2 + beta x above 0, negative_alpha (expm1(min(x, epsilon)) - x) + beta x below.
+     */
+    float negative_alpha, positive_alpha, beta, epsilon;
 } hearth_activation_parameters;
+
+typedef struct hearth_clamp_parameters {
+    float least, most;
+} hearth_clamp_parameters;
+
+typedef struct hearth_slice_parameters {
+    int32_t groups, offset, width;
+} hearth_slice_parameters;
+
+typedef struct hearth_concat_parameters {
+    int32_t groups;
+} hearth_concat_parameters;
+
+typedef enum hearth_gating {
+    HEARTH_GATING_SOFTMAX = 1,       /* over all experts, before the choice */
+    HEARTH_GATING_SIGMOID = 2,       /* of each score */
+    HEARTH_GATING_SOFTMAX_CHOSEN = 3 /* over the chosen experts' scores; the choice is by score */
+} hearth_gating;
+
+/* The choice is by gate + bias, the best first, the lower number among equals. With groups, only experts of
+   the chosen_groups groups are looked at whose two best sum highest (DeepSeek-V3, arXiv 2412.19437). The
+   weights are the gates without bias; normalized (divided by their sum, which is taken as at least
+   least_sum), then scaled. */
+typedef struct hearth_router_parameters {
+    int32_t chosen;                /* experts for each row */
+    int32_t gating;                /* hearth_gating */
+    int32_t groups, chosen_groups; /* 0 or 1 groups: no grouping */
+    int32_t normalize;             /* 0 or 1 */
+    int32_t choose_by_score;       /* 1: the choice is by raw score + bias (Llama 4) */
+    float least_sum;
+    float scale;
+} hearth_router_parameters;
 
 typedef struct hearth_cache_write_parameters {
     int32_t layer;
     int32_t kv_heads;
-    int32_t key_width, value_width;
+    int32_t key_width, value_width; /* value_width 0: the values lie in the keys */
 } hearth_cache_write_parameters;
 
 typedef struct hearth_operation {
@@ -235,16 +315,21 @@ typedef struct hearth_operation {
         hearth_factor_parameters factor;
         hearth_activation_parameters activation;
         hearth_cache_write_parameters cache_write;
-        int32_t words[16]; /* fixes the size */
+        hearth_clamp_parameters clamp;
+        hearth_slice_parameters slice;
+        hearth_concat_parameters concat;
+        hearth_router_parameters router;
+        int32_t words[24]; /* fixes the size */
     } parameters;
 } hearth_operation;
 
-/* Shape in GGUF's order: columns are contiguous. A vector has rows = 1. */
+/* Shape in GGUF's order: columns are contiguous. A vector has rows = 1. A stack holds several matrices of the
+   same shape one after another: an expert or a head each. */
 typedef struct hearth_weight {
-    int32_t type; /* hearth_type */
-    int32_t reserved;
+    int32_t type;  /* hearth_type */
+    int32_t stack; /* matrices, at least 1 */
     int64_t columns;
-    int64_t rows;
+    int64_t rows; /* of one matrix */
 } hearth_weight;
 
 typedef struct hearth_program {
@@ -292,7 +377,7 @@ typedef struct hearth_cache hearth_cache;
 
 typedef struct hearth_cache_layer {
     int32_t kv_heads;
-    int32_t key_width, value_width; /* of one head */
+    int32_t key_width, value_width; /* of one head; value_width 0: the values lie in the keys */
 } hearth_cache_layer;
 
 typedef struct hearth_cache_options {
@@ -329,6 +414,11 @@ typedef struct hearth_sequence {
     int32_t past;                 /* positions that the cache holds already; this step's rows follow them */
     int32_t page_begin;           /* its first entry in hearth_step.pages */
     int32_t page_count;           /* its entries, at least ceil((past + row_count) / page_tokens) */
+    /* 0 where the program attends to no memory: */
+    int32_t memory_begin;  /* its first entry of the memory cache's pages in hearth_step.pages */
+    int32_t memory_count;  /* its entries, at least ceil(memory_length / the memory's page_tokens) */
+    int32_t memory_length; /* positions that attention to the memory sees; at least 1 where the program
+                              has such attention */
 } hearth_sequence;
 
 typedef struct hearth_step {
@@ -343,20 +433,23 @@ typedef struct hearth_step {
     int32_t row_count, sequence_count, page_count, output_count;
 } hearth_step;
 
-/* One step; cache may be null where the program uses none. Steps of one engine run one after another. */
-HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, const hearth_step* step,
-                                          size_t step_size);
+/* One step; cache is written and read, memory is only read (HEARTH_SOURCE_MEMORY); each may be null where the
+   program uses none. Any number of sequences may share the memory's pages. Both may be the same cache as long
+   as no page is written and read as memory in one step. Steps of one engine run one after another. */
+HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
+                                          const hearth_step* step, size_t step_size);
 
 /* ---- Kernels for themselves
  * ------------------------------------------------------------------------------------- */
 
 /* Attention on caller's memory: queries [R, heads, key_width], keys [N, kv_heads, key_width], values [N,
    kv_heads, value_width], output [R, heads, value_width]. Query i stands at position past + i;
-   parameters.source and layer are not read. sinks [heads] may be null. */
+   parameters.source and layer are not read. sinks [heads] may be null; biases [bias_buckets, heads] where
+   parameters.bias_buckets > 0, else null; values are null where parameters.values_in_keys. */
 typedef struct hearth_attention_call {
-    const float *queries, *keys, *values, *sinks;
+    const float *queries, *keys, *values, *sinks, *biases;
     float* output;
-    size_t query_size, key_size, value_size, output_size; /* in floats */
+    size_t query_size, key_size, value_size, bias_size, output_size; /* in floats */
     int32_t query_rows, key_rows;
     int32_t past;
     int32_t reserved;

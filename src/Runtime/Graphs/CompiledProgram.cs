@@ -75,6 +75,7 @@ public sealed unsafe class CompiledProgram : IDisposable
         var weights = program.Weights.Select(w => new NativeWeight
         {
             Type = (int)(w.IsVector ? GgmlType.F32 : w.Tensor.Type),
+            Stack = w.Stack,
             Columns = w.Columns,
             Rows = w.Rows,
         }).ToArray();
@@ -115,7 +116,7 @@ public sealed unsafe class CompiledProgram : IDisposable
         }
     }
 
-    private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Tensor.Type, weight.Columns * weight.Rows);
+    private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Tensor.Type, weight.Count);
 
     private void LoadMatrix(Weight weight)
     {

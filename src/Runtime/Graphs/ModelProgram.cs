@@ -16,12 +16,13 @@ public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
 /// <remarks>Immutable; written with <see cref="ProgramBuilder"/>, run with <see cref="CompiledProgram"/>.</remarks>
 public sealed class ModelProgram
 {
-    internal ModelProgram(NativeOperation[] operations, int[] valueWidths, Weight[] weights, CacheLayer[] cacheLayers, int result, StepLimits limits)
+    internal ModelProgram(NativeOperation[] operations, int[] valueWidths, Weight[] weights, CacheLayer[] cacheLayers, CacheLayer[] memoryLayers, int result, StepLimits limits)
     {
         Operations = operations;
         ValueWidths = valueWidths;
         Weights = weights;
         CacheLayers = cacheLayers;
+        MemoryLayers = memoryLayers;
         Result = result;
         Limits = limits;
     }
@@ -32,14 +33,17 @@ public sealed class ModelProgram
     /// <summary>The cache's layers, by number; empty for a model without a cache.</summary>
     public IReadOnlyList<CacheLayer> CacheLayers { get; }
 
+    /// <summary>The layers of the memory that attention reads beside the cache, an encoder's output; empty for a decoder alone.</summary>
+    public IReadOnlyList<CacheLayer> MemoryLayers { get; }
+
     /// <summary>The most rows of a step.</summary>
     public StepLimits Limits { get; }
 
     /// <summary>Floats of one output row.</summary>
     public int OutputWidth => ValueWidths[Result];
 
-    /// <summary>Bytes of the weights that every step reads whole, as the file stores them: all products', not the embedding tables'.</summary>
-    public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Tensor.Type, w.Columns * w.Rows));
+    /// <summary>Bytes of the weights that a step of one row reads, as the file stores them: all products', of experts the chosen ones, not the embedding tables'.</summary>
+    public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Tensor.Type, w.Count / w.Stack * w.StackRead));
 
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;

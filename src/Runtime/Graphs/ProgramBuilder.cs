@@ -25,6 +25,14 @@ public sealed unsafe class ProgramBuilder
         Activation,
         Softcap,
         Gather,
+        Clamp,
+        Slice,
+        Concat,
+        Pool,
+        Router,
+        ExpertLinear,
+        ExpertSum,
+        GroupedLinear,
     }
 
     private readonly GgufFile _file;
@@ -33,6 +41,7 @@ public sealed unsafe class ProgramBuilder
     private readonly List<Weight> _weights = [];
     private readonly Dictionary<(string Name, long First, long Columns, long Rows, bool IsVector), Weight> _known = [];
     private readonly List<CacheLayer> _cacheLayers = [];
+    private readonly List<CacheLayer> _memoryLayers = [];
 
     /// <summary>Starts a program over the tensors of a file.</summary>
     public ProgramBuilder(GgufFile file)
@@ -89,14 +98,41 @@ public sealed unsafe class ProgramBuilder
         return Register(tensor, first, size, 1, isVector: true);
     }
 
+    /// <summary>A vector that the file shapes as a matrix: a bias for each expert, a table of attention biases.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="columns">Values of a row.</param>
+    /// <param name="rows">Rows.</param>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight Table(string name, int columns, int rows)
+    {
+        var tensor = _file.GetTensor(name);
+        if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || tensor.Extent(1) != rows)
+            throw Misshapen(tensor, $"[{columns}, {rows}]");
+        return Register(tensor, 0, (long)columns * rows, 1, isVector: true);
+    }
+
+    /// <summary>Matrices of one shape, an expert or a head each.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="columns">Inputs of each.</param>
+    /// <param name="rows">Outputs of each.</param>
+    /// <param name="count">How many.</param>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight Stack(string name, int columns, int rows, int count)
+    {
+        var tensor = _file.GetTensor(name);
+        if (tensor.Shape.Length > 3 || tensor.Extent(0) != columns || tensor.Extent(1) != rows || tensor.Extent(2) != count)
+            throw Misshapen(tensor, $"[{columns}, {rows}, {count}]");
+        return Register(tensor, 0, columns, rows, isVector: false, count);
+    }
+
     // A tensor that is used twice alike (tied embeddings) is one weight.
-    private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector)
+    private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1)
     {
         var key = (tensor.Name, first, columns, rows, isVector);
         if (!_known.TryGetValue(key, out var weight))
         {
             EngineTypes.Require(tensor);
-            weight = new Weight(_weights.Count, tensor, first, columns, rows, isVector);
+            weight = new Weight(_weights.Count, tensor, first, columns, rows, stack, isVector);
             _weights.Add(weight);
             _known.Add(key, weight);
         }
@@ -117,6 +153,10 @@ public sealed unsafe class ProgramBuilder
     /// <summary>Rows of a table, by position: learned position embeddings.</summary>
     /// <param name="table">[context] rows of [width].</param>
     public Value EmbedPosition(Weight table) => EmbedBy(1, table, 1);
+
+    /// <summary>The first row of a table, for every row of the step: BERT's type of a lone text.</summary>
+    /// <param name="table">Rows of [width].</param>
+    public Value EmbedFirst(Weight table) => EmbedBy(2, table, 1);
 
     private Value EmbedBy(int index, Weight table, float scale)
     {
@@ -144,7 +184,7 @@ public sealed unsafe class ProgramBuilder
         var outputs = new Value[weights.Length];
         for (var i = 0; i < weights.Length; i++)
         {
-            weights[i].Weight.IsMultiplied = true;
+            MarkMultiplied(weights[i].Weight, 1);
             operation.Weight[i] = weights[i].Weight.Number;
             operation.Weight[3 + i] = weights[i].Bias?.Number ?? -1;
             outputs[i] = NewValue(checked((int)weights[i].Weight.Rows));
@@ -157,24 +197,29 @@ public sealed unsafe class ProgramBuilder
 
     /// <summary>input / sqrt(mean(input^2) + epsilon) * weight (arXiv 1910.07467).</summary>
     /// <param name="input">[rows, width].</param>
-    /// <param name="weight">[groupWidth], or [width].</param>
+    /// <param name="weight">[groupWidth], or [width]; null: 1.</param>
     /// <param name="epsilon">Added to the mean square.</param>
     /// <param name="groupWidth">Values normalized together (a head's, for query-key norm); 0: the row.</param>
-    public Value RmsNorm(Value input, Weight weight, float epsilon, int groupWidth = 0)
+    public Value RmsNorm(Value input, Weight? weight, float epsilon, int groupWidth = 0)
     {
         var operation = Start(Kind.RmsNorm, input);
-        operation.Weight[0] = weight.Number;
+        operation.Weight[0] = weight?.Number ?? -1;
         operation.Parameters.Norm = new NativeNormParameters { Epsilon = epsilon, GroupWidth = groupWidth };
         return Finish(operation, input.Width);
     }
 
     /// <summary>(input - mean) / sqrt(variance + epsilon) * weight + bias (arXiv 1607.06450).</summary>
-    public Value LayerNorm(Value input, Weight weight, Weight? bias, float epsilon)
+    /// <param name="input">[rows, width].</param>
+    /// <param name="weight">[groupWidth], or [width]; null: 1.</param>
+    /// <param name="bias">Like the weight; null: 0.</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="groupWidth">Values normalized together; 0: the row.</param>
+    public Value LayerNorm(Value input, Weight? weight, Weight? bias, float epsilon, int groupWidth = 0)
     {
         var operation = Start(Kind.LayerNorm, input);
-        operation.Weight[0] = weight.Number;
+        operation.Weight[0] = weight?.Number ?? -1;
         operation.Weight[1] = bias?.Number ?? -1;
-        operation.Parameters.Norm = new NativeNormParameters { Epsilon = epsilon };
+        operation.Parameters.Norm = new NativeNormParameters { Epsilon = epsilon, GroupWidth = groupWidth };
         return Finish(operation, input.Width);
     }
 
@@ -199,6 +244,7 @@ public sealed unsafe class ProgramBuilder
             AttentionFactor = terms.AttentionFactor,
             BetaFast = terms.BetaFast,
             BetaSlow = terms.BetaSlow,
+            Offset = terms.Offset,
         };
         return Finish(operation, input.Width);
     }
@@ -206,39 +252,87 @@ public sealed unsafe class ProgramBuilder
     /// <summary>Attention over the sequence's past and this step's rows: stores keys and values in the cache, then attends.</summary>
     /// <param name="queries">[rows, heads * keyWidth].</param>
     /// <param name="keys">[rows, kvHeads * keyWidth].</param>
-    /// <param name="values">[rows, kvHeads * valueWidth].</param>
+    /// <param name="values">[rows, kvHeads * valueWidth]; null where the terms say that they lie in the keys.</param>
     /// <param name="layer">Layer of the cache.</param>
     /// <param name="terms">Shapes, mask and scale.</param>
     /// <param name="sinks">[heads] scores of a key without value, or null.</param>
+    /// <param name="biases">[BiasBuckets, heads] T5's biases where the terms have buckets.</param>
     /// <returns>[rows, heads * valueWidth].</returns>
-    public Value CachedAttention(Value queries, Value keys, Value values, int layer, AttentionTerms terms, Weight? sinks = null)
+    public Value CachedAttention(Value queries, Value keys, Value? values, int layer, AttentionTerms terms, Weight? sinks = null, Weight? biases = null)
     {
-        var write = Start(Kind.CacheWrite, keys, values);
+        WriteCache(keys, values, layer, terms);
+        return Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases);
+    }
+
+    /// <summary>Stores this step's keys and values in a layer of the cache.</summary>
+    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
+    /// <param name="values">[rows, kvHeads * valueWidth]; null where the terms say that they lie in the keys.</param>
+    /// <param name="layer">Layer of the cache.</param>
+    /// <param name="terms">Heads and their widths.</param>
+    public void WriteCache(Value keys, Value? values, int layer, AttentionTerms terms)
+    {
+        var shape = Shape(terms);
+        var write = values is null ? Start(Kind.CacheWrite, keys) : Start(Kind.CacheWrite, keys, values);
         write.Parameters.CacheWrite = new NativeCacheWriteParameters
         {
             Layer = layer,
-            KvHeads = terms.KvHeads,
-            KeyWidth = terms.KeyWidth,
-            ValueWidth = terms.ValueWidth,
+            KvHeads = shape.KvHeads,
+            KeyWidth = shape.KeyWidth,
+            ValueWidth = shape.ValueWidth,
         };
         _operations.Add(write);
-        while (_cacheLayers.Count <= layer)
-            _cacheLayers.Add(default);
-        _cacheLayers[layer] = new CacheLayer(terms.KvHeads, terms.KeyWidth, terms.ValueWidth);
-        return Attend(Start(Kind.Attention, queries), source: 0, layer, terms, sinks);
+        Use(_cacheLayers, layer, shape);
     }
 
-    /// <summary>Attention among the rows of the same sequence in this step; nothing is cached (encoders).</summary>
+    /// <summary>Attention over a layer of the cache that was written before, by an earlier layer that shares its keys and values.</summary>
     /// <returns>[rows, heads * valueWidth].</returns>
-    public Value RowAttention(Value queries, Value keys, Value values, AttentionTerms terms)
-        => Attend(Start(Kind.Attention, queries, keys, values), source: 1, layer: 0, terms, sinks: null);
+    public Value SharedAttention(Value queries, int layer, AttentionTerms terms, Weight? sinks = null)
+        => Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases: null);
 
-    private Value Attend(NativeOperation operation, int source, int layer, AttentionTerms terms, Weight? sinks)
+    /// <summary>Attention among the rows of the same sequence in this step; nothing is cached (encoders).</summary>
+    /// <param name="queries">[rows, heads * keyWidth].</param>
+    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
+    /// <param name="values">[rows, kvHeads * valueWidth].</param>
+    /// <param name="terms">Shapes, mask and scale.</param>
+    /// <param name="biases">[BiasBuckets, heads] T5's biases where the terms have buckets.</param>
+    /// <returns>[rows, heads * valueWidth].</returns>
+    public Value RowAttention(Value queries, Value keys, Value values, AttentionTerms terms, Weight? biases = null)
+        => Attend(Start(Kind.Attention, queries, keys, values), Source.Rows, layer: 0, terms, sinks: null, biases);
+
+    /// <summary>Cross-attention: over all positions of the memory, an encoder's keys and values.</summary>
+    /// <param name="queries">[rows, heads * keyWidth].</param>
+    /// <param name="layer">Layer of the memory.</param>
+    /// <param name="terms">Shapes and scale.</param>
+    /// <returns>[rows, heads * valueWidth].</returns>
+    public Value MemoryAttention(Value queries, int layer, AttentionTerms terms)
+    {
+        Use(_memoryLayers, layer, Shape(terms));
+        return Attend(Start(Kind.Attention, queries), Source.Memory, layer, terms, sinks: null, biases: null);
+    }
+
+    private enum Source
+    {
+        Cache = 0,
+        Rows = 1,
+        Memory = 2,
+    }
+
+    private static CacheLayer Shape(AttentionTerms terms) => new(terms.KvHeads, terms.KeyWidth, terms.ValuesInKeys ? 0 : terms.ValueWidth);
+
+    private static void Use(List<CacheLayer> layers, int layer, CacheLayer shape)
+    {
+        while (layers.Count <= layer)
+            layers.Add(default);
+        layers[layer] = shape;
+    }
+
+    private Value Attend(NativeOperation operation, Source source, int layer, AttentionTerms terms, Weight? sinks, Weight? biases)
     {
         operation.Weight[0] = sinks?.Number ?? -1;
+        operation.Weight[1] = biases?.Number ?? -1;
         operation.Parameters.Attention = new NativeAttentionParameters
         {
-            Source = source,
+            Source = (int)source,
             Layer = layer,
             Heads = terms.Heads,
             KvHeads = terms.KvHeads,
@@ -250,21 +344,40 @@ public sealed unsafe class ProgramBuilder
             Scale = terms.Scale,
             Softcap = terms.Softcap,
             AlibiBias = terms.AlibiBias,
+            BiasBuckets = terms.BiasBuckets,
+            BiasDistance = terms.BiasDistance,
+            TemperatureLength = terms.TemperatureLength,
+            Temperature = terms.Temperature,
+            TemperatureOffset = terms.TemperatureOffset,
+            ValuesInKeys = terms.ValuesInKeys ? 1 : 0,
         };
         return Finish(operation, checked(terms.Heads * terms.ValueWidth));
     }
 
-    /// <summary>The sum, element by element.</summary>
+    /// <summary>The sum, element by element; the right side may be one wide.</summary>
     public Value Add(Value left, Value right) => Finish(Start(Kind.Add, left, right), left.Width);
 
-    /// <summary>The product, element by element.</summary>
+    /// <summary>The sum with a vector of the left side's width, or of one value.</summary>
+    public Value Add(Value left, Weight right) => WithVector(Kind.Add, left, right);
+
+    /// <summary>The product, element by element; the right side may be one wide.</summary>
     public Value Multiply(Value left, Value right) => Finish(Start(Kind.Multiply, left, right), left.Width);
 
-    /// <summary>input * factor.</summary>
-    public Value Scale(Value input, float factor)
+    /// <summary>The product with a vector of the left side's width, or of one value.</summary>
+    public Value Multiply(Value left, Weight right) => WithVector(Kind.Multiply, left, right);
+
+    private Value WithVector(Kind kind, Value left, Weight right)
+    {
+        var operation = Start(kind, left);
+        operation.Weight[0] = right.Number;
+        return Finish(operation, left.Width);
+    }
+
+    /// <summary>input * factor + offset.</summary>
+    public Value Scale(Value input, float factor, float offset = 0)
     {
         var operation = Start(Kind.Scale, input);
-        operation.Parameters.Factor = factor;
+        operation.Parameters.Factor = new NativeFactorParameters { Factor = factor, Offset = offset };
         return Finish(operation, input.Width);
     }
 
@@ -272,7 +385,15 @@ public sealed unsafe class ProgramBuilder
     public Value Softcap(Value input, float cap)
     {
         var operation = Start(Kind.Softcap, input);
-        operation.Parameters.Factor = cap;
+        operation.Parameters.Factor = new NativeFactorParameters { Factor = cap };
+        return Finish(operation, input.Width);
+    }
+
+    /// <summary>min(max(input, least), most); either bound may be infinite.</summary>
+    public Value Clamp(Value input, float least, float most)
+    {
+        var operation = Start(Kind.Clamp, input);
+        operation.Parameters.Clamp = new NativeClampParameters { Least = least, Most = most };
         return Finish(operation, input.Width);
     }
 
@@ -280,9 +401,123 @@ public sealed unsafe class ProgramBuilder
     public Value Activate(ActivationFunction function, Value input, Value? gated = null)
     {
         var operation = gated is null ? Start(Kind.Activation, input) : Start(Kind.Activation, input, gated);
-        operation.Parameters.Function = (int)function;
+        operation.Parameters.Activation = new NativeActivationParameters { Function = (int)function };
         return Finish(operation, input.Width);
     }
+
+    /// <summary>xIELU of the input.</summary>
+    public Value Xielu(Value input, XieluTerms terms)
+    {
+        var operation = Start(Kind.Activation, input);
+        operation.Parameters.Activation = new NativeActivationParameters
+        {
+            Function = 9,
+            NegativeAlpha = terms.NegativeAlpha,
+            PositiveAlpha = terms.PositiveAlpha,
+            Beta = terms.Beta,
+            Epsilon = terms.Epsilon,
+        };
+        return Finish(operation, input.Width);
+    }
+
+    /// <summary>Some columns of each group of columns.</summary>
+    /// <param name="input">[rows, groups * groupWidth].</param>
+    /// <param name="groups">Equal parts of the input: heads, say.</param>
+    /// <param name="offset">The first column taken of each.</param>
+    /// <param name="width">Columns taken of each.</param>
+    /// <returns>[rows, groups * width].</returns>
+    public Value Slice(Value input, int groups, int offset, int width)
+    {
+        var operation = Start(Kind.Slice, input);
+        operation.Parameters.Slice = new NativeSliceParameters { Groups = groups, Offset = offset, Width = width };
+        return Finish(operation, checked(groups * width));
+    }
+
+    /// <summary>Joins columns group by group: first the left's, then the right's.</summary>
+    /// <param name="left">[rows, groups * leftWidth].</param>
+    /// <param name="right">[rows, groups * rightWidth], or [rows, rightWidth] for every group where <paramref name="shared"/>.</param>
+    /// <param name="groups">Equal parts: heads, say.</param>
+    /// <param name="shared">Whether the right side is one group that all get.</param>
+    /// <returns>[rows, groups * (leftWidth + rightWidth)].</returns>
+    public Value Concat(Value left, Value right, int groups, bool shared = false)
+    {
+        var operation = Start(Kind.Concat, left, right);
+        operation.Parameters.Groups = groups;
+        return Finish(operation, checked(left.Width + (shared ? groups * right.Width : right.Width)));
+    }
+
+    /// <summary>Chooses experts for every row.</summary>
+    /// <param name="scores">[rows, experts].</param>
+    /// <param name="terms">How many, and how they are weighted.</param>
+    /// <param name="bias">[experts] added for the choice alone, or null.</param>
+    /// <returns>The chosen experts' weights and their numbers, [rows, Chosen] each.</returns>
+    public (Value Weights, Value Experts) Route(Value scores, RouterTerms terms, Weight? bias = null)
+    {
+        var operation = Start(Kind.Router, scores);
+        operation.Weight[0] = bias?.Number ?? -1;
+        operation.Parameters.Router = new NativeRouterParameters
+        {
+            Chosen = terms.Chosen,
+            Gating = (int)terms.Gating,
+            Groups = terms.Groups,
+            ChosenGroups = terms.ChosenGroups,
+            Normalize = terms.Normalize ? 1 : 0,
+            ChooseByScore = terms.ChooseByScore ? 1 : 0,
+            LeastSum = terms.LeastSum,
+            Scale = terms.Scale,
+        };
+        var weights = NewValue(terms.Chosen);
+        var experts = NewValue(terms.Chosen);
+        operation.Output[0] = weights.Number;
+        operation.Output[1] = experts.Number;
+        _operations.Add(operation);
+        return (weights, experts);
+    }
+
+    /// <summary>Products with the chosen experts' weights.</summary>
+    /// <param name="input">[rows, columns] for all, or [rows, chosen * columns] with a piece for each.</param>
+    /// <param name="experts">[rows, chosen], a router's choice.</param>
+    /// <param name="weights">One or two stacks, a matrix an expert, with their biases [experts * rows].</param>
+    /// <returns>For each weight [rows, chosen * weight rows].</returns>
+    public Value[] ExpertLinear(Value input, Value experts, params ReadOnlySpan<(Weight Weight, Weight? Bias)> weights)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(weights.Length, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(weights.Length, 2);
+        var operation = Start(Kind.ExpertLinear, input, experts);
+        var outputs = new Value[weights.Length];
+        for (var i = 0; i < weights.Length; i++)
+        {
+            MarkMultiplied(weights[i].Weight, experts.Width);
+            operation.Weight[i] = weights[i].Weight.Number;
+            operation.Weight[3 + i] = weights[i].Bias?.Number ?? -1;
+            outputs[i] = NewValue(checked((int)weights[i].Weight.Rows * experts.Width));
+            operation.Output[i] = outputs[i].Number;
+        }
+
+        _operations.Add(operation);
+        return outputs;
+    }
+
+    /// <summary>The sum of the experts' outputs, each times its weight.</summary>
+    /// <param name="input">[rows, chosen * width].</param>
+    /// <param name="weights">[rows, chosen].</param>
+    /// <returns>[rows, width].</returns>
+    public Value ExpertSum(Value input, Value weights) => Finish(Start(Kind.ExpertSum, input, weights), input.Width / weights.Width);
+
+    /// <summary>A product for each group of columns, with a matrix of its own.</summary>
+    /// <param name="input">[rows, groups * columns].</param>
+    /// <param name="weight">A stack, a matrix a group.</param>
+    /// <returns>[rows, groups * weight rows].</returns>
+    public Value GroupedLinear(Value input, Weight weight)
+    {
+        MarkMultiplied(weight, weight.Stack);
+        var operation = Start(Kind.GroupedLinear, input);
+        operation.Weight[0] = weight.Number;
+        return Finish(operation, checked((int)weight.Rows * weight.Stack));
+    }
+
+    /// <summary>The mean of each wanted row's sequence, over the rows of the step (mean pooling).</summary>
+    public Value Pool(Value input) => Finish(Start(Kind.Pool, input), input.Width);
 
     /// <summary>Only the rows whose output is wanted: what follows is not computed for the others.</summary>
     public Value Gather(Value input) => Finish(Start(Kind.Gather, input), input.Width);
@@ -293,10 +528,16 @@ public sealed unsafe class ProgramBuilder
     public ModelProgram Build(Value result, StepLimits limits)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], result.Number, limits);
+        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits);
     }
 
     // ---- Pieces
+
+    private static void MarkMultiplied(Weight weight, int stackRead)
+    {
+        weight.IsMultiplied = true;
+        weight.StackRead = stackRead;
+    }
 
     private static NativeOperation Start(Kind kind, params ReadOnlySpan<Value> inputs)
     {

@@ -46,13 +46,16 @@ public sealed class StepBatch
     /// <param name="tokens">The tokens that follow; at least one.</param>
     /// <param name="pages">The sequence's page table, covering <c>past + tokens.Length</c> positions.</param>
     /// <param name="outputs">How many of the last rows' logits are wanted, 0 to tokens.Length.</param>
-    public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs)
+    /// <param name="memoryPages">The page table of the encoder's output that the sequence attends to; empty for a decoder alone.</param>
+    /// <param name="memoryLength">Positions of the encoder's output.</param>
+    public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs, ReadOnlySpan<int> memoryPages = default, int memoryLength = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);
         ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         ArgumentOutOfRangeException.ThrowIfNegative(outputs);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs, tokens.Length);
-        _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length));
+        var memoryBegin = memoryPages.IsEmpty ? 0 : _pages.Count + pages.Length;
+        _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length, memoryBegin, memoryPages.Length, memoryLength));
         for (var i = 0; i < tokens.Length; i++)
         {
             if (i >= tokens.Length - outputs)
@@ -64,10 +67,8 @@ public sealed class StepBatch
             _positions.Add(past + i);
         }
 
-        foreach (var page in pages)
-        {
-            _pages.Add(page);
-        }
+        _pages.AddRange(pages);
+        _pages.AddRange(memoryPages);
     }
 
     internal ReadOnlySpan<int> TokenSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_tokens);
@@ -87,7 +88,18 @@ public sealed class StepBatch
 /// <param name="Past">Positions in its pages before this step.</param>
 /// <param name="PageBegin">Its first entry in the step's pages.</param>
 /// <param name="PageCount">Its entries.</param>
-public readonly record struct StepSequence(int RowBegin, int RowCount, int Past, int PageBegin, int PageCount);
+/// <param name="MemoryBegin">Its first entry of the encoder output's pages in the step's pages.</param>
+/// <param name="MemoryCount">Its entries of them.</param>
+/// <param name="MemoryLength">Positions of the encoder's output; 0 for a decoder alone.</param>
+public readonly record struct StepSequence(
+    int RowBegin,
+    int RowCount,
+    int Past,
+    int PageBegin,
+    int PageCount,
+    int MemoryBegin = 0,
+    int MemoryCount = 0,
+    int MemoryLength = 0);
 
 /// <summary>Runs steps of one loaded model.</summary>
 /// <remarks>Not thread-safe: one loop drives it.</remarks>

@@ -3,7 +3,7 @@ using Hearth.Runtime.Interop;
 namespace Hearth.Runtime.Graphs;
 
 /// <summary>Runs steps of a compiled program over one cache: each step is one call into the engine.</summary>
-internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? cache) : IStepRunner
+internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? cache, CacheHandle? memory = null) : IStepRunner
 {
     public int VocabularySize => program.Program.OutputWidth;
 
@@ -13,20 +13,23 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
 
     public void Run(StepBatch batch, Span<float> logits)
     {
-        var held = false;
+        bool cacheHeld = false, memoryHeld = false;
         try
         {
-            cache?.DangerousAddRef(ref held);
-            Run(batch, logits, cache?.DangerousGetHandle() ?? 0);
+            cache?.DangerousAddRef(ref cacheHeld);
+            memory?.DangerousAddRef(ref memoryHeld);
+            Run(batch, logits, cache?.DangerousGetHandle() ?? 0, memory?.DangerousGetHandle() ?? 0);
         }
         finally
         {
-            if (held)
+            if (memoryHeld)
+                memory!.DangerousRelease();
+            if (cacheHeld)
                 cache!.DangerousRelease();
         }
     }
 
-    private void Run(StepBatch batch, Span<float> logits, nint cacheHandle)
+    private void Run(StepBatch batch, Span<float> logits, nint cacheHandle, nint memoryHandle)
     {
         fixed (int* tokens = batch.TokenSpan, positions = batch.PositionSpan, pages = batch.PageSpan, outputRows = batch.OutputRowSpan)
         fixed (StepSequence* sequences = batch.SequenceSpan)
@@ -46,7 +49,7 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
                 PageCount = batch.Pages.Count,
                 OutputCount = batch.OutputCount,
             };
-            NativeStatus.Check(NativeMethods.hearth_model_run(program.Handle, cacheHandle, &step, (nuint)sizeof(NativeStep)));
+            NativeStatus.Check(NativeMethods.hearth_model_run(program.Handle, cacheHandle, memoryHandle, &step, (nuint)sizeof(NativeStep)));
         }
     }
 }

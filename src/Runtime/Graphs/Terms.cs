@@ -22,6 +22,15 @@ public enum ActivationFunction
 
     /// <summary>max(x, 0) squared (arXiv 2109.08668).</summary>
     ReluSquared = 5,
+
+    /// <summary>1 / (1 + exp(-x)).</summary>
+    Sigmoid = 6,
+
+    /// <summary>x * sigmoid(1.702 x): GELU's sigmoid approximation (arXiv 1606.08415).</summary>
+    GeluSigmoid = 7,
+
+    /// <summary>The hyperbolic tangent.</summary>
+    Tanh = 8,
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>
@@ -63,6 +72,9 @@ public sealed record RopeTerms
 
     /// <summary>YaRN: positions that the model was trained with before it was scaled.</summary>
     public int OriginalContext { get; init; }
+
+    /// <summary>The first rotated value of each head.</summary>
+    public int Offset { get; init; }
 }
 
 /// <summary>The terms of an attention operation over a cache layer or over rows.</summary>
@@ -86,7 +98,7 @@ public sealed record AttentionTerms
     /// <summary>Which keys a query sees.</summary>
     public AttentionMask Mask { get; init; }
 
-    /// <summary>Keys that a query sees, its own counted; 0: all.</summary>
+    /// <summary>Keys that a query sees, its own counted, and with <see cref="AttentionMask.Bidirectional"/> as many positions, half on either side; the chunk of <see cref="AttentionMask.Chunked"/>; 0: all.</summary>
     public int Window { get; init; }
 
     /// <summary>For <see cref="AttentionMask.Prefix"/>: positions that every query sees.</summary>
@@ -97,10 +109,76 @@ public sealed record AttentionTerms
 
     /// <summary>ALiBi's largest bias; 0: none.</summary>
     public float AlibiBias { get; init; }
+
+    /// <summary>Buckets of T5's relative bias (arXiv 1910.10683); 0: none.</summary>
+    public int BiasBuckets { get; init; }
+
+    /// <summary>The distance from which on all share T5's last bucket.</summary>
+    public int BiasDistance { get; init; }
+
+    /// <summary>Positions between rises of the scores' temperature (Llama 4); 0: none.</summary>
+    public int TemperatureLength { get; init; }
+
+    /// <summary>How much the scale rises: by Temperature * ln(1 + floor((position + TemperatureOffset) / TemperatureLength)).</summary>
+    public float Temperature { get; init; }
+
+    /// <summary>Added to the position before it is divided.</summary>
+    public float TemperatureOffset { get; init; }
+
+    /// <summary>Whether the values are the first ValueWidth values of the keys: latent attention (DeepSeek-V2, arXiv 2405.04434).</summary>
+    public bool ValuesInKeys { get; init; }
 }
 
 /// <summary>What one layer of the KV cache holds.</summary>
 /// <param name="KvHeads">Heads of keys and values.</param>
 /// <param name="KeyWidth">Values of a key head.</param>
-/// <param name="ValueWidth">Values of a value head.</param>
+/// <param name="ValueWidth">Values of a value head; 0 where the values lie in the keys.</param>
 public readonly record struct CacheLayer(int KvHeads, int KeyWidth, int ValueWidth);
+
+/// <summary>The constants of xIELU (arXiv 2411.13010): above 0 PositiveAlpha x² + Beta x, below NegativeAlpha (expm1(min(x, Epsilon)) - x) + Beta x.</summary>
+/// <param name="NegativeAlpha">Factor below 0.</param>
+/// <param name="PositiveAlpha">Factor above 0.</param>
+/// <param name="Beta">Slope at 0.</param>
+/// <param name="Epsilon">The largest exponent, just below 0.</param>
+public readonly record struct XieluTerms(float NegativeAlpha, float PositiveAlpha, float Beta, float Epsilon);
+
+/// <summary>How scores become an expert's weight; numbered as in hearth.h.</summary>
+public enum ExpertGating
+{
+    /// <summary>Softmax over all experts.</summary>
+    Softmax = 1,
+
+    /// <summary>The sigmoid of each score.</summary>
+    Sigmoid = 2,
+
+    /// <summary>Softmax over the chosen experts' scores.</summary>
+    SoftmaxOfChosen = 3,
+}
+
+/// <summary>How experts are chosen for a row and weighted (arXiv 1701.06538; groups: DeepSeek-V3, arXiv 2412.19437).</summary>
+public sealed record RouterTerms
+{
+    /// <summary>Experts for each row.</summary>
+    public required int Chosen { get; init; }
+
+    /// <summary>How scores become weights.</summary>
+    public required ExpertGating Gating { get; init; }
+
+    /// <summary>Equal groups of experts, of which only the best are looked at; 0 or 1: none.</summary>
+    public int Groups { get; init; }
+
+    /// <summary>Groups that are looked at.</summary>
+    public int ChosenGroups { get; init; }
+
+    /// <summary>Whether the chosen experts' weights are divided by their sum.</summary>
+    public bool Normalize { get; init; }
+
+    /// <summary>Whether raw scores, not gates, decide the choice (Llama 4).</summary>
+    public bool ChooseByScore { get; init; }
+
+    /// <summary>The least sum that weights are divided by.</summary>
+    public float LeastSum { get; init; }
+
+    /// <summary>Factor of the weights.</summary>
+    public float Scale { get; init; } = 1;
+}

@@ -6,13 +6,14 @@ namespace Hearth.Runtime.Graphs;
 /// <remarks>Shape as GGUF has it: a matrix maps Columns inputs to Rows outputs; a vector has one row.</remarks>
 public sealed class Weight
 {
-    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, bool isVector)
+    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, bool isVector)
     {
         Number = number;
         Tensor = tensor;
         First = first;
         Columns = columns;
         Rows = rows;
+        Stack = stack;
         IsVector = isVector;
     }
 
@@ -22,8 +23,14 @@ public sealed class Weight
     /// <summary>Values of a row.</summary>
     public long Columns { get; }
 
-    /// <summary>Rows.</summary>
+    /// <summary>Rows of one matrix.</summary>
     public long Rows { get; }
+
+    /// <summary>Matrices of this shape that lie one after another, an expert or a head each; 1 for most.</summary>
+    public int Stack { get; }
+
+    /// <summary>Values in all.</summary>
+    public long Count => Columns * Rows * Stack;
 
     internal int Number { get; }
 
@@ -32,6 +39,9 @@ public sealed class Weight
 
     /// <summary>Whether a product uses it, so that every step reads it whole; an embedding table is read row by row.</summary>
     internal bool IsMultiplied { get; set; }
+
+    /// <summary>How many of the stack a row reads: all heads, but only the chosen experts.</summary>
+    internal int StackRead { get; set; } = 1;
 
     /// <summary>Whether a norm, bias or the like uses it: such vectors are kept in float32.</summary>
     internal bool IsVector { get; }

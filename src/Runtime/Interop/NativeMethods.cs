@@ -8,7 +8,7 @@ internal static unsafe partial class NativeMethods
     internal const string Library = "hearth";
 
     /// <summary>The number that hearth.h must carry for these declarations to fit.</summary>
-    internal const uint AbiVersion = 1;
+    internal const uint AbiVersion = 2;
 
     static NativeMethods() => NativeLibraryLoader.Register();
 
@@ -65,9 +65,9 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)]
     internal static partial int hearth_cache_write_page(CacheHandle cache, int page, void* buffer, nuint size);
 
-    /// <summary>The cache may be a zero handle where the program uses none.</summary>
+    /// <summary>Cache and memory may be zero handles where the program uses none.</summary>
     [LibraryImport(Library)]
-    internal static partial int hearth_model_run(ModelHandle model, nint cache, NativeStep* step, nuint stepSize);
+    internal static partial int hearth_model_run(ModelHandle model, nint cache, nint memory, NativeStep* step, nuint stepSize);
 
     [LibraryImport(Library)]
     internal static partial int hearth_attention(EngineHandle engine, NativeAttentionCall* call, nuint callSize);

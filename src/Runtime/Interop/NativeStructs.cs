@@ -48,6 +48,7 @@ internal struct NativeRopeParameters
     public float AttentionFactor;
     public float BetaFast;
     public float BetaSlow;
+    public int Offset;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -65,6 +66,12 @@ internal struct NativeAttentionParameters
     public float Scale;
     public float Softcap;
     public float AlibiBias;
+    public int BiasBuckets;
+    public int BiasDistance;
+    public int TemperatureLength;
+    public float Temperature;
+    public float TemperatureOffset;
+    public int ValuesInKeys;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -76,14 +83,69 @@ internal struct NativeCacheWriteParameters
     public int ValueWidth;
 }
 
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeFactorParameters
+{
+    public float Factor;
+    public float Offset;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeActivationParameters
+{
+    public int Function;
+    public float NegativeAlpha;
+    public float PositiveAlpha;
+    public float Beta;
+    public float Epsilon;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeClampParameters
+{
+    public float Least;
+    public float Most;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeSliceParameters
+{
+    public int Groups;
+    public int Offset;
+    public int Width;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeRouterParameters
+{
+    public int Chosen;
+    public int Gating;
+    public int Groups;
+    public int ChosenGroups;
+    public int Normalize;
+    public int ChooseByScore;
+    public float LeastSum;
+    public float Scale;
+}
+
 /// <summary>The union of all operations' parameters.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 64)]
+[StructLayout(LayoutKind.Explicit, Size = 96)]
 internal struct NativeParameters
 {
     [FieldOffset(0)]
     public NativeEmbedParameters Embed;
     [FieldOffset(0)]
-    public int Function; // linear and activation
+    public int Function; // linear
+    [FieldOffset(0)]
+    public NativeActivationParameters Activation;
+    [FieldOffset(0)]
+    public int Groups; // concat
+    [FieldOffset(0)]
+    public NativeClampParameters Clamp;
+    [FieldOffset(0)]
+    public NativeSliceParameters Slice;
+    [FieldOffset(0)]
+    public NativeRouterParameters Router;
     [FieldOffset(0)]
     public NativeNormParameters Norm;
     [FieldOffset(0)]
@@ -93,7 +155,7 @@ internal struct NativeParameters
     [FieldOffset(0)]
     public NativeCacheWriteParameters CacheWrite;
     [FieldOffset(0)]
-    public float Factor;
+    public NativeFactorParameters Factor;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -110,7 +172,7 @@ internal unsafe struct NativeOperation
 internal struct NativeWeight
 {
     public int Type;
-    public int Reserved;
+    public int Stack;
     public long Columns;
     public long Rows;
 }
@@ -179,10 +241,12 @@ internal unsafe struct NativeAttentionCall
     public float* Keys;
     public float* Values;
     public float* Sinks;
+    public float* Biases;
     public float* Output;
     public nuint QuerySize;
     public nuint KeySize;
     public nuint ValueSize;
+    public nuint BiasSize;
     public nuint OutputSize;
     public int QueryRows;
     public int KeyRows;
