@@ -28,9 +28,9 @@ HEARTH_INLINE void centred_codes(const Normalized<kSuper>& block, const CentredS
 bool quantize_block(const float* input, const float* importance, BlockQ2_K& out) {
     Normalized<kSuper> block;
     normalize(input, importance, block);
-    static constexpr float kDivisors[] = {15, 15, 14, 15, 15, 14, 13, 13};
+    static constexpr float kDivisors[][2] = {{15, 15}, {14, 15}, {15, 14}, {13, 13}};
     AffineSearch<16, 3, 15> search{block};
-    const auto super = search.run({-0.7f, 1.0f}, kDivisors, 4);
+    const auto super = search.run({-0.7f, 1.0f}, kDivisors);
     if (!block.in_range || !super.d.finite) return false;
     uint8_t codes[kSuper];
     affine_codes<16, 3>(block, super, codes);
@@ -60,9 +60,9 @@ HEARTH_INLINE bool quantize_affine_super(const float* input, const float* import
                                          Block& out) {
     Normalized<kSuper> block;
     normalize(input, importance, block);
-    static constexpr float kDivisors[] = {63, 63, 61, 61};
+    static constexpr float kDivisors[][2] = {{63, 63}, {61, 61}};
     AffineSearch<32, kCodes, 63> search{block};
-    const auto super = search.run(steps, kDivisors, 2);
+    const auto super = search.run(steps, kDivisors);
     if (!block.in_range || !super.d.finite) return false;
     uint8_t codes[kSuper];
     affine_codes<32, kCodes>(block, super, codes);
@@ -94,7 +94,7 @@ bool quantize_block(const float* input, const float* importance, BlockQ3_K& out)
     static constexpr float kDivisors[] = {31, 29};
     using Codes = UniformCodes<-4, 3>;
     CentredSearch<16, Codes, 1, -32, 31> search{block};
-    const auto super = search.run({2.2f, 4.6f}, kDivisors, 3);
+    const auto super = search.run({2.2f, 4.6f}, kDivisors);
     if (!block.in_range || !super.d.finite) return false;
     uint8_t codes[kSuper];
     centred_codes<16, Codes, 4>(block, super, codes);
@@ -121,7 +121,7 @@ bool quantize_block(const float* input, const float* importance, BlockQ6_K& out)
     static constexpr float kDivisors[] = {127, -128};
     using Codes = UniformCodes<-32, 31>;
     CentredSearch<16, Codes, 1, -128, 127> search{block};
-    const auto super = search.run({26.0f, 33.0f}, kDivisors, 2);
+    const auto super = search.run({26.0f, 33.0f}, kDivisors);
     if (!block.in_range || !super.d.finite) return false;
     uint8_t codes[kSuper];
     centred_codes<16, Codes, 32>(block, super, codes);
@@ -143,7 +143,7 @@ bool quantize_block(const float* input, const float* importance, BlockIQ4_XS& ou
     normalize(input, importance, block);
     static constexpr float kDivisors[] = {31, -32};
     CentredSearch<32, Iq4Codes, 1, -32, 31> search{block};
-    const auto super = search.run({88.0f, 138.0f}, kDivisors, 2);
+    const auto super = search.run({88.0f, 138.0f}, kDivisors);
     if (!block.in_range || !super.d.finite) return false;
     out = {};
     out.d = super.d.bits;

@@ -33,7 +33,9 @@ struct CentredSearch {
     HEARTH_INLINE const float* x(int group) const { return block.x + group * kGroup; }
     HEARTH_INLINE const float* w(int group) const { return block.w + group * kGroup; }
 
-    HEARTH_INLINE Result run(Spans spans, const float* divisors, int divisor_count) {
+    // divisors: what the largest group's scale may be stored as; each is a start.
+    template <int kStarts>
+    HEARTH_INLINE Result run(Spans spans, const float (&divisors)[kStarts]) {
         float extreme = 0;
         for (int g = 0; g < kGroups; ++g) {
             const float largest = largest_magnitude<kGroup>(x(g));
@@ -44,7 +46,7 @@ struct CentredSearch {
             if (magnitude(scale) > magnitude(extreme)) extreme = scale;
         }
         Result best;
-        for (int i = 0; i < divisor_count; ++i) {
+        for (int i = 0; i < kStarts; ++i) {
             const Result found = start(extreme / divisors[i]);
             if (i == 0 || !best.d.finite || (found.d.finite && found.error < best.error)) best = found;
         }
@@ -134,7 +136,9 @@ struct AffineSearch {
     HEARTH_INLINE const float* x(int group) const { return block.x + group * kGroup; }
     HEARTH_INLINE const float* w(int group) const { return block.w + group * kGroup; }
 
-    HEARTH_INLINE Result run(Steps steps, const float* divisors, int divisor_count) {
+    // divisors: what the largest scale and the largest minimum may be stored as; each row is a start.
+    template <int kStarts>
+    HEARTH_INLINE Result run(Steps steps, const float (&divisors)[kStarts][2]) {
         float scale = 0, minimum = 0;
         for (int g = 0; g < kGroups; ++g) {
             fits[g] = search_affine<kGroup, kCodes, true>(x(g), w(g), steps);
@@ -143,8 +147,8 @@ struct AffineSearch {
             minimum = -fits[g].offset > minimum ? -fits[g].offset : minimum;
         }
         Result best;
-        for (int i = 0; i < divisor_count; ++i) {
-            const Result found = start(scale / divisors[2 * i], minimum / divisors[2 * i + 1]);
+        for (int i = 0; i < kStarts; ++i) {
+            const Result found = start(scale / divisors[i][0], minimum / divisors[i][1]);
             if (i == 0 || !best.d.finite || (found.d.finite && found.error < best.error)) best = found;
         }
         return best;
