@@ -13,6 +13,7 @@
 #include "core/isa.h"
 #include "core/machine.h"
 #include "core/model.h"
+#include "core/quantize/quantize.h"
 #include "core/types.h"
 #include "cpu/attention.h"
 #include "hearth.h"
@@ -282,5 +283,22 @@ hearth_status hearth_dequantize(int32_t type, const void* data, size_t data_size
             fail(HEARTH_INVALID_ARGUMENT, "%zu values of type %s take %zu bytes, got %zu", count,
                  type_info(type).name, expected, data_size);
         dequantize(static_cast<hearth_type>(type), data, output, static_cast<int64_t>(count));
+    });
+}
+
+hearth_status hearth_quantize(int32_t type, const float* input, size_t count, int64_t columns,
+                              const float* importance, void* output, size_t output_size) {
+    return guarded([&] {
+        const TypeInfo& info = type_info(type);
+        if (count == 0 || count > SIZE_MAX / 8 || columns < 1 || count % static_cast<size_t>(columns) != 0)
+            fail(HEARTH_INVALID_ARGUMENT, "count must be above 0 and a multiple of columns, got %zu and %lld",
+                 count, static_cast<long long>(columns));
+        const auto rows = static_cast<int64_t>(count / static_cast<size_t>(columns));
+        const size_t expected = matrix_bytes(info, rows, columns);
+        if (input == nullptr || output == nullptr || output_size != expected)
+            fail(HEARTH_INVALID_ARGUMENT, "%zu values of type %s take %zu bytes, got %zu", count, info.name,
+                 expected, output_size);
+        quantize(static_cast<hearth_type>(type), input, static_cast<int64_t>(count), columns, importance,
+                 output);
     });
 }

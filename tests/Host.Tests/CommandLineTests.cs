@@ -27,6 +27,10 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("logits MODEL")]
     [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
     [InlineData("bench MODEL --sequences 0")]
+    [InlineData("quantize MODEL out.gguf")]
+    [InlineData("quantize MODEL out.gguf Q9_K")]
+    [InlineData("quantize MODEL out.gguf Q4_K --output-type IQ9")]
+    [InlineData("quantize MODEL out.gguf Q4_K --threads 0")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
         Assert.Equal(2, await RunAsync(arguments));
@@ -39,6 +43,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("generate nowhere/model.gguf --prompt a")]
     [InlineData("inspect BROKEN")]
     [InlineData("tokenize BROKEN")]
+    [InlineData("quantize BROKEN out.gguf Q4_0")]
+    [InlineData("quantize MODEL out.gguf Q4_0 --imatrix nowhere.gguf")]
     [InlineData("serve --config nowhere.json")]
     [InlineData("logits MODEL --tokens nowhere.txt --output out.f32")]
     public async Task A_failure_is_one_line_and_exit_code_1(string arguments)

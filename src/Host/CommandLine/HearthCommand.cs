@@ -28,6 +28,7 @@ internal static class HearthCommand
             TokenizeVerb.Create(environment),
             TemplateVerb.Create(environment),
             DoctorVerb.Create(environment),
+            QuantizeVerb.Create(environment),
             SynthVerb.Create(environment),
             BenchVerb.Create(environment),
         };

@@ -463,6 +463,14 @@ HEARTH_API hearth_status hearth_attention(hearth_engine* engine, const hearth_at
 HEARTH_API hearth_status hearth_dequantize(int32_t type, const void* data, size_t data_size, float* output,
                                            size_t count);
 
+/* float32 to blocks of a type, with the least squared error that a search finds; the same bytes on every
+   machine. input: count / columns rows; columns is a multiple of the type's block and divides count.
+   importance [columns]: at least 0, weights of the squared error of each column, or null for all alike; F32,
+   F16 and BF16 have no use for it. output_size: the bytes of the rows' blocks. Numbers that are not finite or
+   that the type cannot hold are HEARTH_INVALID_ARGUMENT. */
+HEARTH_API hearth_status hearth_quantize(int32_t type, const float* input, size_t count, int64_t columns,
+                                         const float* importance, void* output, size_t output_size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,9 @@ public readonly record struct GgufProgress(long BytesWritten, long BytesTotal);
 /// </remarks>
 public sealed class GgufWriter : IDisposable
 {
+    /// <summary>What follows the name of a file that <see cref="Create"/> makes until it is complete.</summary>
+    internal const string PartialSuffix = ".partial";
+
     private readonly record struct Declared(string Name, GgmlType Type, long[] Shape, long ByteSize, long RelativeOffset);
 
     private readonly Stream _stream;
@@ -66,7 +69,7 @@ public sealed class GgufWriter : IDisposable
     public static GgufWriter Create(string path, int alignment = GgufLimits.DefaultAlignment, IProgress<GgufProgress>? progress = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return new GgufWriter(path, path + ".partial", alignment, progress);
+        return new GgufWriter(path, path + PartialSuffix, alignment, progress);
     }
 
     /// <summary>Adds a metadata pair.</summary>

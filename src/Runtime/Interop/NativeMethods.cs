@@ -74,4 +74,8 @@ internal static unsafe partial class NativeMethods
 
     [LibraryImport(Library)]
     internal static partial int hearth_dequantize(int type, void* data, nuint dataSize, float* output, nuint count);
+
+    /// <summary>The importance may be null.</summary>
+    [LibraryImport(Library)]
+    internal static partial int hearth_quantize(int type, float* input, nuint count, long columns, float* importance, void* output, nuint outputSize);
 }
