@@ -13,7 +13,9 @@ internal static class ModelFamilies
         (Llama.Architectures, Llama.Build),
         (Gpt2.Architectures, Gpt2.Build),
         (Gemma.Architectures, Gemma.Build),
-        (Phi3.Architectures, Phi3.Build));
+        (Phi3.Architectures, Phi3.Build),
+        (T5.Architectures, T5.Build),
+        (Bert.Architectures, Bert.Build));
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
