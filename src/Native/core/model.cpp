@@ -247,7 +247,7 @@ void Model::combine(const hearth_operation& operation, const hearth_step& step) 
         const ConstRows right = in(operation, 1, step);
         return adds ? add(isa, left, right, output, pool) : multiply(isa, left, right, output, pool);
     }
-    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])].vector;
+    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])]->vector;
     const auto size = static_cast<int64_t>(right.size());
     return adds ? add_vector(isa, left, right.data(), size, output, pool)
                 : multiply_vector(isa, left, right.data(), size, output, pool);

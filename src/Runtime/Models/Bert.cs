@@ -165,7 +165,7 @@ internal sealed class Bert
         {
             Chosen = keys.Size("expert_used_count", count),
             Gating = ExpertGating.Softmax,
-            Scale = keys.Number("expert_weights_scale", 1),
+            Scale = keys.Number("expert_weights_scale", 1) is var scale and not 0 ? scale : 1,
         };
         var (weights, experts) = _program.Route(_program.Linear(x, _program.Matrix(prefix + "gate_inp.weight", _sizes.Width, count)), terms);
         var up = _program.ExpertLinear(x, experts, (_program.Stack(prefix + "up_exps.weight", _sizes.Width, _sizes.FeedForward, count), null))[0];

@@ -30,6 +30,12 @@ internal static class ModelFamilies
             : throw new UnsupportedModelException($"architecture '{architecture}'", Architectures);
     }
 
+    /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
+    public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.Contains(architecture);
+
+    /// <summary>Whether an architecture has an encoder before its decoder.</summary>
+    public static bool IsEncoderDecoder(string architecture) => architecture == "t5";
+
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<(IEnumerable<string> Architectures, ModelFamily Family)> families)
     {
         var all = new Dictionary<string, ModelFamily>(StringComparer.Ordinal);
