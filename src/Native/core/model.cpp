@@ -43,12 +43,17 @@ void Model::plan_rope_tables() {
 }
 
 void Model::plan_scratch() {
-    size_t linear_bytes = 0, attention_bytes = 0;
+    size_t linear_bytes = 0, attention_bytes = 0, router_bytes = 0;
     for (const hearth_operation& operation : program_.operations()) {
         if (operation.kind == HEARTH_LINEAR) {
             const Value& input = program_.values()[static_cast<size_t>(operation.input[0])];
             linear_bytes =
                 std::max(linear_bytes, linear_scratch_bytes(program_.max_rows(input.rows), input.width));
+        } else if (operation.kind == HEARTH_EXPERT_LINEAR || operation.kind == HEARTH_GROUPED_LINEAR) {
+            linear_bytes = std::max(linear_bytes, expert_scratch(operation));
+        } else if (operation.kind == HEARTH_ROUTER) {
+            const Value& scores = program_.values()[static_cast<size_t>(operation.input[0])];
+            router_bytes = std::max(router_bytes, route_scratch_bytes(scores.width, engine_->pool.threads()));
         } else if (operation.kind == HEARTH_ATTENTION) {
             attention_bytes =
                 std::max(attention_bytes,
@@ -58,20 +63,21 @@ void Model::plan_scratch() {
     }
     linear_scratch_ = Buffer(linear_bytes);
     attention_scratch_ = Buffer(attention_bytes);
+    router_scratch_ = Buffer(router_bytes);
 }
 
 void Model::load_weight(int32_t weight, const void* data, size_t size) {
     if (weight < 0 || static_cast<size_t>(weight) >= weights_.size())
         fail(HEARTH_INVALID_ARGUMENT, "weight %d is not one of the program's %zu", weight, weights_.size());
     const hearth_weight& shape = program_.weights()[static_cast<size_t>(weight)];
-    const size_t expected = matrix_bytes(type_info(shape.type), shape.rows, shape.columns);
+    const size_t expected = stack_bytes(type_info(shape.type), shape.stack, shape.rows, shape.columns);
     if (data == nullptr || size != expected)
         fail(HEARTH_INVALID_ARGUMENT, "weight %d has %zu bytes, expected %zu", weight, size, expected);
     std::lock_guard lock(engine_->step);
     auto target = std::make_shared<Weight>();
     if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Matrix) {
         target->matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
-                                    shape.columns, data, engine_->pool);
+                                     shape.columns, data, engine_->pool, shape.stack);
     } else {
         target->vector.resize(static_cast<size_t>(shape.columns));
         std::memcpy(target->vector.data(), data, size);
@@ -83,8 +89,8 @@ void Model::load_weight(int32_t weight, const void* data, size_t size) {
 void Model::share_weight(int32_t weight, const Model& other, int32_t other_weight) {
     if (weight < 0 || static_cast<size_t>(weight) >= weights_.size() || other_weight < 0 ||
         static_cast<size_t>(other_weight) >= other.weights_.size())
-        fail(HEARTH_INVALID_ARGUMENT, "weights %d and %d are not both among the programs' %zu and %zu", weight,
-             other_weight, weights_.size(), other.weights_.size());
+        fail(HEARTH_INVALID_ARGUMENT, "weights %d and %d are not both among the programs' %zu and %zu",
+             weight, other_weight, weights_.size(), other.weights_.size());
     if (engine_ != other.engine_)
         fail(HEARTH_INVALID_ARGUMENT, "the weight's model belongs to another engine");
     const size_t mine = static_cast<size_t>(weight), theirs = static_cast<size_t>(other_weight);
@@ -111,8 +117,10 @@ hearth_model_memory Model::measure() const {
     hearth_model_memory memory{};
     for (size_t i = 0; i < weights_.size(); ++i)
         if (weights_[i] && !borrowed_[i])
-            memory.weight_bytes += weights_[i]->matrix.data.size() + weights_[i]->vector.size() * sizeof(float);
-    memory.scratch_bytes = arena_.size() + linear_scratch_.size() + attention_scratch_.size();
+            memory.weight_bytes +=
+                weights_[i]->matrix.data.size() + weights_[i]->vector.size() * sizeof(float);
+    memory.scratch_bytes =
+        arena_.size() + linear_scratch_.size() + attention_scratch_.size() + router_scratch_.size();
     for (const RopeTable& table : rope_tables_) memory.scratch_bytes += table.values.size();
     return memory;
 }
@@ -199,6 +207,12 @@ void Model::execute(const hearth_operation& operation, size_t index, Cache* cach
         case HEARTH_CONCAT:
             return concat(in(operation, 0, step), in(operation, 1, step), operation.parameters.concat,
                           out(operation, step), pool);
+        case HEARTH_ROUTER:
+            return route(operation, step);
+        case HEARTH_EXPERT_LINEAR:
+            return expert_linear(operation, step);
+        case HEARTH_GROUPED_LINEAR:
+            return grouped_linear(operation, step);
         case HEARTH_EXPERT_SUM:
             return expert_sum(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step),
                               pool);
@@ -259,9 +273,8 @@ void Model::linear(const hearth_operation& operation, const hearth_step& step) {
     int count = 0;
     for (; count < 3 && operation.output[count] >= 0; ++count) {
         const size_t slot = static_cast<size_t>(count);
-        outputs[slot] = {&matrix(operation.weight[count]),
-                         vector(operation.weight[3 + count]), value(operation.output[count]),
-                         width(operation.output[count])};
+        outputs[slot] = {&matrix(operation.weight[count]), vector(operation.weight[3 + count]),
+                         value(operation.output[count]), width(operation.output[count])};
     }
     if (input.rows == 0) return;
     const LinearCall call{input.data,

@@ -356,10 +356,10 @@ HEARTH_API void hearth_model_destroy(hearth_model* model);
 HEARTH_API hearth_status hearth_model_load_weight(hearth_model* model, int32_t weight, const void* data,
                                                   size_t data_size);
 
-/* Uses a weight that another model of the same engine has loaded, without a copy: of the same type and shape, used alike.
-   It stays in memory as long as one of the two models does. */
-HEARTH_API hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight, const hearth_model* other,
-                                                   int32_t other_weight);
+/* Uses a weight that another model of the same engine has loaded, without a copy: of the same type and shape,
+   used alike. It stays in memory as long as one of the two models does. */
+HEARTH_API hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight,
+                                                   const hearth_model* other, int32_t other_weight);
 
 typedef struct hearth_model_memory {
     uint64_t weight_bytes;  /* packed weights held now */
