@@ -1,3 +1,4 @@
+using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Tests.Support;
 
@@ -90,7 +91,7 @@ public sealed class EncoderTests
     public async Task Generating_gives_the_most_likely_tokens_of_the_logits(string name)
     {
         int[] source = [17, 4, 200, 9, 3];
-        await using var model = await LanguageModel.LoadAsync(ReferenceModels.File(name), new ModelOptions { KeyType = Caching.CacheType.F32, ValueType = Caching.CacheType.F32 });
+        await using var model = await LanguageModel.LoadAsync(ReferenceModels.File(name), new ModelOptions { KeyType = CacheType.F32, ValueType = CacheType.F32 });
         List<int> output = [0];
         for (var i = 0; i < 12; i++)
         {
