@@ -60,6 +60,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
     public Task<float[][]> SubmitAsync(int[][] texts, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var job = new EmbeddingJob(texts);
         lock (_lock)
         {
