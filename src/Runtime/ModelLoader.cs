@@ -102,7 +102,7 @@ internal static class ModelLoader
         }
 
         foreach (var weight in program.Weights)
-            hash.AppendData(Encoding.UTF8.GetBytes(weight.Tensor.Name));
+            hash.AppendData(Encoding.UTF8.GetBytes(weight.Name));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -219,6 +219,8 @@ void Model::execute(const hearth_operation& operation, size_t index, Cache* cach
         case HEARTH_SOFTCAP:
             return softcap(isa, in(operation, 0, step), operation.parameters.factor.factor,
                            out(operation, step), pool);
+        case HEARTH_LOG_SOFTMAX:
+            return log_softmax(isa, in(operation, 0, step), out(operation, step), pool);
         case HEARTH_GATHER:
             return gather(operation, step);
         case HEARTH_POOL:
@@ -241,10 +243,16 @@ void Model::embed(const hearth_operation& operation, const hearth_step& step) {
     const PackedWeight& table = matrix(operation.weight[0]);
     const int32_t* indices = by_token ? step.tokens : step.positions;
     const float factor = operation.parameters.embed.scale;
+    const int32_t first = operation.parameters.embed.first;
     engine_->pool.parallel_for(output.rows, 8, [&](int64_t begin, int64_t end, int) {
         for (int64_t row = begin; row < end; ++row) {
             float* target = output.data + row * output.width;
-            unpack_row(table, index == HEARTH_INDEX_FIRST ? 0 : indices[row], target);
+            const int64_t at = index == HEARTH_INDEX_FIRST ? 0 : int64_t{indices[row]} - first;
+            if (at < 0 || at >= table.rows) {
+                std::fill_n(target, output.width, 0.0f);  // another table's token
+                continue;
+            }
+            unpack_row(table, at, target);
             if (factor == 1.0f) continue;
             for (int64_t i = 0; i < output.width; ++i) target[i] *= factor;
         }
@@ -302,6 +310,11 @@ void Model::attend(const hearth_operation& operation, const Cache* cache, const 
     call.sequences = checker_.sequences().data();
     call.sequence_count = static_cast<int32_t>(checker_.sequences().size());
     call.parameters = parameters;
+    if (parameters.relative_distances > 0) {
+        const ConstRows relative = in(operation, 1, step);
+        call.relative = relative.data;
+        call.relative_stride = relative.width;
+    }
     if (parameters.source != HEARTH_SOURCE_ROWS) {
         const Cache* source = parameters.source == HEARTH_SOURCE_MEMORY ? memory : cache;
         call.layer = &source->layer(static_cast<size_t>(parameters.layer));

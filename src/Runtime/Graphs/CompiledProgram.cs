@@ -77,7 +77,7 @@ public sealed unsafe class CompiledProgram : IDisposable
     {
         var weights = program.Weights.Select(w => new NativeWeight
         {
-            Type = (int)(w.IsVector ? GgmlType.F32 : w.Tensor.Type),
+            Type = (int)(w.IsVector ? GgmlType.F32 : w.Type),
             Stack = w.Stack,
             Columns = w.Columns,
             Rows = w.Rows,
@@ -113,10 +113,12 @@ public sealed unsafe class CompiledProgram : IDisposable
             cancellationToken.ThrowIfCancellationRequested();
             if (shared.TryGetValue(Place(weight), out var same))
                 NativeStatus.Check(NativeMethods.hearth_model_share_weight(Handle, weight.Number, sharesWith!.Handle, same.Number));
+            else if (weight.Compute is not null)
+                Load(weight, weight.Compute());
             else if (weight.IsVector)
-                LoadVector(weight);
+                LoadVector(weight, weight.Tensor!);
             else
-                LoadMatrix(weight);
+                LoadMatrix(weight, weight.Tensor!);
             done += Bytes(weight);
             progress?.Report(new LoadProgress("weights", done, total));
         }
@@ -124,22 +126,22 @@ public sealed unsafe class CompiledProgram : IDisposable
 
     // What makes two weights the same.
     private static (string Name, long First, long Columns, long Rows, int Stack, bool IsVector) Place(Weight weight)
-        => (weight.Tensor.Name, weight.First, weight.Columns, weight.Rows, weight.Stack, weight.IsVector);
+        => (weight.Name, weight.First, weight.Columns, weight.Rows, weight.Stack, weight.IsVector);
 
-    private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Tensor.Type, weight.Count);
+    private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Type, weight.Count);
 
-    private void LoadMatrix(Weight weight)
+    private void LoadMatrix(Weight weight, GgufTensor tensor)
     {
-        using var data = weight.Tensor.Acquire();
-        var address = data.Address + (nint)GgmlTypes.ByteSize(weight.Tensor.Type, weight.First);
+        using var data = tensor.Acquire();
+        var address = data.Address + (nint)GgmlTypes.ByteSize(tensor.Type, weight.First);
         NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, (void*)address, (nuint)Bytes(weight)));
     }
 
-    private void LoadVector(Weight weight)
+    private void LoadVector(Weight weight, GgufTensor tensor)
     {
         var values = new float[weight.Columns];
-        var bytes = weight.Tensor.Bytes(GgmlTypes.ByteSize(weight.Tensor.Type, weight.First), (int)Bytes(weight));
-        switch (weight.Tensor.Type)
+        var bytes = tensor.Bytes(GgmlTypes.ByteSize(tensor.Type, weight.First), (int)Bytes(weight));
+        switch (tensor.Type)
         {
             case GgmlType.F32:
                 MemoryMarshal.Cast<byte, float>(bytes).CopyTo(values);
@@ -153,9 +155,14 @@ public sealed unsafe class CompiledProgram : IDisposable
                     values[i] = BitConverter.UInt32BitsToSingle((uint)halves[i] << 16);
                 break;
             default:
-                throw new UnsupportedModelException($"type {GgmlTypes.Of(weight.Tensor.Type).Name} of the vector '{weight.Tensor.Name}'", ["F32", "F16", "BF16"]);
+                throw new UnsupportedModelException($"type {GgmlTypes.Of(tensor.Type).Name} of the vector '{tensor.Name}'", ["F32", "F16", "BF16"]);
         }
 
+        Load(weight, values);
+    }
+
+    private void Load(Weight weight, float[] values)
+    {
         fixed (float* data = values)
             NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, data, (nuint)values.Length * sizeof(float)));
     }

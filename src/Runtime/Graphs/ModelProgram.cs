@@ -56,7 +56,7 @@ public sealed class ModelProgram
     public int OutputWidth => ValueWidths[Result];
 
     /// <summary>Bytes of the weights that a step of one row reads, as the file stores them: all products', of experts the chosen ones, not the embedding tables'.</summary>
-    public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Tensor.Type, w.Count / w.Stack * w.StackRead));
+    public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Type, w.Count / w.Stack * w.StackRead));
 
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;

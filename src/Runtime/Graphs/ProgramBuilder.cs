@@ -33,6 +33,7 @@ public sealed unsafe class ProgramBuilder
         ExpertLinear,
         ExpertSum,
         GroupedLinear,
+        LogSoftmax,
     }
 
     private readonly GgufFile _file;
@@ -125,6 +126,22 @@ public sealed unsafe class ProgramBuilder
         return Register(tensor, 0, columns, rows, isVector: false, count);
     }
 
+    /// <summary>Matrices that no tensor holds: computed when the model is loaded.</summary>
+    /// <param name="name">What they are; alike only where the numbers are.</param>
+    /// <param name="columns">Inputs of each.</param>
+    /// <param name="rows">Outputs of each.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="compute">Gives count * rows * columns values, matrix by matrix and row by row.</param>
+    internal Weight Computed(string name, int columns, int rows, int count, Func<float[]> compute)
+    {
+        if (_known.TryGetValue((name, 0, columns, rows, false), out var known))
+            return known;
+        var weight = new Weight(_weights.Count, name, compute, columns, rows, count, isVector: false);
+        _weights.Add(weight);
+        _known.Add((name, 0, columns, rows, false), weight);
+        return weight;
+    }
+
     // A tensor that is used twice alike (tied embeddings) is one weight.
     private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1)
     {
@@ -153,6 +170,18 @@ public sealed unsafe class ProgramBuilder
     /// <summary>Rows of a table, by position: learned position embeddings.</summary>
     /// <param name="table">[context] rows of [width].</param>
     public Value EmbedPosition(Weight table) => EmbedBy(1, table, 1);
+
+    /// <summary>Rows of a table that holds the tokens from <paramref name="first"/> on; other tokens' rows are zero (adaptive input, arXiv 1809.10853).</summary>
+    /// <param name="table">Rows of [width].</param>
+    /// <param name="first">The token of its first row.</param>
+    /// <param name="scale">Factor of the rows.</param>
+    public Value EmbedRange(Weight table, int first, float scale = 1)
+    {
+        var operation = Start(Kind.Embed);
+        operation.Weight[0] = table.Number;
+        operation.Parameters.Embed = new NativeEmbedParameters { Scale = scale, Ranged = 1, First = first };
+        return Finish(operation, checked((int)table.Columns));
+    }
 
     /// <summary>The first row of a table, for every row of the step: BERT's type of a lone text.</summary>
     /// <param name="table">Rows of [width].</param>
@@ -284,6 +313,20 @@ public sealed unsafe class ProgramBuilder
         Use(_cacheLayers, layer, shape);
     }
 
+    /// <summary>Attention over the sequence's past and this step's rows, with a score that the query gives each distance (Transformer-XL, arXiv 1901.02860).</summary>
+    /// <param name="queries">[rows, heads * keyWidth].</param>
+    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
+    /// <param name="values">[rows, kvHeads * valueWidth].</param>
+    /// <param name="relative">[rows, heads * distances], added to the scaled scores; keys further back than distances - 1 share the last.</param>
+    /// <param name="layer">Layer of the cache.</param>
+    /// <param name="terms">Shapes, mask and scale.</param>
+    /// <returns>[rows, heads * valueWidth].</returns>
+    public Value RelativeAttention(Value queries, Value keys, Value values, Value relative, int layer, AttentionTerms terms)
+    {
+        WriteCache(keys, values, layer, terms);
+        return Attend(Start(Kind.Attention, queries, relative), Source.Cache, layer, terms, sinks: null, biases: null, relative.Width / terms.Heads);
+    }
+
     /// <summary>Attention over a layer of the cache that was written before, by an earlier layer that shares its keys and values.</summary>
     /// <returns>[rows, heads * valueWidth].</returns>
     public Value SharedAttention(Value queries, int layer, AttentionTerms terms, Weight? sinks = null)
@@ -326,7 +369,7 @@ public sealed unsafe class ProgramBuilder
         layers[layer] = shape;
     }
 
-    private Value Attend(NativeOperation operation, Source source, int layer, AttentionTerms terms, Weight? sinks, Weight? biases)
+    private Value Attend(NativeOperation operation, Source source, int layer, AttentionTerms terms, Weight? sinks, Weight? biases, int relativeDistances = 0)
     {
         operation.Weight[0] = sinks?.Number ?? -1;
         operation.Weight[1] = biases?.Number ?? -1;
@@ -349,6 +392,8 @@ public sealed unsafe class ProgramBuilder
             TemperatureLength = terms.TemperatureLength,
             Temperature = terms.Temperature,
             TemperatureOffset = terms.TemperatureOffset,
+            ChunkMemory = terms.ChunkMemory,
+            RelativeDistances = relativeDistances,
             ValuesInKeys = terms.ValuesInKeys ? 1 : 0,
         };
         return Finish(operation, checked(terms.Heads * terms.ValueWidth));
@@ -388,6 +433,9 @@ public sealed unsafe class ProgramBuilder
         operation.Parameters.Factor = new NativeFactorParameters { Factor = cap };
         return Finish(operation, input.Width);
     }
+
+    /// <summary>The logarithm of the softmax, row by row.</summary>
+    public Value LogSoftmax(Value input) => Finish(Start(Kind.LogSoftmax, input), input.Width);
 
     /// <summary>min(max(input, least), most); either bound may be infinite.</summary>
     public Value Clamp(Value input, float least, float most)

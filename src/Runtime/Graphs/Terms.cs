@@ -128,6 +128,9 @@ public sealed record AttentionTerms
     /// <summary>Added to the position before it is divided.</summary>
     public float TemperatureOffset { get; init; }
 
+    /// <summary>Positions before its chunk that a query sees with <see cref="AttentionMask.Chunked"/>: a segment's memory (Transformer-XL, arXiv 1901.02860).</summary>
+    public int ChunkMemory { get; init; }
+
     /// <summary>Whether the values are the first ValueWidth values of the keys: latent attention (DeepSeek-V2, arXiv 2405.04434).</summary>
     public bool ValuesInKeys { get; init; }
 }

@@ -79,14 +79,27 @@ void xielu(const hearth_activation_parameters& parameters, const float* input, c
     });
 }
 
-// e^(x - largest) over their sum; x may be y.
-void softmax(const float* x, float* y, int64_t count) {
+inline float largest_of(const float* x, int64_t count) {
     Floats most = splat(-kInfinity);
     int64_t i = 0;
     for (; i + kWidth <= count; i += kWidth) most = maximum(most, load(x + i));
     float top = largest(most);
     for (; i < count; ++i) top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+// x - largest - ln of the sum of e^(x - largest); x may be y.
+void log_softmax(const float* x, float* y, int64_t count) {
+    const float top = largest_of(x, count);
     const Floats shift = splat(top);
+    const float total = sum_of(x, count, [shift](Floats v) { return exponential(v - shift); });
+    const Floats down = splat(logf(total));
+    map(x, y, count, [shift, down](Floats v) { return (v - shift) - down; });
+}
+
+// e^(x - largest) over their sum; x may be y.
+void softmax(const float* x, float* y, int64_t count) {
+    const Floats shift = splat(largest_of(x, count));
     map(x, y, count, [shift](Floats v) { return exponential(v - shift); });
     const float factor = 1.0f / sum_of(y, count, [](Floats v) { return v; });
     scale(y, factor, 0.0f, y, count);
