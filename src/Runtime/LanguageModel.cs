@@ -48,7 +48,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _chat = new Lazy<ChatPromptRenderer>(() => new ChatPromptRenderer(loaded.Metadata, Tokenizer, TimeProvider.System));
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
-        var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program.CacheLayers, maxSequences);
+        var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program, maxSequences);
         var (keyType, valueType) = (options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
         _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
         Information = loaded.Information with { ContextLength = sizing.ContextLength };
@@ -66,6 +66,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 CachePrefixes = options.PrefixCaching ?? true,
                 ModelId = Information.Id,
                 ModelFingerprint = fingerprint,
+                Recurrence = _program.Program.Recurrence,
                 DecoderStart = _encoder is null ? 0 : ReadDecoderStart(loaded.Metadata),
             },
             id => IsText(_tokenizer, id) && _tokenizer.IsEndOfGeneration(id),

@@ -25,9 +25,12 @@ internal static class LogitsEvaluator
     {
         using var memory = encoder is null ? null : Read(encoder, source, cacheType);
         var memoryPages = memory is null ? [] : Enumerable.Range(0, memory.PageCount).ToArray();
-        using var store = Store(program, tokens.Length, cacheType);
+        var held = program.Program.Recurrence is { } recurrence
+            ? (int)Math.Min(tokens.Length, recurrence.MostHeld(program.Program.Limits.MaxRows, CacheSizing.PageTokens))
+            : tokens.Length;
+        using var store = Store(program, held, cacheType);
+        using var sequence = new KvCache(store).CreateSequence();
         var runner = new StepRunner(program, store.Handle, memory?.Handle);
-        var pages = Enumerable.Range(0, store.PageCount).ToArray();
         var piece = Math.Min(runner.MaxRows, runner.MaxOutputRows);
         var logits = new float[(long)Math.Min(piece, tokens.Length) * runner.VocabularySize];
         var batch = new StepBatch();
@@ -35,10 +38,15 @@ internal static class LogitsEvaluator
         {
             cancellationToken.ThrowIfCancellationRequested();
             var rows = Math.Min(piece, tokens.Length - past);
+            if (!sequence.TryReserve(rows))
+                throw new InvalidOperationException("the cache was made for the whole text");
             batch.Clear();
-            batch.Add(past, tokens.Slice(past, rows), pages, rows, memoryPages, source.Length);
+            batch.Add(sequence.Length, tokens.Slice(past, rows), sequence.Pages, rows, memoryPages, source.Length);
             var filled = logits.AsSpan(0, rows * runner.VocabularySize);
             runner.Run(batch, filled);
+            sequence.Commit(tokens.Slice(past, rows));
+            if (program.Program.Recurrence is { } segments)
+                sequence.Forget(segments.Forgettable(sequence.Length, CacheSizing.PageTokens));
             receive(past, filled);
         }
     }

@@ -78,7 +78,7 @@ void Model::load_weight(int32_t weight, const void* data, size_t size) {
     if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Matrix) {
         target->matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
                                      shape.columns, data, engine_->pool, shape.stack);
-    } else {
+    } else if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Vector) {
         target->vector.resize(static_cast<size_t>(shape.columns));
         std::memcpy(target->vector.data(), data, size);
     }

@@ -49,6 +49,9 @@ public sealed class ModelProgram
     /// <summary>The program whose cache is this one's memory: the encoder of an encoder–decoder; null for others.</summary>
     public ModelProgram? Encoder { get; init; }
 
+    /// <summary>How text is read in segments with a memory of those before, so that a sequence may be of any length; null: as one.</summary>
+    public Recurrence? Recurrence { get; init; }
+
     /// <summary>How an output row comes of a text's hidden states; null where the output is logits.</summary>
     public PoolingKind? Pooling { get; init; }
 

@@ -106,10 +106,15 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Table(string name, int columns, int rows)
     {
+        return Register(Tensor(name, columns, rows), 0, (long)columns * rows, 1, isVector: true);
+    }
+
+    /// <summary>A tensor from which something is computed when the model is loaded.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    internal GgufTensor Tensor(string name, int columns, int rows)
+    {
         var tensor = _file.GetTensor(name);
-        if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || tensor.Extent(1) != rows)
-            throw Misshapen(tensor, $"[{columns}, {rows}]");
-        return Register(tensor, 0, (long)columns * rows, 1, isVector: true);
+        return tensor.Shape.Length <= 2 && tensor.Extent(0) == columns && tensor.Extent(1) == rows ? tensor : throw Misshapen(tensor, $"[{columns}, {rows}]");
     }
 
     /// <summary>Matrices of one shape, an expert or a head each.</summary>
@@ -578,10 +583,11 @@ public sealed unsafe class ProgramBuilder
     /// <param name="limits">The most rows of a step.</param>
     /// <param name="encoder">The program that fills the memory, for an encoder–decoder.</param>
     /// <param name="pooling">How the result comes of a text's hidden states; null: it is logits.</param>
-    public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null)
+    /// <param name="recurrence">How text is read in segments; null: as one.</param>
+    public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null, Recurrence? recurrence = null)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling };
+        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
     }
 
     // ---- Pieces

@@ -15,6 +15,8 @@ internal static class ModelFamilies
         (Gemma.Architectures, Gemma.Build),
         (Phi3.Architectures, Phi3.Build),
         (T5.Architectures, T5.Build),
+        (EncoderDecoder.Architectures, EncoderDecoder.Build),
+        (TransformerXl.Architectures, TransformerXl.Build),
         (Bert.Architectures, Bert.Build));
 
     /// <summary>The architectures that can be run.</summary>
@@ -34,7 +36,7 @@ internal static class ModelFamilies
     public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.Contains(architecture);
 
     /// <summary>Whether an architecture has an encoder before its decoder.</summary>
-    public static bool IsEncoderDecoder(string architecture) => architecture == "t5";
+    public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";
 
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<(IEnumerable<string> Architectures, ModelFamily Family)> families)
     {

@@ -81,7 +81,7 @@ internal sealed class ScheduledRequest
     public FinishReason? FinishReason { get; private set; }
 
     /// <summary>Tokens that are not in its pages yet; at least 1 while it is admitted.</summary>
-    public int Pending => _history.Count - Sequence!.Length;
+    public int Pending => _history.Count - Sequence!.End;
 
     public bool CancelRequested => _cancelRequested;
 

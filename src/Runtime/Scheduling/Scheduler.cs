@@ -200,8 +200,9 @@ internal sealed class Scheduler
         return true;
     }
 
-    // What a decoder caches depends on the source that it attends to, not on its own tokens alone.
-    private bool SharesPrefix(ScheduledRequest request) => _options.CachePrefixes && request.Source is null;
+    // What a decoder caches depends on the source that it attends to, not on its own tokens alone; and a recurrent
+    // sequence has forgotten its beginning.
+    private bool SharesPrefix(ScheduledRequest request) => _options.CachePrefixes && request.Source is null && _options.Recurrence is null;
 
     private bool TryAdmitSource(ScheduledRequest request, ref PrefixMatch match)
     {
@@ -232,14 +233,18 @@ internal sealed class Scheduler
             return true;
         }
 
-        long wanted = _cache.PagesToReserve(sequence, length - sequence.Length) + 1;
+        long wanted = _cache.PagesToReserve(sequence, Held(length - sequence.Length)) + 1;
         foreach (var other in _admitted)
         {
-            wanted += _cache.PagesToReserve(other.Sequence!, other.Pending) + 1;
+            wanted += _cache.PagesToReserve(other.Sequence!, Held(other.Pending)) + 1;
         }
 
         return wanted <= _cache.AvailablePages;
     }
+
+    // Of a text that is read in segments only the last are held at a time.
+    private int Held(int positions)
+        => _options.Recurrence is { } recurrence ? (int)Math.Min(positions, recurrence.MostHeld(_rowBudget, _cache.PageTokens)) : positions;
 
     private void ReservePages()
     {
@@ -322,7 +327,7 @@ internal sealed class Scheduler
             var sequence = request.Sequence!;
             var memory = request.Memory is { } source ? source.Pages : default;
             _batch.Add(
-                sequence.Length, request.History.Slice(sequence.Length, rows), sequence.Pages, wantsLogits ? 1 : 0,
+                sequence.Length, request.History.Slice(sequence.End, rows), sequence.Pages, wantsLogits ? 1 : 0,
                 memory, request.Memory?.Length ?? 0);
         }
     }
@@ -332,7 +337,12 @@ internal sealed class Scheduler
         foreach (var (request, rows, _) in _plan)
         {
             var sequence = request.Sequence!;
-            sequence.Commit(request.History.Slice(sequence.Length, rows));
+            sequence.Commit(request.History.Slice(sequence.End, rows));
+            if (_options.Recurrence is { } recurrence)
+            {
+                sequence.Forget(recurrence.Forgettable(sequence.Length, _cache.PageTokens));
+            }
+
             if (request.State == RequestState.Prefilling && SharesPrefix(request))
             {
                 // Others with the same system prompt need not wait for the end of this one.

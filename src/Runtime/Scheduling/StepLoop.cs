@@ -34,7 +34,7 @@ internal sealed class StepLoop : IAsyncDisposable
         _encoder = encoder;
         _decoderStart = options.DecoderStart;
         Cache = new KvCache(store, options.ModelFingerprint);
-        ContextLength = (int)Math.Min(options.ContextLength, Cache.Capacity);
+        ContextLength = options.Recurrence is null ? (int)Math.Min(options.ContextLength, Cache.Capacity) : options.ContextLength;
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
         _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
