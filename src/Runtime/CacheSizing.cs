@@ -11,9 +11,28 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
     /// <summary>Positions of a page: small enough that prefixes are shared finely, large enough that kernels read long runs.</summary>
     public const int PageTokens = 32;
 
+    /// <summary>Tokens of a text without an end: as many as can be counted.</summary>
+    public const int Endless = 1 << 30;
+
+    /// <summary>The most pages of a cache: the kernels number them with 24 bits.</summary>
+    public const int MostPages = 1 << 24;
+
     /// <summary>Decides from the options, the model and the machine's memory.</summary>
     /// <exception cref="OutOfModelMemoryException">Not even one page of the context asked for fits.</exception>
-    public static CacheSizing Decide(ModelOptions options, ModelInformation model, IReadOnlyList<CacheLayer> layers, int maxSequences)
+    public static CacheSizing Decide(ModelOptions options, ModelInformation model, ModelProgram program, int maxSequences)
+    {
+        var layers = program.CacheLayers;
+        if (program.Recurrence is { } recurrence)
+        {
+            // Whatever the length of a text, only so much of it is held at a time.
+            var held = (int)Math.Min(recurrence.MostHeld(program.Limits.MaxRows, PageTokens), 1 << 28);
+            return Decide(options with { ContextLength = null }, model with { ContextLength = held }, layers, maxSequences) with { ContextLength = options.ContextLength ?? Endless };
+        }
+
+        return Decide(options, model, layers, maxSequences);
+    }
+
+    private static CacheSizing Decide(ModelOptions options, ModelInformation model, IReadOnlyList<CacheLayer> layers, int maxSequences)
     {
         var context = ModelLoader.Checked(options.ContextLength ?? model.ContextLength, 1, 1 << 28, nameof(ModelOptions.ContextLength));
         var perToken = Math.Max(1, EnginePageStore.BytesPerToken(layers, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16));
@@ -30,8 +49,8 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
                 throw new OutOfModelMemoryException($"a context of {wished} tokens takes {wished * perToken >> 20} MiB of cache; a quarter of the memory, {budget >> 20} MiB, holds {tokens} tokens. Ask for a shorter context, a smaller cache type, or set the cache's size in tokens.");
         }
 
-        // A sequence may always fill its last page, so round up; the kernels number pages with 24 bits.
-        var pages = (int)Math.Clamp((tokens + PageTokens - 1) / PageTokens, 1, 1 << 24);
+        // A sequence may always fill its last page, so round up.
+        var pages = (int)Math.Clamp((tokens + PageTokens - 1) / PageTokens, 1, MostPages);
         return new CacheSizing(pages, (int)Math.Min(context, (long)pages * PageTokens));
     }
 }

@@ -17,12 +17,20 @@ internal static class LogitsEvaluator
     /// <param name="cacheType">How keys and values are kept meanwhile.</param>
     /// <param name="receive">Called for each piece.</param>
     /// <param name="cancellationToken">Looked at before each piece.</param>
-    public static void Run(CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken)
+    /// <param name="encoder">Reads the source, for an encoder–decoder.</param>
+    /// <param name="source">What it reads.</param>
+    public static void Run(
+        CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken,
+        CompiledProgram? encoder = null, ReadOnlySpan<int> source = default)
     {
-        var pageCount = (tokens.Length + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pageCount, cacheType, cacheType);
-        var runner = new StepRunner(program, store.Handle);
-        var pages = Enumerable.Range(0, pageCount).ToArray();
+        using var memory = encoder is null ? null : Read(encoder, source, cacheType);
+        var memoryPages = memory is null ? [] : Enumerable.Range(0, memory.PageCount).ToArray();
+        var held = program.Program.Recurrence is { } recurrence
+            ? (int)Math.Min(tokens.Length, recurrence.MostHeld(program.Program.Limits.MaxRows, CacheSizing.PageTokens))
+            : tokens.Length;
+        using var store = Store(program, held, cacheType);
+        using var sequence = new KvCache(store).CreateSequence();
+        var runner = new StepRunner(program, store.Handle, memory?.Handle);
         var piece = Math.Min(runner.MaxRows, runner.MaxOutputRows);
         var logits = new float[(long)Math.Min(piece, tokens.Length) * runner.VocabularySize];
         var batch = new StepBatch();
@@ -30,11 +38,39 @@ internal static class LogitsEvaluator
         {
             cancellationToken.ThrowIfCancellationRequested();
             var rows = Math.Min(piece, tokens.Length - past);
+            if (!sequence.TryReserve(rows))
+                throw new InvalidOperationException("the cache was made for the whole text");
             batch.Clear();
-            batch.Add(past, tokens.Slice(past, rows), pages, rows);
+            batch.Add(sequence.Length, tokens.Slice(past, rows), sequence.Pages, rows, memoryPages, source.Length);
             var filled = logits.AsSpan(0, rows * runner.VocabularySize);
             runner.Run(batch, filled);
+            sequence.Commit(tokens.Slice(past, rows));
+            if (program.Program.Recurrence is { } segments)
+                sequence.Forget(segments.Forgettable(sequence.Length, CacheSizing.PageTokens));
             receive(past, filled);
         }
+    }
+
+    private static EnginePageStore Read(CompiledProgram encoder, ReadOnlySpan<int> source, CacheType cacheType)
+    {
+        var memory = Store(encoder, source.Length, cacheType);
+        try
+        {
+            var batch = new StepBatch();
+            batch.Add(0, source, Enumerable.Range(0, memory.PageCount).ToArray(), outputs: 0);
+            new StepRunner(encoder, memory.Handle).Run(batch, []);
+            return memory;
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
+    }
+
+    private static EnginePageStore Store(CompiledProgram program, int tokens, CacheType cacheType)
+    {
+        var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
+        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, cacheType, cacheType);
     }
 }

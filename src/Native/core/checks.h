@@ -34,6 +34,11 @@ void check_attention_parameters(const hearth_attention_parameters& p, Reject rej
     if (p.temperature_length < 0 || !std::isfinite(p.temperature) || !std::isfinite(p.temperature_offset) ||
         p.temperature_offset < 0)
         reject("the temperature's terms must be finite, its length and offset at least 0");
+    if (p.chunk_memory < 0 || (p.chunk_memory > 0 && p.mask != HEARTH_MASK_CHUNKED))
+        reject("chunk_memory must be at least 0, and belongs to the chunked mask");
+    if (p.relative_distances < 0 || p.relative_distances > 1 << 20 ||
+        (p.relative_distances > 0 && (p.source != HEARTH_SOURCE_CACHE || p.bias_buckets != 0)))
+        reject("relative_distances must be 0 to 2^20, and belong to the cache without bias buckets");
     if (p.values_in_keys != 0 && (p.values_in_keys != 1 || p.value_width > p.key_width))
         reject("values_in_keys must be 0 or 1, and then value_width at most key_width");
 }

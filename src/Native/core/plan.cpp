@@ -70,6 +70,7 @@ bool works_in_place(int32_t kind) {
         case HEARTH_CLAMP:
         case HEARTH_ACTIVATION:
         case HEARTH_SOFTCAP:
+        case HEARTH_LOG_SOFTMAX:
             return true;
         default:
             return false;

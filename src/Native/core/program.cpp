@@ -20,16 +20,16 @@ constexpr int32_t kMaxRows = 1 << 20;
 constexpr int32_t kMaxLayers = 1 << 12;
 constexpr int32_t kMaxStack = 1 << 14;
 
-constexpr const char* kNames[] = {"",           "embed",         "linear",    "rms_norm", "layer_norm",
-                                  "rope",       "cache_write",   "attention", "add",      "multiply",
-                                  "scale",      "activation",    "softcap",   "gather",   "clamp",
-                                  "slice",      "concat",        "pool",      "router",   "expert_linear",
-                                  "expert_sum", "grouped_linear"};
+constexpr const char* kNames[] = {"",           "embed",          "linear",     "rms_norm", "layer_norm",
+                                  "rope",       "cache_write",    "attention",  "add",      "multiply",
+                                  "scale",      "activation",     "softcap",    "gather",   "clamp",
+                                  "slice",      "concat",         "pool",       "router",   "expert_linear",
+                                  "expert_sum", "grouped_linear", "log_softmax"};
 
 }  // namespace
 
 const char* operation_name(int32_t kind) {
-    return kind >= HEARTH_EMBED && kind <= HEARTH_GROUPED_LINEAR ? kNames[kind] : "unknown";
+    return kind >= HEARTH_EMBED && kind <= HEARTH_LOG_SOFTMAX ? kNames[kind] : "unknown";
 }
 
 // Walks the operations in order, knowing which values exist so far.
@@ -99,7 +99,7 @@ class ProgramChecker {
     }
 
     void check_slots() {
-        if (operation_->kind < HEARTH_EMBED || operation_->kind > HEARTH_GROUPED_LINEAR)
+        if (operation_->kind < HEARTH_EMBED || operation_->kind > HEARTH_LOG_SOFTMAX)
             reject("unknown kind %d", operation_->kind);
         for (const int32_t value : operation_->input) {
             if (value < -1 || value >= source_.value_count) reject("there is no value %d", value);
@@ -215,6 +215,8 @@ class ProgramChecker {
             case HEARTH_GATHER:
             case HEARTH_POOL:
                 return check_gather();
+            case HEARTH_LOG_SOFTMAX:
+                return check_log_softmax();
             case HEARTH_CLAMP:
                 return check_clamp();
             case HEARTH_SLICE:
@@ -241,7 +243,14 @@ class ProgramChecker {
         const hearth_weight& table = matrix(0, width, -1);
         require(std::isfinite(p.scale), "scale must be finite");
         if (p.index < HEARTH_INDEX_TOKEN || p.index > HEARTH_INDEX_FIRST) reject("unknown index %d", p.index);
+        require(p.ranged == 0 ? p.first == 0 : p.ranged == 1 && p.first >= 0 && p.index == HEARTH_INDEX_TOKEN,
+                "only tokens have ranges, which begin at 0 or later");
         if (p.index == HEARTH_INDEX_FIRST) return;
+        if (p.ranged) {
+            program_.ranged_ = true;
+            program_.token_limit_ = std::max(program_.token_limit_, p.first + table.rows);
+            return;
+        }
         int64_t& limit = p.index == HEARTH_INDEX_TOKEN ? program_.token_limit_ : program_.position_limit_;
         limit = limit == 0 ? table.rows : std::min(limit, table.rows);
     }
@@ -336,7 +345,8 @@ class ProgramChecker {
         const auto& p = operation_->parameters.attention;
         require(p.source >= HEARTH_SOURCE_CACHE && p.source <= HEARTH_SOURCE_MEMORY, "unknown source");
         const bool rows = p.source == HEARTH_SOURCE_ROWS;
-        expect_counts(rows ? (p.values_in_keys ? 2 : 3) : 1, 1, 2);
+        const bool relative = p.relative_distances > 0;
+        expect_counts(rows ? (p.values_in_keys ? 2 : 3) : relative ? 2 : 1, 1, 2);
         require(input(0).rows == RowKind::Step, "queries must be rows of the step");
         check_attention_parameters(p, [this](const char* what) { reject("%s", what); });
         check_width(0, int64_t{p.heads} * p.key_width);
@@ -346,6 +356,7 @@ class ProgramChecker {
         } else {
             auto& layers = p.source == HEARTH_SOURCE_CACHE ? program_.cache_layers_ : program_.memory_layers_;
             use_layer(layers, p.layer, p.kv_heads, p.key_width, p.values_in_keys ? 0 : p.value_width);
+            if (relative) check_source_rows(1, int64_t{p.heads} * p.relative_distances);
         }
         require(p.source != HEARTH_SOURCE_MEMORY || (p.alibi_bias == 0 && p.bias_buckets == 0),
                 "positions of the memory have no distance to the step's");
@@ -383,6 +394,12 @@ class ProgramChecker {
         require(std::isfinite(p.factor) && std::isfinite(p.offset), "factor and offset must be finite");
         require(operation_->kind != HEARTH_SOFTCAP || (p.factor > 0 && p.offset == 0),
                 "factor must be above 0, and offset 0");
+        const Value source = input(0);
+        define_like(0, source);
+    }
+
+    void check_log_softmax() {
+        expect_counts(1, 1, 0);
         const Value source = input(0);
         define_like(0, source);
     }
@@ -509,7 +526,7 @@ class ProgramChecker {
     void check_activation() {
         expect_counts(2, 1, 0);
         const auto& p = operation_->parameters.activation;
-        check_function(p.function, HEARTH_FUNCTION_XIELU);
+        check_function(p.function, HEARTH_FUNCTION_GELU_TANH_HALF);
         require(std::isfinite(p.negative_alpha) && std::isfinite(p.positive_alpha) && std::isfinite(p.beta) &&
                     std::isfinite(p.epsilon),
                 "XIELU's parameters must be finite");

@@ -45,6 +45,8 @@ class Program {
     int64_t token_limit() const { return token_limit_; }
     int64_t position_limit() const { return position_limit_; }
     bool embeds_positions() const { return position_limit_ > 0; }
+    // Whether a step may bring vectors in place of tokens.
+    bool takes_embeddings() const { return !ranged_; }
 
   private:
     friend class ProgramChecker;
@@ -58,6 +60,7 @@ class Program {
     int32_t result_ = -1;
     int64_t max_rows_ = 0, max_output_rows_ = 0;
     int64_t token_limit_ = 0, position_limit_ = 0;
+    bool ranged_ = false;  // tables hold ranges of the vocabulary
 };
 
 const char* operation_name(int32_t kind);

@@ -60,6 +60,8 @@ void StepChecker::check_rows(const Program& program, const hearth_step& step) co
              static_cast<long long>(program.max_rows(RowKind::Step)), step.row_count);
     if ((step.tokens == nullptr) == (step.embeddings == nullptr))
         fail(HEARTH_INVALID_ARGUMENT, "a step takes either tokens or embeddings");
+    if (step.embeddings != nullptr && !program.takes_embeddings())
+        fail(HEARTH_INVALID_ARGUMENT, "this model's tokens have ranges of their own: it takes no embeddings");
     if (step.positions == nullptr) fail(HEARTH_INVALID_ARGUMENT, "positions are missing");
     for (int32_t i = 0; i < step.row_count; ++i) {
         if (step.positions[i] < 0 ||

@@ -48,6 +48,9 @@ struct AttentionCall {
     int64_t output_stride;
     const float* sinks;   // [heads] or null
     const float* biases;  // [bias_buckets, heads], or null where parameters.bias_buckets is 0
+    const float*
+        relative;  // [R, heads, relative_distances], or null where parameters.relative_distances is 0
+    int64_t relative_stride;
     const SequenceRows* sequences;
     int32_t sequence_count;
     const KvLayer* layer;  // source: cache or memory; else null, and:

@@ -61,6 +61,8 @@ void scale(hearth_isa isa, ConstRows input, float factor, float offset, Rows out
 void clamp(hearth_isa isa, ConstRows input, const hearth_clamp_parameters& parameters, Rows output,
            ThreadPool& pool);
 void softcap(hearth_isa isa, ConstRows input, float factor, Rows output, ThreadPool& pool);
+// Row by row: the logarithm of the softmax.
+void log_softmax(hearth_isa isa, ConstRows input, Rows output, ThreadPool& pool);
 
 // gate null: f(input); else f(input) * gate.
 void activation(hearth_isa isa, const hearth_activation_parameters& parameters, ConstRows input,

@@ -132,7 +132,8 @@ typedef enum hearth_operation_kind {
                                missing where value_width = 0 */
     HEARTH_ATTENTION = 7, /* output0 = softmax(scale * q k^T + bias + mask) v; q = input0; rows source: k, v =
                              input1, input2; weight0: sinks [heads], optional; weight1: bias table
-                             [bias_buckets, heads] as a vector, where bias_buckets > 0 */
+                             [bias_buckets, heads] as a vector, where bias_buckets > 0;
+                               input1 [R, heads * relative_distances] where relative_distances > 0 */
     HEARTH_ADD = 8,       /* output0 = input0 + right; right = input1, of one shape with input0 or one wide,
                              or weight0, a vector as wide as input0 or of one value */
     HEARTH_MULTIPLY = 9,  /* output0 = input0 * right, right as in ADD */
@@ -149,14 +150,15 @@ typedef enum hearth_operation_kind {
     HEARTH_ROUTER = 18, /* input0 [R, experts] scores: output0 [R, chosen] weights, output1 [R, chosen] the
                            chosen experts' numbers, best first; weight0: bias [experts] of the choice alone,
                            optional */
-    HEARTH_EXPERT_LINEAR = 19, /* output_i[c] = input0[c] * weight_i[expert c]^T + bias_i[expert c], i = 0..1
-                                  (weight 0..1, bias in weight 3..4: [stack * rows]), for the chosen experts
-                                  input1 [R, chosen]; input0 [R, columns] is given to all, or [R, chosen *
-                                  columns] has a piece for each; output_i [R, chosen * rows] */
-    HEARTH_EXPERT_SUM = 20,    /* output0 [R, W] = the sum of input0 [R, chosen * W] weighted by input1
-                                  [R, chosen] */
-    HEARTH_GROUPED_LINEAR = 21 /* group g of output0 = group g of input0 * weight0[g]^T; weight0 is a stack of
-                                  as many matrices as there are groups */
+    HEARTH_EXPERT_LINEAR = 19,  /* output_i[c] = input0[c] * weight_i[expert c]^T + bias_i[expert c], i = 0..1
+                                   (weight 0..1, bias in weight 3..4: [stack * rows]), for the chosen experts
+                                   input1 [R, chosen]; input0 [R, columns] is given to all, or [R, chosen *
+                                   columns] has a piece for each; output_i [R, chosen * rows] */
+    HEARTH_EXPERT_SUM = 20,     /* output0 [R, W] = the sum of input0 [R, chosen * W] weighted by input1
+                                   [R, chosen] */
+    HEARTH_GROUPED_LINEAR = 21, /* group g of output0 = group g of input0 * weight0[g]^T; weight0 is a stack
+                                   of as many matrices as there are groups */
+    HEARTH_LOG_SOFTMAX = 22     /* output0 = input0 - log(sum of exp(input0)), row by row */
 } hearth_operation_kind;
 
 typedef enum hearth_index {
@@ -175,7 +177,9 @@ typedef enum hearth_function {
     HEARTH_FUNCTION_SIGMOID = 6,
     HEARTH_FUNCTION_GELU_SIGMOID = 7, /* x * sigmoid(1.702 x) */
     HEARTH_FUNCTION_TANH = 8,
-    HEARTH_FUNCTION_XIELU = 9 /* arXiv 2411.13010; an activation operation only, with its four parameters */
+    HEARTH_FUNCTION_XIELU = 9, /* arXiv 2411.13010; an activation operation only, with its four parameters */
+    HEARTH_FUNCTION_GELU_TANH_HALF = 10 /* GELU_TANH of x rounded to half precision, itself rounded so: as
+                                           ggml's table has it; an activation operation only */
 } hearth_function;
 
 typedef enum hearth_rope_layout {
@@ -187,8 +191,8 @@ typedef enum hearth_mask {
     HEARTH_MASK_CAUSAL = 0,
     HEARTH_MASK_BIDIRECTIONAL = 1,
     HEARTH_MASK_PREFIX = 2, /* causal, but the first prefix_length positions see each other */
-    HEARTH_MASK_CHUNKED = 3 /* causal inside chunks of `window` positions: those before the query's chunk are
-                               hidden */
+    HEARTH_MASK_CHUNKED = 3 /* causal inside chunks of `window` positions: those more than chunk_memory before
+                               the query's chunk are hidden */
 } hearth_mask;
 
 typedef enum hearth_source {
@@ -201,6 +205,9 @@ typedef enum hearth_source {
 typedef struct hearth_embed_parameters {
     int32_t index; /* hearth_index */
     float scale;
+    /* 1: the table has the rows of the tokens from `first` on; another token's row is zero (adaptive input,
+       arXiv 1809.10853). A step then takes no embeddings. */
+    int32_t ranged, first;
 } hearth_embed_parameters;
 
 typedef struct hearth_linear_parameters {
@@ -247,6 +254,11 @@ typedef struct hearth_attention_parameters {
        temperature_offset) / temperature_length))) (Llama 4); length 0 = none. */
     int32_t temperature_length;
     float temperature, temperature_offset;
+    int32_t chunk_memory; /* positions before its chunk that a query sees with the chunked mask */
+    /* Transformer-XL's relative scores (arXiv 1901.02860), which the query decides: for each row and head one
+       for each distance from 0 on, added to the scaled scores; further keys share the last. Cache source
+       only, without bias buckets. 0 = none. */
+    int32_t relative_distances;
     int32_t values_in_keys; /* 1: the values are the first value_width values of the keys (latent attention);
                                the cache's layer has value_width 0, and the rows source has no input2 */
 } hearth_attention_parameters;
@@ -355,6 +367,11 @@ HEARTH_API void hearth_model_destroy(hearth_model* model);
    that types needing no packing may be copied later: the caller may release it once the call returns. */
 HEARTH_API hearth_status hearth_model_load_weight(hearth_model* model, int32_t weight, const void* data,
                                                   size_t data_size);
+
+/* Uses a weight that another model of the same engine has loaded, without a copy: of the same type and shape,
+   used alike. It stays in memory as long as one of the two models does. */
+HEARTH_API hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight,
+                                                   const hearth_model* other, int32_t other_weight);
 
 typedef struct hearth_model_memory {
     uint64_t weight_bytes;  /* packed weights held now */

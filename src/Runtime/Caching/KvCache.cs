@@ -217,6 +217,22 @@ public sealed class KvCache
         }
     }
 
+    /// <summary>Lets go what a sequence holds before a position, which begins a page.</summary>
+    internal void Forget(KvSequence sequence, int positions)
+    {
+        lock (_lock)
+        {
+            var pages = positions / PageTokens;
+            for (var i = pages - 1; i >= 0; i--)
+            {
+                Release(sequence.PageList[i]);
+            }
+
+            sequence.PageList.RemoveRange(0, pages);
+            sequence.TokenList.RemoveRange(0, positions);
+        }
+    }
+
     internal void Unregister(KvSequence sequence)
     {
         lock (_lock)

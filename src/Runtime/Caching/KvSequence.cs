@@ -17,6 +17,12 @@ public sealed class KvSequence : IDisposable
     /// <summary>Positions that hold keys and values.</summary>
     public int Length => TokenList.Count;
 
+    /// <summary>Positions in all: those held and those forgotten before them.</summary>
+    public int End => Forgotten + Length;
+
+    /// <summary>Positions that <see cref="Forget"/> let go.</summary>
+    public int Forgotten { get; private set; }
+
     /// <summary>The token of each position; valid until the sequence changes.</summary>
     public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(TokenList);
 
@@ -42,6 +48,18 @@ public sealed class KvSequence : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
         _cache.Shrink(this, length);
+    }
+
+    /// <summary>Lets the first positions go, which no later query sees; the rest count from 0 again.</summary>
+    /// <param name="positions">Whole pages, at most Length.</param>
+    public void Forget(int positions)
+    {
+        ThrowIfDisposed();
+        ArgumentOutOfRangeException.ThrowIfNegative(positions);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(positions, Length);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(positions % _cache.PageTokens, 0);
+        _cache.Forget(this, positions);
+        Forgotten += positions;
     }
 
     /// <summary>Makes the next positions writable: evicts, takes and copies pages as needed.</summary>

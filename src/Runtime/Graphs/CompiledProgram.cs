@@ -40,16 +40,19 @@ public sealed unsafe class CompiledProgram : IDisposable
     /// <param name="program">What to compute; its file must be open.</param>
     /// <param name="progress">Told after each weight.</param>
     /// <param name="cancellationToken">Looked at before each weight.</param>
+    /// <param name="sharesWith">A program of the same engine and file: weights that both use are in memory once.</param>
     /// <exception cref="OutOfModelMemoryException">Memory cannot be had.</exception>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
-    public static CompiledProgram Compile(Engine engine, ModelProgram program, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    public static CompiledProgram Compile(
+        Engine engine, ModelProgram program, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default,
+        CompiledProgram? sharesWith = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(program);
         var compiled = new CompiledProgram(engine, program, Create(engine, program));
         try
         {
-            compiled.LoadWeights(progress, cancellationToken);
+            compiled.LoadWeights(progress, cancellationToken, sharesWith);
             return compiled;
         }
         catch
@@ -74,7 +77,7 @@ public sealed unsafe class CompiledProgram : IDisposable
     {
         var weights = program.Weights.Select(w => new NativeWeight
         {
-            Type = (int)(w.IsVector ? GgmlType.F32 : w.Tensor.Type),
+            Type = (int)(w.IsVector ? GgmlType.F32 : w.Type),
             Stack = w.Stack,
             Columns = w.Columns,
             Rows = w.Rows,
@@ -99,37 +102,46 @@ public sealed unsafe class CompiledProgram : IDisposable
         }
     }
 
-    private void LoadWeights(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    private void LoadWeights(IProgress<LoadProgress>? progress, CancellationToken cancellationToken, CompiledProgram? sharesWith)
     {
+        var shared = sharesWith?.Program.Weights.ToDictionary(Place) ?? [];
         var total = Program.Weights.Sum(Bytes);
         long done = 0;
         progress?.Report(new LoadProgress("weights", 0, total));
         foreach (var weight in Program.Weights)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (weight.IsVector)
-                LoadVector(weight);
+            if (shared.TryGetValue(Place(weight), out var same))
+                NativeStatus.Check(NativeMethods.hearth_model_share_weight(Handle, weight.Number, sharesWith!.Handle, same.Number));
+            else if (weight.Compute is not null)
+                Load(weight, weight.Compute());
+            else if (weight.IsVector)
+                LoadVector(weight, weight.Tensor!);
             else
-                LoadMatrix(weight);
+                LoadMatrix(weight, weight.Tensor!);
             done += Bytes(weight);
             progress?.Report(new LoadProgress("weights", done, total));
         }
     }
 
-    private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Tensor.Type, weight.Count);
+    // What makes two weights the same.
+    private static (string Name, long First, long Columns, long Rows, int Stack, bool IsVector) Place(Weight weight)
+        => (weight.Name, weight.First, weight.Columns, weight.Rows, weight.Stack, weight.IsVector);
 
-    private void LoadMatrix(Weight weight)
+    private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Type, weight.Count);
+
+    private void LoadMatrix(Weight weight, GgufTensor tensor)
     {
-        using var data = weight.Tensor.Acquire();
-        var address = data.Address + (nint)GgmlTypes.ByteSize(weight.Tensor.Type, weight.First);
+        using var data = tensor.Acquire();
+        var address = data.Address + (nint)GgmlTypes.ByteSize(tensor.Type, weight.First);
         NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, (void*)address, (nuint)Bytes(weight)));
     }
 
-    private void LoadVector(Weight weight)
+    private void LoadVector(Weight weight, GgufTensor tensor)
     {
         var values = new float[weight.Columns];
-        var bytes = weight.Tensor.Bytes(GgmlTypes.ByteSize(weight.Tensor.Type, weight.First), (int)Bytes(weight));
-        switch (weight.Tensor.Type)
+        var bytes = tensor.Bytes(GgmlTypes.ByteSize(tensor.Type, weight.First), (int)Bytes(weight));
+        switch (tensor.Type)
         {
             case GgmlType.F32:
                 MemoryMarshal.Cast<byte, float>(bytes).CopyTo(values);
@@ -143,9 +155,14 @@ public sealed unsafe class CompiledProgram : IDisposable
                     values[i] = BitConverter.UInt32BitsToSingle((uint)halves[i] << 16);
                 break;
             default:
-                throw new UnsupportedModelException($"type {GgmlTypes.Of(weight.Tensor.Type).Name} of the vector '{weight.Tensor.Name}'", ["F32", "F16", "BF16"]);
+                throw new UnsupportedModelException($"type {GgmlTypes.Of(tensor.Type).Name} of the vector '{tensor.Name}'", ["F32", "F16", "BF16"]);
         }
 
+        Load(weight, values);
+    }
+
+    private void Load(Weight weight, float[] values)
+    {
         fixed (float* data = values)
             NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, data, (nuint)values.Length * sizeof(float)));
     }

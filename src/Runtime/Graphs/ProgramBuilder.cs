@@ -33,6 +33,7 @@ public sealed unsafe class ProgramBuilder
         ExpertLinear,
         ExpertSum,
         GroupedLinear,
+        LogSoftmax,
     }
 
     private readonly GgufFile _file;
@@ -105,10 +106,15 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Table(string name, int columns, int rows)
     {
+        return Register(Tensor(name, columns, rows), 0, (long)columns * rows, 1, isVector: true);
+    }
+
+    /// <summary>A tensor from which something is computed when the model is loaded.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    internal GgufTensor Tensor(string name, int columns, int rows)
+    {
         var tensor = _file.GetTensor(name);
-        if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || tensor.Extent(1) != rows)
-            throw Misshapen(tensor, $"[{columns}, {rows}]");
-        return Register(tensor, 0, (long)columns * rows, 1, isVector: true);
+        return tensor.Shape.Length <= 2 && tensor.Extent(0) == columns && tensor.Extent(1) == rows ? tensor : throw Misshapen(tensor, $"[{columns}, {rows}]");
     }
 
     /// <summary>Matrices of one shape, an expert or a head each.</summary>
@@ -123,6 +129,22 @@ public sealed unsafe class ProgramBuilder
         if (tensor.Shape.Length > 3 || tensor.Extent(0) != columns || tensor.Extent(1) != rows || tensor.Extent(2) != count)
             throw Misshapen(tensor, $"[{columns}, {rows}, {count}]");
         return Register(tensor, 0, columns, rows, isVector: false, count);
+    }
+
+    /// <summary>Matrices that no tensor holds: computed when the model is loaded.</summary>
+    /// <param name="name">What they are; alike only where the numbers are.</param>
+    /// <param name="columns">Inputs of each.</param>
+    /// <param name="rows">Outputs of each.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="compute">Gives count * rows * columns values, matrix by matrix and row by row.</param>
+    internal Weight Computed(string name, int columns, int rows, int count, Func<float[]> compute)
+    {
+        if (_known.TryGetValue((name, 0, columns, rows, false), out var known))
+            return known;
+        var weight = new Weight(_weights.Count, name, compute, columns, rows, count, isVector: false);
+        _weights.Add(weight);
+        _known.Add((name, 0, columns, rows, false), weight);
+        return weight;
     }
 
     // A tensor that is used twice alike (tied embeddings) is one weight.
@@ -153,6 +175,18 @@ public sealed unsafe class ProgramBuilder
     /// <summary>Rows of a table, by position: learned position embeddings.</summary>
     /// <param name="table">[context] rows of [width].</param>
     public Value EmbedPosition(Weight table) => EmbedBy(1, table, 1);
+
+    /// <summary>Rows of a table that holds the tokens from <paramref name="first"/> on; other tokens' rows are zero (adaptive input, arXiv 1809.10853).</summary>
+    /// <param name="table">Rows of [width].</param>
+    /// <param name="first">The token of its first row.</param>
+    /// <param name="scale">Factor of the rows.</param>
+    public Value EmbedRange(Weight table, int first, float scale = 1)
+    {
+        var operation = Start(Kind.Embed);
+        operation.Weight[0] = table.Number;
+        operation.Parameters.Embed = new NativeEmbedParameters { Scale = scale, Ranged = 1, First = first };
+        return Finish(operation, checked((int)table.Columns));
+    }
 
     /// <summary>The first row of a table, for every row of the step: BERT's type of a lone text.</summary>
     /// <param name="table">Rows of [width].</param>
@@ -284,6 +318,20 @@ public sealed unsafe class ProgramBuilder
         Use(_cacheLayers, layer, shape);
     }
 
+    /// <summary>Attention over the sequence's past and this step's rows, with a score that the query gives each distance (Transformer-XL, arXiv 1901.02860).</summary>
+    /// <param name="queries">[rows, heads * keyWidth].</param>
+    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
+    /// <param name="values">[rows, kvHeads * valueWidth].</param>
+    /// <param name="relative">[rows, heads * distances], added to the scaled scores; keys further back than distances - 1 share the last.</param>
+    /// <param name="layer">Layer of the cache.</param>
+    /// <param name="terms">Shapes, mask and scale.</param>
+    /// <returns>[rows, heads * valueWidth].</returns>
+    public Value RelativeAttention(Value queries, Value keys, Value values, Value relative, int layer, AttentionTerms terms)
+    {
+        WriteCache(keys, values, layer, terms);
+        return Attend(Start(Kind.Attention, queries, relative), Source.Cache, layer, terms, sinks: null, biases: null, relative.Width / terms.Heads);
+    }
+
     /// <summary>Attention over a layer of the cache that was written before, by an earlier layer that shares its keys and values.</summary>
     /// <returns>[rows, heads * valueWidth].</returns>
     public Value SharedAttention(Value queries, int layer, AttentionTerms terms, Weight? sinks = null)
@@ -326,7 +374,7 @@ public sealed unsafe class ProgramBuilder
         layers[layer] = shape;
     }
 
-    private Value Attend(NativeOperation operation, Source source, int layer, AttentionTerms terms, Weight? sinks, Weight? biases)
+    private Value Attend(NativeOperation operation, Source source, int layer, AttentionTerms terms, Weight? sinks, Weight? biases, int relativeDistances = 0)
     {
         operation.Weight[0] = sinks?.Number ?? -1;
         operation.Weight[1] = biases?.Number ?? -1;
@@ -349,6 +397,8 @@ public sealed unsafe class ProgramBuilder
             TemperatureLength = terms.TemperatureLength,
             Temperature = terms.Temperature,
             TemperatureOffset = terms.TemperatureOffset,
+            ChunkMemory = terms.ChunkMemory,
+            RelativeDistances = relativeDistances,
             ValuesInKeys = terms.ValuesInKeys ? 1 : 0,
         };
         return Finish(operation, checked(terms.Heads * terms.ValueWidth));
@@ -388,6 +438,9 @@ public sealed unsafe class ProgramBuilder
         operation.Parameters.Factor = new NativeFactorParameters { Factor = cap };
         return Finish(operation, input.Width);
     }
+
+    /// <summary>The logarithm of the softmax, row by row.</summary>
+    public Value LogSoftmax(Value input) => Finish(Start(Kind.LogSoftmax, input), input.Width);
 
     /// <summary>min(max(input, least), most); either bound may be infinite.</summary>
     public Value Clamp(Value input, float least, float most)
@@ -516,8 +569,11 @@ public sealed unsafe class ProgramBuilder
         return Finish(operation, checked((int)weight.Rows * weight.Stack));
     }
 
-    /// <summary>The mean of each wanted row's sequence, over the rows of the step (mean pooling).</summary>
-    public Value Pool(Value input) => Finish(Start(Kind.Pool, input), input.Width);
+    /// <summary>The mean of each wanted row's sequence, over the rows of the step.</summary>
+    public Value Mean(Value input) => Finish(Start(Kind.Pool, input), input.Width);
+
+    /// <summary>One vector for each text of the step; which row of a text is wanted decides between its first token and its last.</summary>
+    public Value Pool(Value hidden, PoolingKind kind) => kind == PoolingKind.Mean ? Mean(hidden) : Gather(hidden);
 
     /// <summary>Only the rows whose output is wanted: what follows is not computed for the others.</summary>
     public Value Gather(Value input) => Finish(Start(Kind.Gather, input), input.Width);
@@ -525,10 +581,13 @@ public sealed unsafe class ProgramBuilder
     /// <summary>Ends the program.</summary>
     /// <param name="result">What a step returns: gathered rows.</param>
     /// <param name="limits">The most rows of a step.</param>
-    public ModelProgram Build(Value result, StepLimits limits)
+    /// <param name="encoder">The program that fills the memory, for an encoder–decoder.</param>
+    /// <param name="pooling">How the result comes of a text's hidden states; null: it is logits.</param>
+    /// <param name="recurrence">How text is read in segments; null: as one.</param>
+    public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null, Recurrence? recurrence = null)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits);
+        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
     }
 
     // ---- Pieces

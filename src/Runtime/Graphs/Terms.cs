@@ -31,6 +31,9 @@ public enum ActivationFunction
 
     /// <summary>The hyperbolic tangent.</summary>
     Tanh = 8,
+
+    /// <summary><see cref="GeluTanh"/> of the value rounded to half precision, itself rounded so; for <see cref="ProgramBuilder.Activate"/> alone.</summary>
+    GeluTanhHalf = 10,
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>
@@ -124,6 +127,9 @@ public sealed record AttentionTerms
 
     /// <summary>Added to the position before it is divided.</summary>
     public float TemperatureOffset { get; init; }
+
+    /// <summary>Positions before its chunk that a query sees with <see cref="AttentionMask.Chunked"/>: a segment's memory (Transformer-XL, arXiv 1901.02860).</summary>
+    public int ChunkMemory { get; init; }
 
     /// <summary>Whether the values are the first ValueWidth values of the keys: latent attention (DeepSeek-V2, arXiv 2405.04434).</summary>
     public bool ValuesInKeys { get; init; }

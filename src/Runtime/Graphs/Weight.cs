@@ -2,23 +2,40 @@ using Hearth.Runtime.Gguf;
 
 namespace Hearth.Runtime.Graphs;
 
-/// <summary>A weight of a program: a tensor of the model's file, or a part of it.</summary>
+/// <summary>A weight of a program: a tensor of the model's file, a part of one, or numbers computed when the model is loaded.</summary>
 /// <remarks>Shape as GGUF has it: a matrix maps Columns inputs to Rows outputs; a vector has one row.</remarks>
 public sealed class Weight
 {
     internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, bool isVector)
+        : this(number, tensor.Name, tensor.Type, columns, rows, stack, isVector)
     {
-        Number = number;
         Tensor = tensor;
         First = first;
+    }
+
+    internal Weight(int number, string name, Func<float[]> compute, long columns, long rows, int stack, bool isVector)
+        : this(number, name, GgmlType.F32, columns, rows, stack, isVector)
+        => Compute = compute;
+
+    private Weight(int number, string name, GgmlType type, long columns, long rows, int stack, bool isVector)
+    {
+        Number = number;
+        Name = name;
+        Type = type;
         Columns = columns;
         Rows = rows;
         Stack = stack;
         IsVector = isVector;
     }
 
-    /// <summary>The tensor that holds it.</summary>
-    public GgufTensor Tensor { get; }
+    /// <summary>The tensor's name, or what the computed numbers are.</summary>
+    public string Name { get; }
+
+    /// <summary>How the values are stored; F32 for computed ones.</summary>
+    public GgmlType Type { get; }
+
+    /// <summary>The tensor that holds it; null where it is computed.</summary>
+    public GgufTensor? Tensor { get; }
 
     /// <summary>Values of a row.</summary>
     public long Columns { get; }
@@ -36,6 +53,9 @@ public sealed class Weight
 
     /// <summary>The first element taken, counted through the tensor.</summary>
     internal long First { get; }
+
+    /// <summary>Computes the values, matrix by matrix and row by row, where no tensor holds them.</summary>
+    internal Func<float[]>? Compute { get; }
 
     /// <summary>Whether a product uses it, so that every step reads it whole; an embedding table is read row by row.</summary>
     internal bool IsMultiplied { get; set; }

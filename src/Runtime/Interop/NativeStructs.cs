@@ -26,6 +26,8 @@ internal struct NativeEmbedParameters
 {
     public int Index;
     public float Scale;
+    public int Ranged;
+    public int First;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -71,6 +73,8 @@ internal struct NativeAttentionParameters
     public int TemperatureLength;
     public float Temperature;
     public float TemperatureOffset;
+    public int ChunkMemory;
+    public int RelativeDistances;
     public int ValuesInKeys;
 }
 

@@ -7,8 +7,9 @@ namespace Hearth.Runtime.Models;
 internal sealed record Hyperparameters
 {
     // Far above any model; keeps products of sizes inside 64 bits and refuses nonsense early.
-    private const int LargestWidth = 1 << 20;
-    private const int MostLayers = 1 << 12;
+    internal const int LargestWidth = 1 << 20;
+    internal const int MostLayers = 1 << 12;
+    internal const int MostExperts = 1 << 14;
     private const int MostHeads = 1 << 14;
     private const int LongestContext = 1 << 28;
 

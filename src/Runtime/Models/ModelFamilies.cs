@@ -13,7 +13,11 @@ internal static class ModelFamilies
         (Llama.Architectures, Llama.Build),
         (Gpt2.Architectures, Gpt2.Build),
         (Gemma.Architectures, Gemma.Build),
-        (Phi3.Architectures, Phi3.Build));
+        (Phi3.Architectures, Phi3.Build),
+        (T5.Architectures, T5.Build),
+        (EncoderDecoder.Architectures, EncoderDecoder.Build),
+        (TransformerXl.Architectures, TransformerXl.Build),
+        (Bert.Architectures, Bert.Build));
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
@@ -27,6 +31,12 @@ internal static class ModelFamilies
             ? family
             : throw new UnsupportedModelException($"architecture '{architecture}'", Architectures);
     }
+
+    /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
+    public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.Contains(architecture);
+
+    /// <summary>Whether an architecture has an encoder before its decoder.</summary>
+    public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";
 
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<(IEnumerable<string> Architectures, ModelFamily Family)> families)
     {

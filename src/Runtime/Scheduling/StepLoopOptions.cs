@@ -1,3 +1,5 @@
+using Hearth.Runtime.Graphs;
+
 namespace Hearth.Runtime.Scheduling;
 
 /// <summary>How a step loop divides its steps.</summary>
@@ -17,6 +19,12 @@ internal sealed record StepLoopOptions
 
     /// <summary>Whether prompts start from cached prefixes, and leave theirs.</summary>
     public bool CachePrefixes { get; init; } = true;
+
+    /// <summary>How text is read in segments; then the context has no end. Null: as one.</summary>
+    public Recurrence? Recurrence { get; init; }
+
+    /// <summary>The token that an encoder–decoder's output begins with.</summary>
+    public int DecoderStart { get; init; }
 
     /// <summary>The name in metrics.</summary>
     public string ModelId { get; init; } = "";

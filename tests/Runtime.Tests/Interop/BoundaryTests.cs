@@ -23,7 +23,7 @@ public sealed class BoundaryTests
     {
         Assert.Equal(52, (int)Marshal.OffsetOf<NativeOperation>(nameof(NativeOperation.Parameters)));
         Assert.Equal(36, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.Scale)));
-        Assert.Equal(68, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.ValuesInKeys)));
+        Assert.Equal(76, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.ValuesInKeys)));
         Assert.Equal(16, (int)Marshal.OffsetOf<NativeRopeParameters>(nameof(NativeRopeParameters.Base)));
     }
 

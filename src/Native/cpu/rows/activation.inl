@@ -15,6 +15,11 @@ inline Floats gelu_tanh(Floats x) {
     const Floats u = x * splat(0.7978845608f) * fma(x * x, splat(0.044715f), splat(1.0f));
     return x / (splat(1.0f) + exponential(u * splat(-2.0f)));
 }
+inline Floats rounded_to_half(Floats x) {
+    uint16_t halves[kWidth];
+    store_f16(halves, x);
+    return load_f16(halves);
+}
 // maximum returns its second operand where one is NaN.
 inline Floats relu(Floats x) {
     return maximum(splat(0.0f), x);
@@ -56,6 +61,9 @@ void activation(hearth_function function, const float* input, const float* gate,
             return activate(input, gate, output, count, [](Floats x) { return gelu_sigmoid(x); });
         case HEARTH_FUNCTION_TANH:
             return activate(input, gate, output, count, [](Floats x) { return hyperbolic_tangent(x); });
+        case HEARTH_FUNCTION_GELU_TANH_HALF:
+            return activate(input, gate, output, count,
+                            [](Floats x) { return rounded_to_half(gelu_tanh(rounded_to_half(x))); });
         case HEARTH_FUNCTION_XIELU:
             return;  // has parameters: the function below
     }
@@ -71,14 +79,27 @@ void xielu(const hearth_activation_parameters& parameters, const float* input, c
     });
 }
 
-// e^(x - largest) over their sum; x may be y.
-void softmax(const float* x, float* y, int64_t count) {
+inline float largest_of(const float* x, int64_t count) {
     Floats most = splat(-kInfinity);
     int64_t i = 0;
     for (; i + kWidth <= count; i += kWidth) most = maximum(most, load(x + i));
     float top = largest(most);
     for (; i < count; ++i) top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+// x - largest - ln of the sum of e^(x - largest); x may be y.
+void log_softmax(const float* x, float* y, int64_t count) {
+    const float top = largest_of(x, count);
     const Floats shift = splat(top);
+    const float total = sum_of(x, count, [shift](Floats v) { return exponential(v - shift); });
+    const Floats down = splat(logf(total));
+    map(x, y, count, [shift, down](Floats v) { return (v - shift) - down; });
+}
+
+// e^(x - largest) over their sum; x may be y.
+void softmax(const float* x, float* y, int64_t count) {
+    const Floats shift = splat(largest_of(x, count));
     map(x, y, count, [shift](Floats v) { return exponential(v - shift); });
     const float factor = 1.0f / sum_of(y, count, [](Floats v) { return v; });
     scale(y, factor, 0.0f, y, count);

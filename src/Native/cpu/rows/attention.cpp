@@ -104,6 +104,15 @@ class Attention {
     float* partial_memory_;     // [split items, sizes_.state]
 };
 
+// Whether scores get a bias by the distance between key and query, and the distance from which on all share
+// one.
+bool has_biases(const hearth_attention_parameters& p) {
+    return p.bias_buckets > 0 || p.relative_distances > 0;
+}
+int64_t bias_reach(const hearth_attention_parameters& p) {
+    return p.bias_buckets > 0 ? p.bias_distance : int64_t{p.relative_distances} - 1;
+}
+
 struct Layout {
     size_t first_item, slopes, buckets, finished, threads, partials, total;  // byte offsets
 
@@ -113,7 +122,7 @@ struct Layout {
         first_item = 0;
         slopes = first_item + padded(max_rows + 1) * sizeof(int64_t);
         buckets = slopes + padded(p.heads) * sizeof(float);
-        const int64_t distances = p.bias_buckets > 0 ? 2 * int64_t{p.bias_distance} + 1 : 0;
+        const int64_t distances = has_biases(p) ? 2 * bias_reach(p) + 1 : 0;
         finished = buckets + padded(distances) * sizeof(int32_t);
         threads = finished + padded(static_cast<int64_t>(split)) * sizeof(int32_t);
         partials = threads + static_cast<size_t>(thread_count) * sizes.thread() * sizeof(float);
@@ -166,10 +175,11 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
     slopes_ = scratch.as<float>(layout.slopes);
     finished_chunks_ = scratch.as<int32_t>(layout.finished);
     bias_offset_ = nullptr;
-    if (const hearth_attention_parameters& p = call.parameters; p.bias_buckets > 0) {
-        bias_offset_ = scratch.as<int32_t>(layout.buckets) + p.bias_distance;
-        for (int32_t d = -p.bias_distance; d <= p.bias_distance; ++d)
-            bias_offset_[d] = bias_bucket(p, d) * p.heads;
+    if (const hearth_attention_parameters& p = call.parameters; has_biases(p)) {
+        const auto reach = static_cast<int32_t>(bias_reach(p));
+        bias_offset_ = scratch.as<int32_t>(layout.buckets) + reach;
+        for (int32_t d = -reach; d <= reach; ++d)
+            bias_offset_[d] = p.bias_buckets > 0 ? bias_bucket(p, d) * p.heads : std::max(0, -d);
     }
     thread_memory_ = scratch.as<float>(layout.threads);
     partial_memory_ = scratch.as<float>(layout.partials);
@@ -195,7 +205,7 @@ Interval Attention::visible(const SequenceRows& s, int64_t row) const {
             if (p.window > 0) keys = {index - p.window / 2, index + p.window / 2 + 1};
             break;
         case HEARTH_MASK_CHUNKED:
-            keys = {(index + shift) / p.window * p.window - shift, index + 1};
+            keys = {(index + shift) / p.window * p.window - p.chunk_memory - shift, index + 1};
             break;
         default:
             if (p.window > 0) keys.begin = index - p.window + 1;
@@ -288,7 +298,7 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
     t.biased = p.alibi_bias > 0.0f;
     t.values_in_keys = p.values_in_keys != 0;
     t.bias_offset = bias_offset_;
-    t.bias_distance = p.bias_distance;
+    t.bias_distance = has_biases(p) ? static_cast<int32_t>(bias_reach(p)) : 0;
     for (int32_t l = 0; l < t.line_count; ++l) {
         const int64_t row = (first_line + l) / group();
         const int64_t head = kv_head * group() + (first_line + l) % group();
@@ -300,7 +310,11 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
         t.position[l] = first_index(s) + row;
         t.slope[l] = slopes_[head];
         t.scale[l] = scale_of(int64_t{s.past} + row);
-        if (bias_offset_) t.bias[l] = call_.biases + head;
+        if (call_.relative)
+            t.bias[l] =
+                call_.relative + (s.row_begin + row) * call_.relative_stride + head * p.relative_distances;
+        else if (bias_offset_)
+            t.bias[l] = call_.biases + head;
         t.sink[l] = call_.sinks ? call_.sinks[head] : -kInfinity;
     }
     return t;

@@ -29,6 +29,7 @@ constexpr RowKernels table() {
             activation,
             xielu,
             softmax,
+            log_softmax,
             weighted_sum,
             encode,
             attention_prepare,

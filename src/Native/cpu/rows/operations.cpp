@@ -138,6 +138,15 @@ void softcap(hearth_isa isa, ConstRows input, float factor, Rows output, ThreadP
     });
 }
 
+void log_softmax(hearth_isa isa, ConstRows input, Rows output, ThreadPool& pool) {
+    const RowKernels& kernels = row_kernels(isa);
+    pool.parallel_for(output.rows, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t row = begin; row < end; ++row)
+            kernels.log_softmax(input.data + row * input.width, output.data + row * output.width,
+                                output.width);
+    });
+}
+
 void activation(hearth_isa isa, const hearth_activation_parameters& parameters, ConstRows input,
                 const float* gate, Rows output, ThreadPool& pool) {
     const RowKernels& kernels = row_kernels(isa);
