@@ -27,6 +27,11 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("logits MODEL")]
     [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
     [InlineData("bench MODEL --sequences 0")]
+    [InlineData("convert folder")]
+    [InlineData("convert folder out.gguf --type Q4_K")]
+    [InlineData("perplexity MODEL")]
+    [InlineData("perplexity MODEL --input f --stride -1")]
+    [InlineData("perplexity MODEL --input f --context 3")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
         Assert.Equal(2, await RunAsync(arguments));
@@ -41,6 +46,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("tokenize BROKEN")]
     [InlineData("serve --config nowhere.json")]
     [InlineData("logits MODEL --tokens nowhere.txt --output out.f32")]
+    [InlineData("convert nowhere out.gguf")]
+    [InlineData("perplexity MODEL --input nowhere.txt")]
     public async Task A_failure_is_one_line_and_exit_code_1(string arguments)
     {
         Assert.Equal(1, await RunAsync(arguments));

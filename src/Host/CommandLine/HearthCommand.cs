@@ -29,6 +29,8 @@ internal static class HearthCommand
             TemplateVerb.Create(environment),
             DoctorVerb.Create(environment),
             SynthVerb.Create(environment),
+            ConvertVerb.Create(environment),
+            PerplexityVerb.Create(environment),
             BenchVerb.Create(environment),
         };
         root.Options.Add(Verbose);

@@ -45,7 +45,7 @@ internal sealed class Json
             }
             catch (InvalidOperationException exception)
             {
-                throw new ModelFormatException($"{Place} holds half a surrogate pair", File, innerException: exception);
+                throw new ModelFormatException($"{Place} holds a string that is no valid text", File, innerException: exception);
             }
         }
     }
@@ -73,13 +73,13 @@ internal sealed class Json
     /// <summary>The members of an object, in the file's order.</summary>
     /// <exception cref="ModelFormatException">It is none.</exception>
     public IEnumerable<(string Name, Json Value)> Members
-        => IsObject ? _element.EnumerateObject().Select(member => (NameOf(member), new Json(member.Value, File, $"{Place}.{member.Name}"))) : throw Fault("an object");
+        => IsObject ? _element.EnumerateObject().Select(Named) : throw Fault("an object");
 
     /// <summary>An error about this value.</summary>
     public ModelFormatException Fault(string expected)
     {
-        var found = _element.GetRawText();
-        return new($"{(Place.Length == 0 ? "the file" : Place)} must be {expected}, found {(found.Length > 60 ? found[..60] + "…" : found)}", File);
+        var found = IsObject || IsList || IsText ? $"{_element.ValueKind}" : _element.GetRawText();
+        return new($"{(Place.Length == 0 ? "the file" : Place)} must be {expected}, found {found}", File);
     }
 
     /// <summary>Reads a file.</summary>
@@ -107,15 +107,15 @@ internal sealed class Json
         }
     }
 
-    private string NameOf(JsonProperty member)
+    private (string Name, Json Value) Named(JsonProperty member)
     {
         try
         {
-            return member.Name;
+            return (member.Name, new Json(member.Value, File, Place.Length == 0 ? member.Name : $"{Place}.{member.Name}"));
         }
         catch (InvalidOperationException exception)
         {
-            throw new ModelFormatException($"{Place} has a member whose name holds half a surrogate pair", File, innerException: exception);
+            throw new ModelFormatException($"{(Place.Length == 0 ? "the file" : Place)} has a member whose name is no valid text", File, innerException: exception);
         }
     }
 }

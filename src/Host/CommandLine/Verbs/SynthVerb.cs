@@ -18,7 +18,7 @@ internal static class SynthVerb
             {
                 try
                 {
-                    var progress = environment.ErrorIsPiped ? null : new ByteProgress(environment.Error);
+                    var progress = environment.ErrorIsPiped ? null : new WriteProgress(environment.Error);
                     ModelSynthesizer.Write(
                         parsed.GetRequiredValue(output), SyntheticShape.Parse(parsed.GetRequiredValue(shape)), parsed.GetRequiredValue(type),
                         parsed.GetValue(seed), progress, cancellationToken);
@@ -33,12 +33,5 @@ internal static class SynthVerb
             },
             CancellationToken.None));
         return command;
-    }
-
-    private sealed class ByteProgress(TextWriter error) : IProgress<GgufProgress>
-    {
-        public void Report(GgufProgress value) => error.Write($"\rwriting: {100 * value.BytesWritten / Math.Max(1, value.BytesTotal),3} %");
-
-        public void Clear() => error.Write("\r\u001b[K");
     }
 }
