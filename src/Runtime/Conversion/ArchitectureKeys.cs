@@ -6,6 +6,16 @@ namespace Hearth.Runtime.Conversion;
 /// <param name="checkpoint">The source.</param>
 internal sealed class ArchitectureKeys(GgufPairs metadata, string architecture, Checkpoint checkpoint)
 {
+    private static readonly string[] _poolings = ["mean_tokens", "cls_token", "lasttoken"];
+
+    private static readonly (string Key, string Name)[] _yarnTerms =
+    [
+        ("yarn_ext_factor", "extrapolation_factor"),
+        ("yarn_attn_factor", "attention_factor"),
+        ("yarn_beta_fast", "beta_fast"),
+        ("yarn_beta_slow", "beta_slow"),
+    ];
+
     /// <summary>config.json.</summary>
     public ModelConfig Config => checkpoint.Config;
 
@@ -14,6 +24,9 @@ internal sealed class ArchitectureKeys(GgufPairs metadata, string architecture, 
 
     /// <summary>Sets a key.</summary>
     public void Set(string key, object value) => metadata[$"{architecture}.{key}"] = value;
+
+    /// <summary>Sets a key that has no architecture's prefix.</summary>
+    public void SetPlain(string key, object value) => metadata[key] = value;
 
     /// <summary>Sets a key to a size of config.json that must be there.</summary>
     public void Size(string key, params ReadOnlySpan<string> names) => Set(key, (uint)Config.Size(names));
@@ -75,7 +88,7 @@ internal sealed class ArchitectureKeys(GgufPairs metadata, string architecture, 
     private void Yarn(Json scaling)
     {
         Set("rope.scaling.original_context_length", (uint)(scaling["original_max_position_embeddings"]?.Integer ?? Config.Size("max_position_embeddings")));
-        foreach (var (key, name) in new[] { ("yarn_ext_factor", "extrapolation_factor"), ("yarn_attn_factor", "attention_factor"), ("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow") })
+        foreach (var (key, name) in _yarnTerms)
         {
             if (scaling[name] is { } value)
                 Set("rope.scaling." + key, (float)value.Number);
@@ -90,7 +103,7 @@ internal sealed class ArchitectureKeys(GgufPairs metadata, string architecture, 
             ? modules.Items.FirstOrDefault(item => item["type"]?.Text.EndsWith("Pooling", StringComparison.Ordinal) == true)?["path"]?.Text : "1_Pooling";
         if (module is null || module != Path.GetFileName(module) || checkpoint.Read(Path.Combine(module, "config.json")) is not { } pooling)
             return;
-        var mode = new[] { "mean_tokens", "cls_token", "lasttoken" }.FirstOrDefault(name => pooling["pooling_mode_" + name]?.Flag == true) ?? pooling["pooling_mode"]?.Text;
+        var mode = Array.Find(_poolings, name => pooling["pooling_mode_" + name]?.Flag == true) ?? pooling["pooling_mode"]?.Text;
         Set("pooling_type", mode switch
         {
             "mean_tokens" or "mean" => 1u,

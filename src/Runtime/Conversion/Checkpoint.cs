@@ -72,7 +72,7 @@ internal sealed class Checkpoint : IDisposable
             throw new ModelFormatException($"tensor '{absent}' is in none of the files that the index names", index.File);
     }
 
-    private static IEnumerable<string> Shards(Json index)
+    private static string[] Shards(Json index)
     {
         var names = (index["weight_map"] ?? throw index.Fault("an object with weight_map")).Members.Select(entry => entry.Value.Text).Distinct(StringComparer.Ordinal).ToArray();
         // A name that leads out of the folder would open whatever the index's author likes.
@@ -80,7 +80,7 @@ internal sealed class Checkpoint : IDisposable
             ? throw new ModelFormatException($"the index names '{astray}', expected the name of a file beside it", index.File) : names;
     }
 
-    private IEnumerable<string> SingleFiles()
+    private string[] SingleFiles()
     {
         if (Find(Single) is not null)
             return [Single];

@@ -169,6 +169,18 @@ public sealed class ModelConverterTests
         Assert.Equal(Tensors(single.Output), Tensors(together.Output));
     }
 
+    [Fact]
+    public void A_BERT_checkpoint_brings_its_vocabulary()
+    {
+        using var folder = ReferenceCheckpoints.Make("bert-mean").Save();
+        ModelConverter.Convert(folder.Path, folder.Output);
+        using var expected = GgufFile.Open(ReferenceModels.File("bert-mean"));
+        using var converted = GgufFile.Open(folder.Output);
+
+        foreach (var (key, value) in expected.Metadata.Where(pair => pair.Key.StartsWith("tokenizer.", StringComparison.Ordinal)))
+            Assert.Equal(value, converted.Metadata.Find(key));
+    }
+
     [Theory]
     [InlineData("mean_tokens", 1u)]
     [InlineData("cls_token", 2u)]
@@ -227,12 +239,19 @@ public sealed class ModelConverterTests
     }
 
     /// <summary>A Llama of one layer, 64 wide.</summary>
-    internal static CheckpointFolder Tiny(int vocabulary = 64)
+    internal static CheckpointFolder Tiny(int vocabulary = 64, int context = 64)
     {
         var folder = new CheckpointFolder().Write("config.json", new JsonObject
         {
-            ["architectures"] = new JsonArray("LlamaForCausalLM"), ["hidden_act"] = "silu", ["max_position_embeddings"] = 64, ["hidden_size"] = 64, ["num_hidden_layers"] = 1, ["intermediate_size"] = 32,
-            ["num_attention_heads"] = 2, ["rms_norm_eps"] = 1e-5, ["vocab_size"] = vocabulary,
+            ["architectures"] = new JsonArray("LlamaForCausalLM"),
+            ["hidden_act"] = "silu",
+            ["max_position_embeddings"] = context,
+            ["hidden_size"] = 64,
+            ["num_hidden_layers"] = 1,
+            ["intermediate_size"] = 32,
+            ["num_attention_heads"] = 2,
+            ["rms_norm_eps"] = 1e-5,
+            ["vocab_size"] = vocabulary,
         });
         float[] Values(int count) => [.. Enumerable.Range(0, count).Select(i => MathF.Sin(i))];
         folder.Add("model.embed_tokens.weight", Values(vocabulary * 64), vocabulary, 64).Add("lm_head.weight", Values(vocabulary * 64), vocabulary, 64).Add("model.norm.weight", Values(64), 64);

@@ -108,6 +108,8 @@ internal static class ReferenceCheckpoints
         var folder = new CheckpointFolder().Write("config.json", config);
         foreach (var tensor in file.Tensors.Where(tensor => tensor.Name != "rope_freqs.weight"))
             Add(folder, rules, name, file.Metadata, tensor);
+        if (file.Metadata.TryGet<string[]>("tokenizer.ggml.tokens", out var tokens))
+            folder.Write("vocab.txt", string.Concat(tokens.Select(token => (token[0] == '\u2581' ? token[1..] : token[0] == '[' && token.Length > 1 ? token : "##" + token) + "\n")));
         return folder;
     }
 
@@ -171,8 +173,14 @@ internal static class ReferenceCheckpoints
         {
             return (_gpt2, new JsonObject
             {
-                ["architectures"] = new JsonArray("GPT2LMHeadModel"), ["activation_function"] = "gelu_new", ["n_positions"] = Key("context_length"), ["n_embd"] = Key("embedding_length"),
-                ["n_layer"] = Key("block_count"), ["n_head"] = Key("attention.head_count"), ["n_inner"] = null, ["layer_norm_epsilon"] = Key("attention.layer_norm_epsilon"),
+                ["architectures"] = new JsonArray("GPT2LMHeadModel"),
+                ["activation_function"] = "gelu_new",
+                ["n_positions"] = Key("context_length"),
+                ["n_embd"] = Key("embedding_length"),
+                ["n_layer"] = Key("block_count"),
+                ["n_head"] = Key("attention.head_count"),
+                ["n_inner"] = null,
+                ["layer_norm_epsilon"] = Key("attention.layer_norm_epsilon"),
             });
         }
 
@@ -180,8 +188,15 @@ internal static class ReferenceCheckpoints
         {
             return (_bert, new JsonObject
             {
-                ["architectures"] = new JsonArray("BertForMaskedLM"), ["hidden_act"] = "gelu", ["max_position_embeddings"] = Key("context_length"), ["hidden_size"] = Key("embedding_length"), ["num_hidden_layers"] = Key("block_count"),
-                ["intermediate_size"] = Key("feed_forward_length"), ["num_attention_heads"] = Key("attention.head_count"), ["layer_norm_eps"] = Key("attention.layer_norm_epsilon"), ["type_vocab_size"] = 2,
+                ["architectures"] = new JsonArray("BertForMaskedLM"),
+                ["hidden_act"] = "gelu",
+                ["max_position_embeddings"] = Key("context_length"),
+                ["hidden_size"] = Key("embedding_length"),
+                ["num_hidden_layers"] = Key("block_count"),
+                ["intermediate_size"] = Key("feed_forward_length"),
+                ["num_attention_heads"] = Key("attention.head_count"),
+                ["layer_norm_eps"] = Key("attention.layer_norm_epsilon"),
+                ["type_vocab_size"] = 2,
             });
         }
 
@@ -190,16 +205,31 @@ internal static class ReferenceCheckpoints
             var gated = name == "t5-v1.1";
             return (T5(gated), new JsonObject
             {
-                ["architectures"] = new JsonArray("T5ForConditionalGeneration"), ["feed_forward_proj"] = gated ? "gated-gelu" : "relu", ["n_positions"] = Key("context_length"), ["d_model"] = Key("embedding_length"), ["d_ff"] = Key("feed_forward_length"),
-                ["num_layers"] = Key("block_count"), ["num_heads"] = Key("attention.head_count"), ["d_kv"] = Key("attention.key_length"), ["layer_norm_epsilon"] = Key("attention.layer_norm_epsilon"),
-                ["relative_attention_num_buckets"] = Key("attention.relative_buckets_count"), ["decoder_start_token_id"] = Key("decoder_start_token_id"),
+                ["architectures"] = new JsonArray("T5ForConditionalGeneration"),
+                ["feed_forward_proj"] = gated ? "gated-gelu" : "relu",
+                ["n_positions"] = Key("context_length"),
+                ["d_model"] = Key("embedding_length"),
+                ["d_ff"] = Key("feed_forward_length"),
+                ["num_layers"] = Key("block_count"),
+                ["num_heads"] = Key("attention.head_count"),
+                ["d_kv"] = Key("attention.key_length"),
+                ["layer_norm_epsilon"] = Key("attention.layer_norm_epsilon"),
+                ["relative_attention_num_buckets"] = Key("attention.relative_buckets_count"),
+                ["decoder_start_token_id"] = Key("decoder_start_token_id"),
             });
         }
 
         var config = new JsonObject
         {
-            ["hidden_act"] = "silu", ["max_position_embeddings"] = Key("context_length"), ["hidden_size"] = Key("embedding_length"), ["num_hidden_layers"] = Key("block_count"), ["intermediate_size"] = Key("feed_forward_length"),
-            ["num_attention_heads"] = Key("attention.head_count"), ["num_key_value_heads"] = Key("attention.head_count_kv"), ["rms_norm_eps"] = Key("attention.layer_norm_rms_epsilon"), ["rope_theta"] = Key("rope.freq_base"),
+            ["hidden_act"] = "silu",
+            ["max_position_embeddings"] = Key("context_length"),
+            ["hidden_size"] = Key("embedding_length"),
+            ["num_hidden_layers"] = Key("block_count"),
+            ["intermediate_size"] = Key("feed_forward_length"),
+            ["num_attention_heads"] = Key("attention.head_count"),
+            ["num_key_value_heads"] = Key("attention.head_count_kv"),
+            ["rms_norm_eps"] = Key("attention.layer_norm_rms_epsilon"),
+            ["rope_theta"] = Key("rope.freq_base"),
         };
         var (rules, className) = name switch
         {

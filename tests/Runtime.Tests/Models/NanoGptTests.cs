@@ -206,8 +206,13 @@ public sealed class NanoGptTests : IDisposable
         var config = source["config"]!;
         _folder.Write("config.json", new JsonObject
         {
-            ["architectures"] = new JsonArray("GPT2LMHeadModel"), ["activation_function"] = "gelu_new", ["layer_norm_epsilon"] = 1e-5, ["n_positions"] = config["block_size"]!.DeepClone(),
-            ["n_embd"] = config["n_embd"]!.DeepClone(), ["n_layer"] = config["n_layer"]!.DeepClone(), ["n_head"] = config["n_head"]!.DeepClone(),
+            ["architectures"] = new JsonArray("GPT2LMHeadModel"),
+            ["activation_function"] = "gelu_new",
+            ["layer_norm_epsilon"] = 1e-5,
+            ["n_positions"] = config["block_size"]!.DeepClone(),
+            ["n_embd"] = config["n_embd"]!.DeepClone(),
+            ["n_layer"] = config["n_layer"]!.DeepClone(),
+            ["n_head"] = config["n_head"]!.DeepClone(),
         });
         foreach (var (name, tensor) in source.Where(pair => pair.Key != "config"))
         {

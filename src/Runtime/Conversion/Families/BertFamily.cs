@@ -19,6 +19,7 @@ internal static class BertFamily
         keys.Size("attention.head_count", "num_attention_heads");
         keys.Number("attention.layer_norm_epsilon", 1e-12, "layer_norm_eps");
         keys.Set("attention.causal", false);
+        keys.SetPlain("tokenizer.ggml.token_type_count", (uint)(keys.Config.OptionalSize("type_vocab_size") ?? 2));
         if (keys.Config.Architecture == Classifier)
             keys.Set("pooling_type", 4u);
         else

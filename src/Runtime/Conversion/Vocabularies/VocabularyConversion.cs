@@ -48,7 +48,7 @@ internal static class VocabularyConversion
     {
         TokenizerKind.SentencePiece => SentencePieceVocabulary.WriteJson(metadata, checkpoint, table, json),
         TokenizerKind.Unigram => SentencePieceVocabulary.WriteUnigramJson(metadata, table, json),
-        _ => WordPieceVocabulary.WriteJson(metadata, checkpoint, table, json),
+        _ => WordPieceVocabulary.WriteJson(metadata, table, json),
     };
 
     /// <summary>Sets the tokens that were added to a vocabulary, by added_tokens.json and tokenizer_config.json.</summary>

@@ -27,11 +27,11 @@ internal static class WordPieceVocabulary
         var lowercases = config?["do_lower_case"]?.Flag ?? true;
         metadata["tokenizer.ggml.normalizer.lowercase"] = lowercases;
         metadata["tokenizer.ggml.normalizer.strip_accents"] = config?["strip_accents"]?.Flag ?? lowercases;
-        return Finish(metadata, checkpoint, table);
+        return Finish(metadata, table);
     }
 
     /// <summary>From tokenizer.json.</summary>
-    public static string WriteJson(GgufPairs metadata, Checkpoint checkpoint, TokenTable table, TokenizerJson json)
+    public static string WriteJson(GgufPairs metadata, TokenTable table, TokenizerJson json)
     {
         if (json.Model["continuing_subword_prefix"] is { Text: not "##" } prefix)
             throw new UnsupportedModelException($"WordPiece with the prefix '{prefix.Text}'", ["##"]);
@@ -43,15 +43,14 @@ internal static class WordPieceVocabulary
         var lowercases = bert?["lowercase"]?.Flag ?? Array.Exists(normalizer, part => TokenizerJson.TypeOf(part) == "Lowercase");
         metadata["tokenizer.ggml.normalizer.lowercase"] = lowercases;
         metadata["tokenizer.ggml.normalizer.strip_accents"] = bert is null ? Array.Exists(normalizer, part => TokenizerJson.TypeOf(part) == "StripAccents") : bert["strip_accents"]?.Flag ?? lowercases;
-        return Finish(metadata, checkpoint, table);
+        return Finish(metadata, table);
     }
 
-    private static string Finish(GgufPairs metadata, Checkpoint checkpoint, TokenTable table)
+    private static string Finish(GgufPairs metadata, TokenTable table)
     {
         // Roles are looked up by the original's spellings, which control tokens keep.
         table.Respell((text, kind) => kind == TokenKind.Control ? text : text.StartsWith("##", StringComparison.Ordinal) ? text[2..] : "\u2581" + text);
         table.Write(metadata, Model, "default", scores: false);
-        metadata["tokenizer.ggml.token_type_count"] = (uint)(checkpoint.Config.OptionalSize("type_vocab_size") ?? 1);
         return Model;
     }
 }
