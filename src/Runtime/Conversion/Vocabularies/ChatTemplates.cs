@@ -4,6 +4,7 @@ namespace Hearth.Runtime.Conversion.Vocabularies;
 internal static class ChatTemplates
 {
     private const int LargestTemplate = 1 << 24;
+    private const int LongestName = 64;
 
     /// <summary>Writes the templates that the folder has.</summary>
     public static void Write(GgufPairs metadata, Checkpoint checkpoint)
@@ -31,6 +32,8 @@ internal static class ChatTemplates
                 continue;
             }
 
+            if (name.Length > LongestName)
+                throw entry.Fault($"a template with a name of at most {LongestName} characters");
             var key = new string([.. name.Select(c => char.IsAsciiLetterOrDigit(c) || c == '_' ? c : '_')]);
             metadata[$"tokenizer.chat_template.{key}"] = text;
             names.Add(key);
