@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Scheduling;
 using Hearth.Runtime.Tokenizers;
@@ -163,6 +164,30 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (_encoder is not null && source.Length > _encoder.Program.Limits.MaxRows)
             throw new ContextLengthExceededException(source.Length, _encoder.Program.Limits.MaxRows);
         LogitsEvaluator.Run(_program, tokens, cacheType, receive, cancellationToken, _encoder, source);
+    }
+
+    /// <summary>Measures the perplexity of a text, apart from the requests being served.</summary>
+    /// <param name="text">The text; enough for two chunks.</param>
+    /// <param name="options">Chunks and how they overlap; null: every default.</param>
+    /// <param name="receive">Told after every chunk; null: nobody.</param>
+    /// <param name="cancellationToken">Stops between steps.</param>
+    /// <returns>The estimate over all chunks.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
+    /// <exception cref="ContextLengthExceededException">A chunk is longer than the context.</exception>
+    /// <exception cref="HearthException">The text is too short, or the model ends every text with a token of its own.</exception>
+    public PerplexityEstimate MeasurePerplexity(string text, PerplexityOptions? options = null, Action<PerplexityEstimate>? receive = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new PerplexityOptions();
+        ModelLoader.Checked(options.Context, 4, 1 << 24, nameof(PerplexityOptions.Context));
+        ModelLoader.Checked(options.Stride, 0, options.Context - 2, nameof(PerplexityOptions.Stride));
+        ModelLoader.Checked(options.Chunks ?? 1, 1, int.MaxValue, nameof(PerplexityOptions.Chunks));
+        var length = PerplexityEvaluator.ChunkLength(options);
+        if (length > Information.ContextLength)
+            throw new ContextLengthExceededException(length, Information.ContextLength);
+        if (Tokenizer.AddsEndOfText)
+            throw new HearthException("perplexity is of models that go on; this one ends every text with a token of its own");
+        int[] tokens = [.. Tokenizer.Encode(text)];
+        return PerplexityEvaluator.Run(_program, tokens, options, Tokenizer.AddsBeginOfText ? Tokenizer.BeginOfTextId : null, receive, cancellationToken);
     }
 
     /// <summary>Ends all requests and frees the model's memory.</summary>

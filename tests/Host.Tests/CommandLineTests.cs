@@ -31,6 +31,11 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("quantize MODEL out.gguf Q9_K")]
     [InlineData("quantize MODEL out.gguf Q4_K --output-type IQ9")]
     [InlineData("quantize MODEL out.gguf Q4_K --threads 0")]
+    [InlineData("convert folder")]
+    [InlineData("convert folder out.gguf --type Q4_K")]
+    [InlineData("perplexity MODEL")]
+    [InlineData("perplexity MODEL --input f --stride -1")]
+    [InlineData("perplexity MODEL --input f --context 3")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
     {
         Assert.Equal(2, await RunAsync(arguments));
@@ -47,6 +52,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("quantize MODEL out.gguf Q4_0 --imatrix nowhere.gguf")]
     [InlineData("serve --config nowhere.json")]
     [InlineData("logits MODEL --tokens nowhere.txt --output out.f32")]
+    [InlineData("convert nowhere out.gguf")]
+    [InlineData("perplexity MODEL --input nowhere.txt")]
     public async Task A_failure_is_one_line_and_exit_code_1(string arguments)
     {
         Assert.Equal(1, await RunAsync(arguments));

@@ -30,6 +30,8 @@ internal static class HearthCommand
             DoctorVerb.Create(environment),
             QuantizeVerb.Create(environment),
             SynthVerb.Create(environment),
+            ConvertVerb.Create(environment),
+            PerplexityVerb.Create(environment),
             BenchVerb.Create(environment),
         };
         root.Options.Add(Verbose);

@@ -39,15 +39,17 @@ internal sealed unsafe class GgufPart : IDisposable
     }
 
     /// <summary>Maps a file for reading.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="kind">What it should be, in errors.</param>
     /// <exception cref="ModelFormatException">The path is a directory, or the file is empty.</exception>
-    public static GgufPart Map(string path)
+    public static GgufPart Map(string path, string kind = "a GGUF file")
     {
         if (Directory.Exists(path))
-            throw new ModelFormatException("this is a directory, expected a GGUF file", path);
+            throw new ModelFormatException($"this is a directory, expected {kind}", path);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         var length = stream.CanSeek ? stream.Length : 0;
         if (length == 0)
-            throw new ModelFormatException("the file is empty or no regular file, expected a GGUF file", path, 0);
+            throw new ModelFormatException($"the file is empty or no regular file, expected {kind}", path, 0);
         using var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
         // The view outlives both: its handle alone keeps the pages mapped.
         var view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);

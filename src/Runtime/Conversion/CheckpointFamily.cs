@@ -1,0 +1,28 @@
+using Hearth.Runtime.Conversion.Families;
+
+namespace Hearth.Runtime.Conversion;
+
+/// <summary>What the converter knows of a model family: which checkpoints belong to it, their keys and their tensors.</summary>
+/// <param name="Architecture">GGUF's general.architecture.</param>
+/// <param name="Classes">The names in config.json's <c>architectures</c>.</param>
+/// <param name="Keys">Writes the architecture's metadata.</param>
+/// <param name="Tensors">Maps the tensors.</param>
+internal sealed record CheckpointFamily(string Architecture, string[] Classes, Action<ArchitectureKeys> Keys, Action<TensorMap, ModelConfig> Tensors)
+{
+    private static readonly CheckpointFamily[] _all =
+    [
+        LlamaFamily.Description, .. QwenFamily.Descriptions, .. GemmaFamily.Descriptions, Phi3Family.Description,
+        Gpt2Family.Description, BertFamily.Description, T5Family.Description,
+    ];
+
+    /// <summary>Stripped from tensor names, the first that fits.</summary>
+    public string[] Prefixes { get; init; } = ["model.language_model.", "language_model.model.", "language_model.", "model."];
+
+    /// <summary>The classes of all families.</summary>
+    public static IEnumerable<string> AllClasses => _all.SelectMany(family => family.Classes).Order(StringComparer.Ordinal);
+
+    /// <summary>The family of a class.</summary>
+    /// <exception cref="UnsupportedModelException">No family has it.</exception>
+    public static CheckpointFamily Find(string name)
+        => Array.Find(_all, family => family.Classes.Contains(name)) ?? throw new UnsupportedModelException($"converting '{name}'", AllClasses);
+}

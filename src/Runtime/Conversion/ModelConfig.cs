@@ -1,0 +1,59 @@
+namespace Hearth.Runtime.Conversion;
+
+/// <summary>config.json: sizes and choices by the names that the families give them; a multimodal model's text part comes first.</summary>
+internal sealed class ModelConfig(Json root)
+{
+    // As wide as the runtime's own bounds on hyperparameters.
+    private const long LargestSize = 1 << 28;
+
+    private readonly Json? _text = root["text_config"];
+
+    /// <summary>The file.</summary>
+    public string File => root.File;
+
+    /// <summary>The class that the model was saved from, for instance <c>LlamaForCausalLM</c>.</summary>
+    /// <exception cref="ModelFormatException">The file does not say.</exception>
+    public string Architecture
+        => root["architectures"] is { IsList: true } names && names.Items.FirstOrDefault() is { } first ? first.Text
+            : throw new ModelFormatException("'architectures' is missing: the model's class is not known", root.File);
+
+    /// <summary>The first of the keys that is there; null for none.</summary>
+    public Json? Find(params ReadOnlySpan<string> keys)
+    {
+        foreach (var key in keys)
+        {
+            if ((_text?[key] ?? root[key]) is { } value)
+                return value;
+        }
+
+        return null;
+    }
+
+    /// <summary>A count or a width: 1 to 2^28.</summary>
+    /// <exception cref="ModelFormatException">It is missing or out of range.</exception>
+    public int Size(params ReadOnlySpan<string> keys)
+        => OptionalSize(keys) ?? throw new ModelFormatException($"'{string.Join("' or '", keys)}' is missing", root.File);
+
+    /// <inheritdoc cref="Size"/>
+    public int? OptionalSize(params ReadOnlySpan<string> keys)
+        => Find(keys) is not { } value ? null : value.Integer is >= 1 and <= LargestSize and var size ? (int)size : throw value.Fault($"1 to {LargestSize}");
+
+    /// <summary>Whether a choice is made; what the library assumes where the file is silent.</summary>
+    public bool Flag(string key, bool otherwise) => Find(key)?.Flag ?? otherwise;
+
+    /// <summary>Refuses a model whose choice is another than the one that GGUF's architecture stands for.</summary>
+    /// <exception cref="UnsupportedModelException">It is.</exception>
+    public void Expect(string key, params string[] possible)
+    {
+        if (Find(key) is { } value && !possible.Contains(value.Text))
+            throw new UnsupportedModelException($"{key} '{value.Text}' in {root.File}", possible);
+    }
+
+    /// <summary>Refuses a model that sets a flag which GGUF's architecture knows nothing of.</summary>
+    /// <exception cref="UnsupportedModelException">It does.</exception>
+    public void ExpectFlag(string key, bool value)
+    {
+        if (Find(key) is { } flag && flag.Flag != value)
+            throw new UnsupportedModelException($"{key} in {root.File}", [value ? "true" : "false"]);
+    }
+}

@@ -1,0 +1,112 @@
+using Hearth.Runtime.Tokenizers;
+
+namespace Hearth.Runtime.Conversion.Vocabularies;
+
+/// <summary>A vocabulary being made: as many tokens as the embedding has rows, unused until they are set.</summary>
+internal sealed class TokenTable
+{
+    private const float UnusedScore = -10000;
+
+    private readonly string?[] _texts;
+    private readonly float[] _scores;
+    private readonly TokenKind[] _kinds;
+    private readonly Checkpoint _checkpoint;
+    private Dictionary<string, int>? _ids;
+    private int _beyond;
+
+    /// <param name="count">Rows of the embedding.</param>
+    /// <param name="checkpoint">Is told of tokens beyond them.</param>
+    public TokenTable(long count, Checkpoint checkpoint)
+    {
+        _checkpoint = checkpoint;
+        _texts = new string?[count];
+        _scores = new float[count];
+        _kinds = new TokenKind[count];
+    }
+
+    /// <summary>Tokens, unused ones included.</summary>
+    public int Count => _texts.Length;
+
+    /// <summary>Sets a token; one that is set already is replaced.</summary>
+    /// <param name="id">Its number; beyond the embedding's rows it is left out, since the model cannot look it up.</param>
+    /// <param name="text">Its spelling.</param>
+    /// <param name="kind">What it stands for.</param>
+    /// <param name="score">Its score, where the algorithm has some.</param>
+    /// <exception cref="ModelFormatException">The number is negative.</exception>
+    public void Set(long id, string text, TokenKind kind, float score = 0)
+    {
+        if (id < 0)
+            throw new ModelFormatException($"token '{text}' has the number {id}", _checkpoint.Folder);
+        if (id >= Count)
+        {
+            if (_beyond++ == 0)
+                _checkpoint.Notes.Add($"token {id} '{text}' and any beyond {Count - 1} are left out: the embedding has {Count} rows");
+            return;
+        }
+
+        _ids = null;
+        (_texts[id], _kinds[id], _scores[id]) = (text, kind, score);
+    }
+
+    /// <summary>Sets a token that was added to a vocabulary: one that steers the model, or a text that is never split.</summary>
+    public void Add(long id, string text, bool special, float score = 0)
+        => Set(id, special || LooksSpecial(text) ? text : text.Replace('\u2581', ' '), special || LooksSpecial(text) ? TokenKind.Control : TokenKind.UserDefined, score);
+
+    /// <summary>The number of a token; null where there is none of this spelling.</summary>
+    /// <exception cref="ModelFormatException">Two tokens are spelled alike.</exception>
+    public int? Find(string text) => Ids.TryGetValue(text, out var id) ? id : null;
+
+    /// <summary>The spelling of a token; null where it is not set.</summary>
+    public string? TextOf(int id) => _texts[id];
+
+    /// <summary>Changes the spelling of every token that is set.</summary>
+    public void Respell(Func<string, TokenKind, string> change)
+    {
+        for (var id = 0; id < Count; id++)
+            _texts[id] = _texts[id] is { } text ? change(text, _kinds[id]) : null;
+        _ids = null;
+    }
+
+    /// <summary>Writes the lists.</summary>
+    /// <param name="metadata">Takes the pairs.</param>
+    /// <param name="model">tokenizer.ggml.model.</param>
+    /// <param name="pre">tokenizer.ggml.pre.</param>
+    /// <param name="scores">Whether the algorithm uses scores.</param>
+    public void Write(GgufPairs metadata, string model, string pre, bool scores)
+    {
+        metadata["tokenizer.ggml.model"] = model;
+        metadata["tokenizer.ggml.pre"] = pre;
+        metadata["tokenizer.ggml.tokens"] = _texts.Select((text, id) => text ?? Unused(id)).ToArray();
+        if (scores)
+            metadata["tokenizer.ggml.scores"] = _scores.Select((score, id) => _texts[id] is null ? UnusedScore : score).ToArray();
+        metadata["tokenizer.ggml.token_type"] = _kinds.Select((kind, id) => (int)(_texts[id] is null ? TokenKind.Unused : kind)).ToArray();
+    }
+
+    private Dictionary<string, int> Ids
+    {
+        get
+        {
+            if (_ids is null)
+            {
+                _ids = new Dictionary<string, int>(Count, StringComparer.Ordinal);
+                for (var id = 0; id < Count; id++)
+                {
+                    if (_texts[id] is { } text && !_ids.TryAdd(text, id))
+                        throw new ModelFormatException($"token '{text}' has the numbers {_ids[text]} and {id}", _checkpoint.Folder);
+                }
+            }
+
+            return _ids;
+        }
+    }
+
+    private string Unused(int id)
+        => Ids.ContainsKey($"[PAD{id}]") ? throw new ModelFormatException($"token {id} is unused, but its spelling [PAD{id}] is taken", _checkpoint.Folder) : $"[PAD{id}]";
+
+    // Some models do not mark as special what steers them; the reference knows them by their looks.
+    private static bool LooksSpecial(string text)
+        => text is "<pad>" or "<mask>" or "<2mass>" or "[@BOS@]"
+            || (text.StartsWith("<|", StringComparison.Ordinal) && text.EndsWith("|>", StringComparison.Ordinal))
+            || (text.StartsWith("<\uFF5C", StringComparison.Ordinal) && text.EndsWith("\uFF5C>", StringComparison.Ordinal))
+            || (text.StartsWith("<unused", StringComparison.Ordinal) && text.EndsWith('>'));
+}

@@ -1,0 +1,65 @@
+using Hearth.Runtime.Tokenizers;
+
+namespace Hearth.Runtime.Conversion.Vocabularies;
+
+/// <summary>Finds a folder's tokenizer and writes it as <c>tokenizer.*</c> keys.</summary>
+/// <remarks>
+/// In this order: a byte-level tokenizer.json; SentencePiece's own file; any other tokenizer.json; vocab.txt; vocab.json with
+/// merges.txt. SentencePiece's file is preferred where both are, since its scores are the original's.
+/// </remarks>
+internal static class VocabularyConversion
+{
+    private const int MostTokens = 1 << 24;
+
+    /// <summary>Writes the vocabulary.</summary>
+    /// <param name="metadata">Takes the pairs.</param>
+    /// <param name="checkpoint">The folder.</param>
+    /// <param name="family">Decides where the files leave a choice.</param>
+    /// <param name="rows">Rows of the embedding: as many tokens are written.</param>
+    /// <returns>tokenizer.ggml.model.</returns>
+    /// <exception cref="UnsupportedModelException">The tokenizer has no counterpart in GGUF.</exception>
+    /// <exception cref="ModelFormatException">A file is broken.</exception>
+    public static string Write(GgufPairs metadata, Checkpoint checkpoint, CheckpointFamily family, long rows)
+    {
+        if (rows > MostTokens)
+            throw new ModelFormatException($"the embedding has {rows} rows, at most {MostTokens} tokens are possible", checkpoint.Folder);
+        var json = checkpoint.Read("tokenizer.json") is { } file ? new TokenizerJson(file) : null;
+        var sentencePiece = checkpoint.Find("tokenizer.model") ?? checkpoint.Find("spiece.model");
+        var table = new TokenTable(rows, checkpoint);
+        var model = json is { Kind: TokenizerKind.ByteLevel } ? ByteLevelVocabulary.WriteJson(metadata, table, json)
+            : sentencePiece is not null ? SentencePieceVocabulary.WriteModel(metadata, checkpoint, table, SentencePieceModel.Read(sentencePiece))
+            : json is not null ? WriteJson(metadata, checkpoint, table, json)
+            : checkpoint.Find("vocab.txt") is { } list ? WordPieceVocabulary.WriteText(metadata, checkpoint, table, list)
+            : checkpoint.Find("merges.txt") is { } merges ? ByteLevelVocabulary.WriteFiles(metadata, checkpoint, table, family, merges)
+            : null;
+        if (model is null)
+        {
+            metadata["tokenizer.ggml.model"] = "no_vocab";
+            checkpoint.Notes.Add("the folder holds no tokenizer: the model takes and gives token ids only");
+            return "no_vocab";
+        }
+
+        SpecialTokens.Write(metadata, checkpoint, table, json?.Root, model);
+        ChatTemplates.Write(metadata, checkpoint);
+        return model;
+    }
+
+    private static string WriteJson(GgufPairs metadata, Checkpoint checkpoint, TokenTable table, TokenizerJson json) => json.Kind switch
+    {
+        TokenizerKind.SentencePiece => SentencePieceVocabulary.WriteJson(metadata, checkpoint, table, json),
+        TokenizerKind.Unigram => SentencePieceVocabulary.WriteUnigramJson(metadata, table, json),
+        _ => WordPieceVocabulary.WriteJson(metadata, table, json),
+    };
+
+    /// <summary>Sets the tokens that were added to a vocabulary, by added_tokens.json and tokenizer_config.json.</summary>
+    public static void AddTokens(Checkpoint checkpoint, TokenTable table, float score)
+    {
+        foreach (var (text, id) in checkpoint.Read("added_tokens.json")?.Members ?? [])
+            table.Set(id.Integer, text, TokenKind.UserDefined, score);
+        foreach (var (id, token) in checkpoint.Read("tokenizer_config.json")?["added_tokens_decoder"]?.Members ?? [])
+        {
+            var number = long.TryParse(id, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var parsed) ? parsed : throw token.Fault("the member of a number");
+            table.Add(number, (token["content"] ?? throw token.Fault("an object with content")).Text, token["special"]?.Flag == true, score);
+        }
+    }
+}
