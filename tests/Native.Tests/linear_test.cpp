@@ -399,6 +399,25 @@ TEST(Linear, MoreRowsThanOnePassHolds) {
     }
 }
 
+// Chunks are expanded once for several tiles: whole batches, the rest of one, and the last tile.
+TEST(Linear, ExpandedTypesTakeManyRowsInBatches) {
+    ThreadPool pool(2);
+    for (const hearth_type type : {HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ1_M, HEARTH_TYPE_TQ1_0})
+        for (const int64_t call_rows : {64, 65, 141, 500}) {
+            const Case c{19, 512, call_rows};
+            const Input input(c.call_rows, c.columns, 3);
+            for (const hearth_isa isa : isas()) {
+                SCOPED_TRACE(describe(c, isa, type));
+                Output output(isa, type, c.rows, c.columns, c.call_rows, true, 4, pool);
+                run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+                Difference exact, unrounded;
+                compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+                EXPECT_LT(exact.nmse(), 1e-11);
+                EXPECT_TRUE(guards_stand(output, c.call_rows));
+            }
+        }
+}
+
 // Through a weight of one column that is 1, so that the function's argument is the input itself.
 TEST(Linear, FunctionsAreAccurateEverywhere) {
     ThreadPool pool(1);

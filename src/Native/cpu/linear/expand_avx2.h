@@ -28,18 +28,8 @@ struct Expand {
     template <CodebookShape kShape>
     static void group(const uint8_t* group, const void* words, uint8_t* codes) {
         for (int e = 0; e < kShape.entries(); ++e) {
-            const uint8_t* low = group + 16 * e;
-            if constexpr (kShape.high_bits == 0) {
-                store_entries<kShape>(group, e, words, low, low, codes);
-            } else {
-                alignas(32) uint16_t raw[16], numbers[16];
-                const __m256i all =
-                    entry_numbers<kShape.high_bits>(low, group + kShape.high_at() + 2 * kShape.high_bits * e);
-                _mm256_store_si256(reinterpret_cast<__m256i*>(raw), all);
-                _mm256_store_si256(reinterpret_cast<__m256i*>(numbers),
-                                   _mm256_and_si256(all, _mm256_set1_epi16(kNumberMask)));
-                store_entries<kShape>(group, e, words, numbers, raw, codes);
-            }
+            store_entries<kShape, 0>(group, e, words, codes);
+            store_entries<kShape, 1>(group, e, words, codes);
         }
     }
 
@@ -51,41 +41,41 @@ struct Expand {
         return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
     }
 
-    // Entry e of the 16 rows; raw: numbers with the shift bit.
-    template <CodebookShape kShape, typename Number>
-    static void store_entries(const uint8_t* group, int e, const void* words, const Number* numbers,
-                              [[maybe_unused]] const Number* raw, uint8_t* codes) {
-        for (int part = 0; part < 2; ++part, numbers += 8, raw += 8) {
-            if constexpr (kShape.values == 4) {
-                const auto* entries = static_cast<const uint32_t*>(words);
-                store_quad<kShape>(
-                    group, e, part,
-                    join(load_entries_4(entries, numbers), load_entries_4(entries, numbers + 4)), codes);
-            } else {
-                const auto* entries = static_cast<const uint64_t*>(words);
-                // Pairs of rows lie so that shuffling within 128 bits puts rows in order.
-                const __m256 a = _mm256_castsi256_ps(
-                    join(load_entries_8(entries, numbers), load_entries_8(entries, numbers + 4)));
-                const __m256 b = _mm256_castsi256_ps(
-                    join(load_entries_8(entries, numbers + 2), load_entries_8(entries, numbers + 6)));
-                __m256i first = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
-                __m256i second = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
-                if constexpr (kShape.high_bits == 4) {
-                    const __m256i two = below(raw);
-                    first = _mm256_sub_epi8(first, two);
-                    second = _mm256_sub_epi8(second, two);
-                }
-                store_quad<kShape>(group, 2 * e, part, first, codes);
-                store_quad<kShape>(group, 2 * e + 1, part, second, codes);
+    // Entry e of half of the rows.
+    template <CodebookShape kShape, int kPart>
+    static void store_entries(const uint8_t* group, int e, const void* words, uint8_t* codes) {
+        constexpr int kRow = 8 * kPart;
+        const Numbers<kShape.bits> numbers{group + kShape.number_bytes() * e};
+        if constexpr (kShape.values == 4) {
+            const auto* entries = static_cast<const uint32_t*>(words);
+            store_quad<kShape>(
+                group, e, kPart,
+                join(load_entries_4<kRow>(entries, numbers), load_entries_4<kRow + 4>(entries, numbers)),
+                codes);
+        } else {
+            const auto* entries = static_cast<const uint64_t*>(words);
+            // Pairs of rows lie so that shuffling within 128 bits puts rows in order.
+            const __m256 a = _mm256_castsi256_ps(
+                join(load_entries_8<kRow>(entries, numbers), load_entries_8<kRow + 4>(entries, numbers)));
+            const __m256 b = _mm256_castsi256_ps(
+                join(load_entries_8<kRow + 2>(entries, numbers), load_entries_8<kRow + 6>(entries, numbers)));
+            __m256i first = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
+            __m256i second = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
+            if constexpr (!kShape.signs) {
+                const __m256i two = below(group[kShape.signs_at() + 2 * e + kPart]);
+                first = _mm256_sub_epi8(first, two);
+                second = _mm256_sub_epi8(second, two);
             }
+            store_quad<kShape>(group, 2 * e, kPart, first, codes);
+            store_quad<kShape>(group, 2 * e + 1, kPart, second, codes);
         }
     }
 
-    // 2 in the bytes of the rows whose shift bit is set.
-    static __m256i below(const uint16_t* raw) {
-        const __m256i rows = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(raw)));
-        const __m256i all = _mm256_srai_epi32(_mm256_slli_epi32(rows, 31 - kShiftBit), 31);
-        return _mm256_and_si256(all, _mm256_set1_epi8(2));
+    // 2 in the bytes of the rows whose bit is set.
+    static __m256i below(uint8_t rows) {
+        const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(rows), each), each);
+        return _mm256_and_si256(set, _mm256_set1_epi8(2));
     }
 
     template <CodebookShape kShape>

@@ -38,68 +38,37 @@ struct Expand {
     template <CodebookShape kShape>
     static void group_of_8(const uint8_t* group, const uint64_t* words, uint8_t* codes) {
         for (int e = 0; e < 4; ++e) {
-            const uint8_t* low = group + 16 * e;
-            __m512i first, second;
-            if constexpr (kShape.high_bits == 0) {
-                load_octet(words, low, first, second);
-            } else {
-                alignas(32) uint16_t numbers[16];
-                __m256i all =
-                    entry_numbers<kShape.high_bits>(low, group + kShape.high_at() + 2 * kShape.high_bits * e);
-                [[maybe_unused]] __mmask16 below = 0;
-                if constexpr (kShape.high_bits == 4) {
-                    below = _mm256_test_epi16_mask(all, _mm256_set1_epi16(1 << kShiftBit));
-                    all = _mm256_and_si256(all, _mm256_set1_epi16(kNumberMask));
-                }
-                _mm256_store_si256(reinterpret_cast<__m256i*>(numbers), all);
-                load_octet(words, numbers, first, second);
-                if constexpr (kShape.high_bits == 4) {
-                    const __m512i two = _mm512_set1_epi8(2);
-                    first = _mm512_mask_sub_epi32(first, below, first, two);
-                    second = _mm512_mask_sub_epi32(second, below, second, two);
-                }
+            const Numbers<kShape.bits> numbers{group + kShape.number_bytes() * e};
+            // The registers hold pairs of rows so that shuffling within 128 bits puts rows in order.
+            const __m512 a = _mm512_castsi512_ps(
+                join(load_entries_8<0>(words, numbers), load_entries_8<4>(words, numbers),
+                     load_entries_8<8>(words, numbers), load_entries_8<12>(words, numbers)));
+            const __m512 b = _mm512_castsi512_ps(
+                join(load_entries_8<2>(words, numbers), load_entries_8<6>(words, numbers),
+                     load_entries_8<10>(words, numbers), load_entries_8<14>(words, numbers)));
+            __m512i first = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
+            __m512i second = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xDD));
+            if constexpr (!kShape.signs) {
+                uint16_t below;
+                std::memcpy(&below, group + kShape.signs_at() + 2 * e, sizeof below);
+                const __m512i two = _mm512_set1_epi8(2);
+                first = _mm512_mask_sub_epi32(first, below, first, two);
+                second = _mm512_mask_sub_epi32(second, below, second, two);
             }
             store_quad<kShape>(group, 2 * e, first, codes);
             store_quad<kShape>(group, 2 * e + 1, second, codes);
         }
     }
 
-    // Entries of 16 rows as their two quads. The registers hold pairs of rows so that shuffling within 128
-    // bits puts rows in order.
-    template <typename Number>
-    static void load_octet(const uint64_t* words, const Number* numbers, __m512i& first, __m512i& second) {
-        const __m512 a = _mm512_castsi512_ps(
-            join(load_entries_8(words, numbers), load_entries_8(words, numbers + 4),
-                 load_entries_8(words, numbers + 8), load_entries_8(words, numbers + 12)));
-        const __m512 b = _mm512_castsi512_ps(
-            join(load_entries_8(words, numbers + 2), load_entries_8(words, numbers + 6),
-                 load_entries_8(words, numbers + 10), load_entries_8(words, numbers + 14)));
-        first = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
-        second = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xDD));
-    }
-
     template <CodebookShape kShape>
     static void group_of_4(const uint8_t* group, const uint32_t* words, uint8_t* codes) {
         for (int e = 0; e < 8; ++e) {
-            const uint8_t* low = group + 16 * e;
-            __m512i quad;
-            if constexpr (kShape.high_bits == 0) {
-                quad = load_quad(words, low);
-            } else {
-                alignas(32) uint16_t numbers[16];
-                _mm256_store_si256(reinterpret_cast<__m256i*>(numbers),
-                                   entry_numbers<kShape.high_bits>(
-                                       low, group + kShape.high_at() + 2 * kShape.high_bits * e));
-                quad = load_quad(words, numbers);
-            }
-            store_quad<kShape>(group, e, quad, codes);
+            const Numbers<kShape.bits> numbers{group + kShape.number_bytes() * e};
+            store_quad<kShape>(group, e,
+                               join(load_entries_4<0>(words, numbers), load_entries_4<4>(words, numbers),
+                                    load_entries_4<8>(words, numbers), load_entries_4<12>(words, numbers)),
+                               codes);
         }
-    }
-
-    template <typename Number>
-    static __m512i load_quad(const uint32_t* words, const Number* numbers) {
-        return join(load_entries_4(words, numbers), load_entries_4(words, numbers + 4),
-                    load_entries_4(words, numbers + 8), load_entries_4(words, numbers + 12));
     }
 
     static __m512i join(__m128i a, __m128i b, __m128i c, __m128i d) {

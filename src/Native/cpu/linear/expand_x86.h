@@ -8,55 +8,46 @@
 
 #include "cpu/linear/layout.h"
 
+#define HEARTH_EXPAND_INLINE inline __attribute__((always_inline))
+
 namespace hearth {
 namespace {
 
-// The numbers of 16 rows' entries, shift bit included; low: their low bytes, high: 2 kHighBits bytes
-// (layout.h).
-template <int kHighBits>
-inline __m256i entry_numbers(const uint8_t* low, const uint8_t* high) {
-    const __m256i numbers = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)));
-    uint64_t unit = 0;
-    std::memcpy(&unit, high, 2 * kHighBits);
-    // A product brings a row's bits to bit 8 of its word.
-    __m128i bytes;
-    __m256i factors;
-    if constexpr (kHighBits == 1) {
-        bytes = _mm_set1_epi16(static_cast<short>(unit));
-        factors = _mm256_setr_epi16(256, 256, 128, 128, 64, 64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2);
-    } else if constexpr (kHighBits == 2) {
-        bytes = _mm_set1_epi32(static_cast<int>(unit));
-        factors = _mm256_setr_epi16(256, 256, 256, 256, 64, 64, 64, 64, 16, 16, 16, 16, 4, 4, 4, 4);
-    } else {
-        static_assert(kHighBits == 4);
-        bytes = _mm_set1_epi64x(static_cast<long long>(unit));
-        factors = _mm256_setr_epi16(256, 256, 256, 256, 256, 256, 256, 256, 16, 16, 16, 16, 16, 16, 16, 16);
+// The numbers of 16 rows' entries, kBits each, one after another.
+template <int kBits>
+struct Numbers {
+    const uint8_t* data;
+
+    // Several numbers come from one load, 8 bytes that may reach into what follows the numbers.
+    template <int kRow>
+    HEARTH_EXPAND_INLINE uint64_t get() const {
+        constexpr int kPerLoad = kBits == 8 ? 8 : 5;
+        constexpr int kFirst = kRow / kPerLoad * kPerLoad * kBits;
+        uint64_t word;
+        std::memcpy(&word, data + kFirst / 8, sizeof word);
+        return (word >> (kRow * kBits - kFirst / 8 * 8)) & ((1u << kBits) - 1);
     }
-    const __m256i bits = _mm256_mullo_epi16(_mm256_cvtepu8_epi16(bytes), factors);
-    constexpr int kMask = ((1 << kHighBits) - 1) << 8;
-    return _mm256_or_si256(numbers, _mm256_and_si256(bits, _mm256_set1_epi16(kMask)));
-}
+};
 
 // Entries of 8 values of two adjacent rows.
-template <typename Number>
-inline __m128i load_entries_8(const uint64_t* words, const Number* numbers) {
-    const __m128 first =
-        _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(words + numbers[0])));
-    return _mm_castps_si128(_mm_loadh_pi(first, reinterpret_cast<const __m64*>(words + numbers[1])));
+template <int kRow, int kBits>
+HEARTH_EXPAND_INLINE __m128i load_entries_8(const uint64_t* words, Numbers<kBits> numbers) {
+    const auto* first = reinterpret_cast<const __m128i*>(words + numbers.template get<kRow>());
+    const auto* second = reinterpret_cast<const __m64*>(words + numbers.template get<kRow + 1>());
+    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(first)), second));
 }
 
 // Entries of 4 values of four adjacent rows.
-template <typename Number>
-inline __m128i load_entries_4(const uint32_t* words, const Number* numbers) {
-    __m128i entries = _mm_cvtsi32_si128(static_cast<int>(words[numbers[0]]));
-    entries = _mm_insert_epi32(entries, static_cast<int>(words[numbers[1]]), 1);
-    entries = _mm_insert_epi32(entries, static_cast<int>(words[numbers[2]]), 2);
-    return _mm_insert_epi32(entries, static_cast<int>(words[numbers[3]]), 3);
+template <int kRow, int kBits>
+HEARTH_EXPAND_INLINE __m128i load_entries_4(const uint32_t* words, Numbers<kBits> numbers) {
+    __m128i entries = _mm_cvtsi32_si128(static_cast<int>(words[numbers.template get<kRow>()]));
+    entries = _mm_insert_epi32(entries, static_cast<int>(words[numbers.template get<kRow + 1>()]), 1);
+    entries = _mm_insert_epi32(entries, static_cast<int>(words[numbers.template get<kRow + 2>()]), 2);
+    return _mm_insert_epi32(entries, static_cast<int>(words[numbers.template get<kRow + 3>()]), 3);
 }
 
-constexpr int kShiftBit = 11;
-constexpr int kNumberMask = (1 << kShiftBit) - 1;
-constexpr int8_t kMirror = static_cast<int8_t>(2 << kExpandedZeroShift);  // minus a code is its negative
+// This minus a code is the code of the value's negative.
+constexpr int8_t kMirror = static_cast<int8_t>(2 << kExpandedZeroShift);
 
 }  // namespace
 }  // namespace hearth

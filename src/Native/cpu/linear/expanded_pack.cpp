@@ -10,19 +10,19 @@ namespace hearth {
 
 namespace {
 
-constexpr int kShiftBit = 11;  // of an entry's number where codebooks are shifted: below the levels
-
 void write_group(const CodebookShape& shape, const CodebookGroup& source, int row, uint8_t* group) {
     for (int e = 0; e < shape.entries(); ++e) {
-        int number = source.entries[e];
-        if (shape.high_bits == 4) number |= ((source.shifts >> e) & 1) << kShiftBit;
-        group[16 * e + row] = static_cast<uint8_t>(number);
-        if (shape.high_bits == 0) continue;
-        const int unit = 2 * shape.high_bits;
-        group[shape.high_at() + unit * e + row % unit] |=
-            static_cast<uint8_t>((number >> 8) << (shape.high_bits * (row / unit)));
+        const int bit = shape.bits * row;
+        uint8_t* at = group + shape.number_bytes() * e + bit / 8;
+        const int number = source.entries[e] << (bit % 8);  // 18 bits at most
+        for (int i = 0; number >> (8 * i) != 0; ++i) at[i] |= static_cast<uint8_t>(number >> (8 * i));
     }
-    if (!shape.signs) return;
+    if (!shape.signs) {
+        for (int e = 0; e < 4; ++e)
+            group[shape.signs_at() + 2 * e + row / 8] |=
+                static_cast<uint8_t>(((source.shifts >> e) & 1) << (row % 8));
+        return;
+    }
     for (int quad = 0; quad < 8; ++quad) {
         const int nibble = (source.signs[quad / 2] >> (4 * (quad % 2))) & 15;
         group[shape.signs_at() + 8 * quad + row / 2] |= static_cast<uint8_t>(nibble << (4 * (row % 2)));
@@ -142,17 +142,18 @@ void unpack_trits(const uint8_t* panel, int64_t columns, int row, float* output)
 CodebookGroup read_packed_group(const CodebookShape& shape, const uint8_t* group, int row) {
     CodebookGroup result{};
     for (int e = 0; e < shape.entries(); ++e) {
-        int number = group[16 * e + row];
-        if (shape.high_bits != 0) {
-            const int unit = 2 * shape.high_bits;
-            const int bits =
-                group[shape.high_at() + unit * e + row % unit] >> (shape.high_bits * (row / unit));
-            number |= (bits & ((1 << shape.high_bits) - 1)) << 8;
-        }
-        result.entries[e] = static_cast<uint16_t>(number & ((1 << kShiftBit) - 1));
-        result.shifts |= static_cast<uint8_t>((number >> kShiftBit) << e);
+        const int bit = shape.bits * row;
+        const uint8_t* at = group + shape.number_bytes() * e + bit / 8;
+        const int three = at[0] | (at[1] << 8) | (at[2] << 16);  // signs or shifts follow the last number
+        result.entries[e] = static_cast<uint16_t>((three >> (bit % 8)) & ((1 << shape.bits) - 1));
     }
-    if (!shape.signs) return result;
+    if (!shape.signs) {
+        for (int e = 0; e < 4; ++e) {
+            const int rows = group[shape.signs_at() + 2 * e + row / 8];
+            result.shifts |= static_cast<uint8_t>(((rows >> (row % 8)) & 1) << e);
+        }
+        return result;
+    }
     for (int quad = 0; quad < 8; ++quad) {
         const int nibble = (group[shape.signs_at() + 8 * quad + row / 2] >> (4 * (row % 2))) & 15;
         result.signs[quad / 2] |= static_cast<uint8_t>(nibble << (4 * (quad % 2)));

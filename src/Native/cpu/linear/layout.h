@@ -13,16 +13,14 @@
 // so one vector times one quad of activations yields 16 outputs without a sum across lanes.
 // A panel of a floating-point type is [columns][16].
 //
-// Types whose codes name several values at once stay so in the packed form, since every value apart would
-// take up to half as much memory again. The kernels turn a chunk into an 8-bit plane first (values + 64), and
-// read that.
-//   Codebook, a group: low bytes of the entries' numbers [32 / values][16 rows]; their high bits, 2 *
-//   high_bits
-//     bytes for each 16 low ones (row r: bits high_bits * (r / (2 high_bits)) of byte r % (2 high_bits));
-//     signs [8 quads] of 64 bits (bit 4 r + j: column j of the quad of row r)
-//   Trits, a chunk: 13 vectors; byte 4 r + j of vector v holds column j of row r of quads 5 v .. 5 v + 4 of
-//   the
-//     chunk, as digits of a base-3 number n below 243, stored as n * 256 / 243 rounded up
+// Types whose codes name several values at once stay so when packed: each value apart would take a fifth to a
+// half more memory. The kernels turn a chunk into an 8-bit plane first (value + 64), and read that.
+//   Codebook, a group: its columns of entries, each with the numbers of 16 rows bit after bit; then the
+//   signs,
+//     [8 quads] of 64 bits (bit 4 r + j: column j of the quad of row r is negative), or, for shifted
+//     codebooks, [4 columns of entries] of 16 bits (bit r: row r lies below its levels)
+//   Trits, a chunk: 13 vectors; byte 4 r + j of vector v holds column j of row r of quads 5 v .. 5 v + 4, as
+//     digits of a base-3 number n, stored as n * 256 / 243 rounded up
 //
 // Activations. Rows of a call form tiles (see tiles.h) of R rows, the last one filled up with zero rows. A
 // tile is a sequence of groups of 32 columns; a group is 13 arrays of R words: the scales s (float), s * sum
@@ -63,14 +61,14 @@ enum class Packing { Planes, Codebook, Trits };
 
 // How numbers of entries and signs lie in a group.
 struct CodebookShape {
-    int values = 0;     // of an entry: 8 or 4
-    int high_bits = 0;  // of an entry's number, above 8; 4: three, and the shift's sign
-    bool signs = false;
+    int values = 0;      // of an entry: 8 or 4
+    int bits = 0;        // of an entry's number
+    bool signs = false;  // else the codebook is shifted
 
     constexpr int entries() const { return kGroupColumns / values; }
-    constexpr int high_at() const { return 16 * entries(); }
-    constexpr int signs_at() const { return high_at() + 2 * high_bits * entries(); }
-    constexpr int bytes() const { return signs_at() + (signs ? 64 : 0); }
+    constexpr int number_bytes() const { return 2 * bits; }  // of the 16 rows
+    constexpr int signs_at() const { return number_bytes() * entries(); }
+    constexpr int bytes() const { return signs_at() + (signs ? 64 : 8); }
 };
 
 // What a zero is in an expanded chunk; values are below it in magnitude.
@@ -162,8 +160,8 @@ struct Layout {
     }
 };
 
-static constexpr Layout codebook_layout(ScaleKind scales, int values, int high_bits, bool signs) {
-    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, high_bits, signs}};
+static constexpr Layout codebook_layout(ScaleKind scales, int values, int bits, bool signs) {
+    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, bits, signs}};
 }
 
 static constexpr Layout layout_of(hearth_type type) {
@@ -195,19 +193,19 @@ static constexpr Layout layout_of(hearth_type type) {
         case HEARTH_TYPE_MXFP4:
             return {ScaleKind::Exponent, 4, 0, 7, CodeTable::Mxfp4};
         case HEARTH_TYPE_IQ2_XXS:
-            return codebook_layout(ScaleKind::Odd32, 8, 0, true);
+            return codebook_layout(ScaleKind::Odd32, 8, 8, true);
         case HEARTH_TYPE_IQ2_XS:
-            return codebook_layout(ScaleKind::Odd16, 8, 1, true);
+            return codebook_layout(ScaleKind::Odd16, 8, 9, true);
         case HEARTH_TYPE_IQ2_S:
-            return codebook_layout(ScaleKind::Odd16, 8, 2, true);
+            return codebook_layout(ScaleKind::Odd16, 8, 10, true);
         case HEARTH_TYPE_IQ3_XXS:
-            return codebook_layout(ScaleKind::Odd32, 4, 0, true);
+            return codebook_layout(ScaleKind::Odd32, 4, 8, true);
         case HEARTH_TYPE_IQ3_S:
-            return codebook_layout(ScaleKind::Odd32, 4, 1, true);
+            return codebook_layout(ScaleKind::Odd32, 4, 9, true);
         case HEARTH_TYPE_IQ1_S:
-            return codebook_layout(ScaleKind::Odd32, 8, 4, false);
+            return codebook_layout(ScaleKind::Odd32, 8, 11, false);
         case HEARTH_TYPE_IQ1_M:
-            return codebook_layout(ScaleKind::Odd16, 8, 4, false);
+            return codebook_layout(ScaleKind::Odd16, 8, 11, false);
         case HEARTH_TYPE_TQ1_0:
             return {ScaleKind::Super, 0, 0, -1, CodeTable::None, Packing::Trits};
         case HEARTH_TYPE_TQ2_0:
