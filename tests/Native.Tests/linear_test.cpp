@@ -191,8 +191,8 @@ TEST_P(LinearTypes, ProductsEqualPlainArithmetic) {
             Difference exact, unrounded;
             compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
             EXPECT_LT(exact.nmse(), 1e-11);  // 24-bit sums: about 1e-13 a value
-            // A single output may be near zero by chance, so that its relative error says nothing.
-            if (c.rows * c.call_rows > 1) {
+            // A few outputs may all be near zero by chance, so that their relative error says nothing.
+            if (c.rows * c.call_rows > 32) {
                 EXPECT_LT(unrounded.nmse(), rounding_tolerance(type));
             }
             EXPECT_TRUE(guards_stand(output, c.call_rows));
@@ -262,7 +262,9 @@ TEST_P(LinearTypes, PackedWeightsAreHardlyLargerThanTheFile) {
     ThreadPool pool(1);
     const auto file = hearth_tests::sample_blocks(type, 64, 1024, 2);
     const PackedWeight weight = hearth::pack_weight(hearth::best_isa(), type, 64, 1024, file.data(), pool);
-    EXPECT_LE(static_cast<double>(weight.data.size()), 1.056 * static_cast<double>(file.size()));
+    // IQ1_S has one shift for 32 columns in the file and four of them when packed.
+    const double bound = type == HEARTH_TYPE_IQ1_S ? 1.081 : 1.061;
+    EXPECT_LE(static_cast<double>(weight.data.size()), bound * static_cast<double>(file.size()));
 }
 
 TEST_P(LinearTypes, ZerosGiveZeros) {
@@ -378,6 +380,25 @@ TEST(Linear, MoreRowsThanOnePassHolds) {
         EXPECT_LT(exact.nmse(), 1e-11);
         EXPECT_TRUE(guards_stand(output, c.call_rows));
     }
+}
+
+// Chunks are expanded once for several tiles: whole batches, the rest of one, and the last tile.
+TEST(Linear, ExpandedTypesTakeManyRowsInBatches) {
+    ThreadPool pool(2);
+    for (const hearth_type type : {HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ1_M, HEARTH_TYPE_TQ1_0})
+        for (const int64_t call_rows : {64, 65, 141, 500}) {
+            const Case c{19, 512, call_rows};
+            const Input input(c.call_rows, c.columns, 3);
+            for (const hearth_isa isa : isas()) {
+                SCOPED_TRACE(describe(c, isa, type));
+                Output output(isa, type, c.rows, c.columns, c.call_rows, true, 4, pool);
+                run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+                Difference exact, unrounded;
+                compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+                EXPECT_LT(exact.nmse(), 1e-11);
+                EXPECT_TRUE(guards_stand(output, c.call_rows));
+            }
+        }
 }
 
 // Through a weight of one column that is 1, so that the function's argument is the input itself.

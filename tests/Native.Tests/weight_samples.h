@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "core/formats/blocks.h"
@@ -13,10 +14,11 @@
 namespace hearth_tests {
 
 inline constexpr hearth_type kWeightTypes[] = {
-    HEARTH_TYPE_F32,  HEARTH_TYPE_F16,    HEARTH_TYPE_BF16,   HEARTH_TYPE_Q4_0,
-    HEARTH_TYPE_Q4_1, HEARTH_TYPE_Q5_0,   HEARTH_TYPE_Q5_1,   HEARTH_TYPE_Q8_0,
-    HEARTH_TYPE_Q2_K, HEARTH_TYPE_Q3_K,   HEARTH_TYPE_Q4_K,   HEARTH_TYPE_Q5_K,
-    HEARTH_TYPE_Q6_K, HEARTH_TYPE_IQ4_NL, HEARTH_TYPE_IQ4_XS, HEARTH_TYPE_MXFP4};
+    HEARTH_TYPE_F32,   HEARTH_TYPE_F16,     HEARTH_TYPE_BF16,   HEARTH_TYPE_Q4_0,   HEARTH_TYPE_Q4_1,
+    HEARTH_TYPE_Q5_0,  HEARTH_TYPE_Q5_1,    HEARTH_TYPE_Q8_0,   HEARTH_TYPE_Q2_K,   HEARTH_TYPE_Q3_K,
+    HEARTH_TYPE_Q4_K,  HEARTH_TYPE_Q5_K,    HEARTH_TYPE_Q6_K,   HEARTH_TYPE_IQ4_NL, HEARTH_TYPE_IQ4_XS,
+    HEARTH_TYPE_MXFP4, HEARTH_TYPE_IQ2_XXS, HEARTH_TYPE_IQ2_XS, HEARTH_TYPE_IQ2_S,  HEARTH_TYPE_IQ3_XXS,
+    HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ1_S,   HEARTH_TYPE_IQ1_M,  HEARTH_TYPE_TQ1_0,  HEARTH_TYPE_TQ2_0};
 
 inline std::vector<float> sample_floats(size_t count, uint32_t seed) {
     std::mt19937 generator(seed);
@@ -39,6 +41,12 @@ template <typename Block>
 void set_scales(Block& block, std::mt19937& generator) {
     if constexpr (requires { block.e; }) block.e = static_cast<uint8_t>(118 + generator() % 8);
     if constexpr (requires { block.d; }) block.d = sample_half(generator, true);
+    if constexpr (std::is_same_v<Block, hearth::BlockIQ1_M>) {
+        const uint16_t d = sample_half(generator, true);
+        for (int i = 0; i < 4; ++i)
+            block.scales[2 * i + 1] =
+                static_cast<uint8_t>((block.scales[2 * i + 1] & 15) | (((d >> (4 * i)) & 15) << 4));
+    }
     if constexpr (requires { block.m; }) block.m = sample_half(generator, true);
     if constexpr (requires { block.dmin; }) block.dmin = sample_half(generator, true);
 }
@@ -114,6 +122,33 @@ inline std::vector<uint8_t> sample_blocks(hearth_type type, int64_t rows, int64_
             break;
         case HEARTH_TYPE_MXFP4:
             sample<hearth::BlockMXFP4>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ2_XXS:
+            sample<hearth::BlockIQ2_XXS>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ2_XS:
+            sample<hearth::BlockIQ2_XS>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ2_S:
+            sample<hearth::BlockIQ2_S>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ3_XXS:
+            sample<hearth::BlockIQ3_XXS>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ3_S:
+            sample<hearth::BlockIQ3_S>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ1_S:
+            sample<hearth::BlockIQ1_S>(bytes, generator);
+            break;
+        case HEARTH_TYPE_IQ1_M:
+            sample<hearth::BlockIQ1_M>(bytes, generator);
+            break;
+        case HEARTH_TYPE_TQ1_0:
+            sample<hearth::BlockTQ1_0>(bytes, generator);
+            break;
+        case HEARTH_TYPE_TQ2_0:
+            sample<hearth::BlockTQ2_0>(bytes, generator);
             break;
     }
     return bytes;

@@ -25,6 +25,15 @@ constexpr TypeInfo kTypes[] = {
     {HEARTH_TYPE_Q6_K, "Q6_K", kSuperColumns, sizeof(BlockQ6_K)},
     {HEARTH_TYPE_IQ4_NL, "IQ4_NL", kBlockColumns, sizeof(BlockIQ4_NL)},
     {HEARTH_TYPE_IQ4_XS, "IQ4_XS", kSuperColumns, sizeof(BlockIQ4_XS)},
+    {HEARTH_TYPE_IQ2_XXS, "IQ2_XXS", kSuperColumns, sizeof(BlockIQ2_XXS)},
+    {HEARTH_TYPE_IQ2_XS, "IQ2_XS", kSuperColumns, sizeof(BlockIQ2_XS)},
+    {HEARTH_TYPE_IQ2_S, "IQ2_S", kSuperColumns, sizeof(BlockIQ2_S)},
+    {HEARTH_TYPE_IQ3_XXS, "IQ3_XXS", kSuperColumns, sizeof(BlockIQ3_XXS)},
+    {HEARTH_TYPE_IQ3_S, "IQ3_S", kSuperColumns, sizeof(BlockIQ3_S)},
+    {HEARTH_TYPE_IQ1_S, "IQ1_S", kSuperColumns, sizeof(BlockIQ1_S)},
+    {HEARTH_TYPE_IQ1_M, "IQ1_M", kSuperColumns, sizeof(BlockIQ1_M)},
+    {HEARTH_TYPE_TQ1_0, "TQ1_0", kSuperColumns, sizeof(BlockTQ1_0)},
+    {HEARTH_TYPE_TQ2_0, "TQ2_0", kSuperColumns, sizeof(BlockTQ2_0)},
     {HEARTH_TYPE_MXFP4, "MXFP4", kBlockColumns, sizeof(BlockMXFP4)},
 };
 

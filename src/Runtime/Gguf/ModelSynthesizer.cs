@@ -53,9 +53,18 @@ public static class ModelSynthesizer
         new("Q4_K", 14, GgmlType.Q4_K),
         new("Q4_K_M", 15, GgmlType.Q4_K, MoreBitsWhereTheyMatter: true),
         new("Q6_K", 18, GgmlType.Q6_K),
+        new("IQ1_S", 24, GgmlType.IQ1_S),
+        new("IQ1_M", 31, GgmlType.IQ1_M),
+        new("IQ2_XXS", 19, GgmlType.IQ2_XXS),
+        new("IQ2_XS", 20, GgmlType.IQ2_XS),
+        new("IQ2_S", 28, GgmlType.IQ2_S),
+        new("IQ3_XXS", 23, GgmlType.IQ3_XXS),
+        new("IQ3_S", 26, GgmlType.IQ3_S),
+        new("TQ1_0", 36, GgmlType.TQ1_0),
+        new("TQ2_0", 37, GgmlType.TQ2_0),
     ];
 
-    /// <summary>The type names that can be asked for. Q4_K_M is Q4_K with the output and half of attn_v and ffn_down in Q6_K.</summary>
+    /// <summary>The type names that can be asked for. Q4_K_M is Q4_K with the output and half of attn_v and ffn_down in Q6_K; the others store every matrix in one type.</summary>
     public static IReadOnlyList<string> Types { get; } = [.. Recipes.Select(r => r.Name)];
 
     /// <summary>Writes a model.</summary>

@@ -8,16 +8,24 @@ namespace Hearth.Runtime.Gguf;
 /// <summary>Fills memory with random valid blocks of one storage type whose weights have mean 0 and a given deviation.</summary>
 /// <remarks>
 /// Codes are drawn directly, without quantizing: F32, F16, BF16 and Q8_0 follow a normal distribution, the smaller types a
-/// uniform one with scales that differ from block to block. Same seed and sizes, same bytes.
+/// uniform one over their codes or grids with scales that differ from block to block. Same seed and sizes, same bytes.
 /// </remarks>
 internal sealed class SyntheticBlocks
 {
     /// <summary>The types that can be filled.</summary>
     public static readonly GgmlType[] Types =
-        [GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.Q4_K, GgmlType.Q6_K];
+    [
+        GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.Q4_K, GgmlType.Q6_K,
+        GgmlType.IQ1_S, GgmlType.IQ1_M, GgmlType.IQ2_XXS, GgmlType.IQ2_XS, GgmlType.IQ2_S, GgmlType.IQ3_XXS, GgmlType.IQ3_S,
+        GgmlType.TQ1_0, GgmlType.TQ2_0,
+    ];
 
     // Blocks take their scales from a few hundred prepared ones, so that a block costs little more than its random bits.
     private const int Variants = 256;
+
+    // Four ternary codes of 2 bits each for every random byte.
+    private static readonly byte[] TernaryBytes = [.. Enumerable.Range(0, 256).Select(i => i * 81 / 256)
+        .Select(n => (byte)(n % 3 | n / 3 % 3 << 2 | n / 9 % 3 << 4 | n / 27 << 6))];
 
     private static readonly float[] NormalOf16Bits = Normals(1 << 16);
 
@@ -39,9 +47,10 @@ internal sealed class SyntheticBlocks
             GgmlType.F16 => Values(n => (Half)(n * (float)deviation)),
             GgmlType.BF16 => Values(n => (ushort)((BitConverter.SingleToUInt32Bits(n * (float)deviation) + 0x8000) >> 16)),
             GgmlType.Q8_0 => NormalCodes(deviation),
-            GgmlType.Q4_0 => SignedScales(deviation),
+            GgmlType.Q4_0 => SignedScales(deviation, Math.Sqrt(Enumerable.Range(-8, 16).Average(c => (double)c * c))),
             GgmlType.Q4_K => ScalesOfQ4K(deviation),
             GgmlType.Q6_K => ScalesOfQ6K(deviation),
+            _ when MeanSquare(type) is { } meanSquare => SignedScales(deviation, Math.Sqrt(meanSquare)),
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, "random blocks of this type cannot be made"),
         };
     }
@@ -56,7 +65,8 @@ internal sealed class SyntheticBlocks
             case GgmlType.Q8_0: FillQ8(blocks); break;
             case GgmlType.Q4_0: FillCodes(blocks, blockBytes: 18, scaleBytes: 2, scaleFirst: true); break;
             case GgmlType.Q4_K: FillCodes(blocks, blockBytes: 144, scaleBytes: 16, scaleFirst: true); break;
-            default: FillCodes(blocks, blockBytes: 210, scaleBytes: 18, scaleFirst: false); break;
+            case GgmlType.Q6_K: FillCodes(blocks, blockBytes: 210, scaleBytes: 18, scaleFirst: false); break;
+            default: FillAroundScale(blocks); break;
         }
     }
 
@@ -104,6 +114,52 @@ internal sealed class SyntheticBlocks
         }
     }
 
+    /// <summary>Random bytes, all of them valid, around one f16 scale a block; ternary codes of 2 bits are kept below 3.</summary>
+    private void FillAroundScale(Span<byte> blocks)
+    {
+        var blockBytes = GgmlTypes.Of(_type).BlockBytes;
+        for (var at = 0; at < blocks.Length; at += blockBytes)
+        {
+            var block = blocks.Slice(at, blockBytes);
+            for (var i = 0; i < blockBytes;)
+            {
+                var bits = _random.Next();
+                for (var end = Math.Min(i + 8, blockBytes); i < end; i++, bits >>= 8)
+                    block[i] = _type == GgmlType.TQ2_0 ? TernaryBytes[(byte)bits] : (byte)bits;
+            }
+
+            var scale = _table.AsSpan(2 * (int)(_random.Next() >> 56), 2);
+            if (_type == GgmlType.IQ1_M)
+                ScatterScale(BinaryPrimitives.ReadUInt16LittleEndian(scale), block[48..]);
+            else
+                scale.CopyTo(_type is GgmlType.TQ1_0 or GgmlType.TQ2_0 ? block[^2..] : block);
+        }
+    }
+
+    /// <summary>IQ1_M has four bits of the scale on top of each of four words.</summary>
+    private static void ScatterScale(ushort scale, Span<byte> words)
+    {
+        for (var i = 0; i < 4; i++)
+            words[2 * i + 1] = (byte)(words[2 * i + 1] & 0xF | (scale >> 4 * i & 0xF) << 4);
+    }
+
+    /// <summary>
+    /// The mean square of the weights of random codes at a block scale of 1, null for types that are not random bytes around
+    /// a scale: the mean square of the grid, times that of 2 s + 1 over 4-bit (341) or 3-bit (85) scales s, times the
+    /// square of the unit.
+    /// </summary>
+    private static double? MeanSquare(GgmlType type) => type switch
+    {
+        GgmlType.IQ1_S or GgmlType.IQ1_M => 39.027 * 85 / 64,
+        GgmlType.IQ2_XXS => 534.43 * 341 / 64,
+        GgmlType.IQ2_XS => 586.476 * 341 / 64,
+        GgmlType.IQ2_S => 596.842 * 341 / 64,
+        GgmlType.IQ3_XXS => 951.641 * 341 / 16,
+        GgmlType.IQ3_S => 57.672 * 341,
+        GgmlType.TQ1_0 or GgmlType.TQ2_0 => 2.0 / 3,
+        _ => null,
+    };
+
     private static byte[] Values<T>(Func<float, T> convert)
         where T : unmanaged
         => MemoryMarshal.AsBytes(Array.ConvertAll(NormalOf16Bits, n => convert(n)).AsSpan()).ToArray();
@@ -121,10 +177,9 @@ internal sealed class SyntheticBlocks
         return table;
     }
 
-    /// <summary>Q4_0: weights are scale (code - 8); scales of both signs cancel the mean of -1/2 that 16 codes leave.</summary>
-    private static byte[] SignedScales(double deviation)
+    /// <summary>Scales of both signs, which cancel the mean that codes may have: that of Q4_0's 16 codes is -1/2.</summary>
+    private static byte[] SignedScales(double deviation, double codeDeviation)
     {
-        var codeDeviation = Math.Sqrt(Enumerable.Range(-8, 16).Average(c => (double)c * c));
         var table = new byte[2 * Variants];
         for (var i = 0; i < Variants; i++)
             WriteHalf(table.AsSpan(2 * i), deviation / codeDeviation * Spread(i) * (i % 2 == 0 ? 1 : -1));

@@ -19,7 +19,7 @@ public sealed class ReferenceLogitsTests
         "gemma2", "gemma3", "phi3",
     ];
 
-    public static TheoryData<string> QuantizedModels => ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4_MOE"];
+    public static TheoryData<string> QuantizedModels => ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4_MOE"];
 
     [Theory]
     [MemberData(nameof(FloatModels))]

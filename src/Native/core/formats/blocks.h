@@ -116,11 +116,109 @@ struct BlockMXFP4 {
 };
 static_assert(sizeof(BlockMXFP4) == 17);
 
+// The IQ2, IQ3 and IQ1 formats: a number names an entry of a grid, which is 4 or 8 values at once
+// (codebooks.h). "sign number": 7 bits for the signs of 8 values, of which an even count is negative.
+
+// 8 groups of 32 of 8 bytes: 4 grid numbers, 4 sign numbers, a 4-bit scale.
+struct BlockIQ2_XXS {
+    uint16_t d;
+    uint8_t qs[64];
+};
+static_assert(sizeof(BlockIQ2_XXS) == 66);
+
+// 32 words of a 9-bit grid number and a sign number; 16 groups of 16 with 4-bit scales.
+struct BlockIQ2_XS {
+    uint16_t d;
+    uint16_t qs[32];
+    uint8_t scales[8];
+};
+static_assert(sizeof(BlockIQ2_XS) == 74);
+
+// 10-bit grid numbers, high bits in qh; a sign bit for every value.
+struct BlockIQ2_S {
+    uint16_t d;
+    uint8_t qs[32];
+    uint8_t signs[32];
+    uint8_t qh[8];
+    uint8_t scales[8];
+};
+static_assert(sizeof(BlockIQ2_S) == 82);
+
+// 64 grid numbers; 8 words of 4 sign numbers and a 4-bit scale.
+struct BlockIQ3_XXS {
+    uint16_t d;
+    uint8_t qs[64];
+    uint8_t scales_and_signs[32];
+};
+static_assert(sizeof(BlockIQ3_XXS) == 98);
+
+// 9-bit grid numbers, high bits in qh; a sign bit for every value; 8 groups of 32 with 4-bit scales.
+struct BlockIQ3_S {
+    uint16_t d;
+    uint8_t qs[64];
+    uint8_t qh[8];
+    uint8_t signs[32];
+    uint8_t scales[4];
+};
+static_assert(sizeof(BlockIQ3_S) == 110);
+
+// 11-bit grid numbers; a word of qh a group of 32: four times 3 high bits, a 3-bit scale, the shift's sign.
+struct BlockIQ1_S {
+    uint16_t d;
+    uint8_t qs[32];
+    uint16_t qh[8];
+};
+static_assert(sizeof(BlockIQ1_S) == 50);
+
+// 11-bit grid numbers; a nibble of qh: 3 high bits and the shift's sign; a word of scales: four 3-bit scales
+// for 16 columns each, and 4 bits of d.
+struct BlockIQ1_M {
+    uint8_t qs[32];
+    uint8_t qh[16];
+    uint8_t scales[8];
+};
+static_assert(sizeof(BlockIQ1_M) == 56);
+
+// value = d * (digit - 1). Five base-3 digits a byte of qs, four a byte of qh (read_trits):
+// columns 32 n + i are digit n of byte i, columns 160 + 16 n + i digit n of byte 32 + i, 240 + 4 n + i of
+// qh[i].
+struct BlockTQ1_0 {
+    uint8_t qs[48];
+    uint8_t qh[4];
+    uint16_t d;
+};
+static_assert(sizeof(BlockTQ1_0) == 54);
+
+// 2-bit codes in stripes of 32 columns, as in Q2_K. value = d * (code - 1)
+struct BlockTQ2_0 {
+    uint8_t qs[64];
+    uint16_t d;
+};
+static_assert(sizeof(BlockTQ2_0) == 66);
+
 static constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                           1,    13,   25,  38,  53,  69,  89,  113};
 
 // Twice the E2M1 numbers, so that they are whole.
 static constexpr int8_t kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+// Digit n of a byte of TQ1_0, the most significant first: the byte is the digits' number * 256 / 243, rounded
+// up.
+static inline uint8_t read_trit(uint8_t byte, int n) {
+    constexpr uint8_t kPowers[5] = {1, 3, 9, 27, 81};
+    const auto rest = static_cast<uint8_t>(byte * kPowers[n]);
+    return static_cast<uint8_t>((rest * 3) >> 8);
+}
+
+// The 256 digits of TQ1_0, 0..2.
+static inline void read_trits(const BlockTQ1_0& block, uint8_t* digits) {
+    for (int n = 0; n < 5; ++n) {
+        for (int i = 0; i < 32; ++i) digits[32 * n + i] = read_trit(block.qs[i], n);
+        for (int i = 0; i < 16; ++i) digits[160 + 16 * n + i] = read_trit(block.qs[32 + i], n);
+    }
+    for (int n = 0; n < 4; ++n)
+        for (int i = 0; i < 4; ++i) digits[240 + 4 * n + i] = read_trit(block.qh[i], n);
+}
 
 // The 6-bit scale of group 0..7 of IQ4_XS, centred: -32..31.
 static inline int8_t read_scale_iq4(const BlockIQ4_XS& block, int group) {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/formats/blocks.h"
+#include "core/formats/codebooks.h"
 #include "core/formats/half.h"
 
 namespace hearth {
@@ -137,6 +138,40 @@ void dequantize_block(const BlockMXFP4& block, float* output) {
     }
 }
 
+void dequantize_block(const BlockTQ1_0& block, float* output) {
+    const float d = float_from_half(block.d);
+    uint8_t digits[kSuperColumns];
+    read_trits(block, digits);
+    for (int i = 0; i < kSuperColumns; ++i) output[i] = d * static_cast<float>(digits[i] - 1);
+}
+
+void dequantize_block(const BlockTQ2_0& block, float* output) {
+    const float d = float_from_half(block.d);
+    for (int i = 0; i < kSuperColumns; ++i) {
+        const int code = (block.qs[32 * (i / 128) + i % 32] >> (2 * (i % 128 / 32))) & 3;
+        output[i] = d * static_cast<float>(code - 1);
+    }
+}
+
+template <typename Block>
+void dequantize_codebook(hearth_type type, const void* data, float* output, int64_t count) {
+    const Codebook& book = *find_codebook(type);
+    const auto* bytes = static_cast<const uint8_t*>(data);
+    for (int64_t i = 0; i < count / kSuperColumns; ++i) {
+        Block block;
+        std::memcpy(&block, bytes + static_cast<size_t>(i) * sizeof block, sizeof block);
+        const float d = float_from_half(read_d(block)) * book.unit;
+        for (int g = 0; g < kSuperColumns / 32; ++g) {
+            const CodebookGroup group = read_group(block, g);
+            int8_t values[32];
+            codebook_values(book, group, values);
+            for (int j = 0; j < 32; ++j)
+                *output++ =
+                    d * static_cast<float>(2 * group.scales[j / 16] + 1) * static_cast<float>(values[j]);
+        }
+    }
+}
+
 template <typename Block>
 void dequantize_blocks(const void* data, float* output, int64_t count, int columns) {
     const auto* bytes = static_cast<const uint8_t*>(data);
@@ -193,6 +228,24 @@ void dequantize(hearth_type type, const void* data, float* output, int64_t count
             return dequantize_blocks<BlockIQ4_XS>(data, output, count, kSuperColumns);
         case HEARTH_TYPE_MXFP4:
             return dequantize_blocks<BlockMXFP4>(data, output, count, kBlockColumns);
+        case HEARTH_TYPE_TQ1_0:
+            return dequantize_blocks<BlockTQ1_0>(data, output, count, kSuperColumns);
+        case HEARTH_TYPE_TQ2_0:
+            return dequantize_blocks<BlockTQ2_0>(data, output, count, kSuperColumns);
+        case HEARTH_TYPE_IQ2_XXS:
+            return dequantize_codebook<BlockIQ2_XXS>(type, data, output, count);
+        case HEARTH_TYPE_IQ2_XS:
+            return dequantize_codebook<BlockIQ2_XS>(type, data, output, count);
+        case HEARTH_TYPE_IQ2_S:
+            return dequantize_codebook<BlockIQ2_S>(type, data, output, count);
+        case HEARTH_TYPE_IQ3_XXS:
+            return dequantize_codebook<BlockIQ3_XXS>(type, data, output, count);
+        case HEARTH_TYPE_IQ3_S:
+            return dequantize_codebook<BlockIQ3_S>(type, data, output, count);
+        case HEARTH_TYPE_IQ1_S:
+            return dequantize_codebook<BlockIQ1_S>(type, data, output, count);
+        case HEARTH_TYPE_IQ1_M:
+            return dequantize_codebook<BlockIQ1_M>(type, data, output, count);
     }
     fail(HEARTH_UNSUPPORTED, "tensor type %d cannot be dequantized", static_cast<int>(type));
 }

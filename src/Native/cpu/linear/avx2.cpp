@@ -1,9 +1,11 @@
 #include "cpu/linear/vector_avx2.h"
-// The kernels use the vector layer.
+// The expansion uses the vector layer.
+#include "cpu/linear/expand_avx2.h"
+// The kernels use both.
 #include "cpu/linear/kernel_template.h"
 
 namespace hearth {
 
-const LinearKernels kLinearAvx2 = {Isa::kTileSizes, find_tile, quantize};
+const LinearKernels kLinearAvx2 = {Isa::kTileSizes, find_tile, find_batch, quantize};
 
 }  // namespace hearth

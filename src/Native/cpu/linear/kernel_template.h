@@ -1,5 +1,6 @@
-// The kernels, written once over the vector layer: include after vector_*.h, in one unit an instruction set.
-// All of it has internal linkage, since the linker would otherwise share code between instruction sets.
+// The kernels, written once over the vector layer: include after vector_*.h and expand_*.h, in one unit an
+// instruction set. All of it has internal linkage, since the linker would otherwise share code between
+// instruction sets.
 //
 // y[r][o] = sum over groups g of s_w[g][o] * s_a[r][g] * (sum over columns of code_w * code_a, in int32)
 //         + offset[g][o] * s_a[r][g] * (sum of code_a)
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cpu/linear/codebook_bytes.h"
 #include "cpu/linear/kernels.h"
 #include "cpu/linear/layout.h"
 
@@ -29,9 +31,8 @@ constexpr int kPrefetchRows = 4;
 constexpr int kPrefetchBytes = 2048;
 
 // Codes of quad kQuad for the rows of one part of the panel.
-template <hearth_type kType, int kQuad>
+template <Layout kLayout, int kQuad>
 HEARTH_INLINE B load_quad(const uint8_t* group) {
-    constexpr Layout kLayout = layout_of(kType);
     constexpr int kLow = kLayout.low_bits;
     const uint8_t* high = group + 64 * kLow;
     B codes;
@@ -67,6 +68,13 @@ HEARTH_INLINE F load_scale(const uint8_t* header, int group, int half, int part)
         return Isa::multiply(Isa::load_half(halves), Isa::load_i8(bytes + 32 + 16 * group));
     else if constexpr (kKind == ScaleKind::Exponent)
         return Isa::load_exponent(bytes + 16 * group);
+    else if constexpr (kKind == ScaleKind::Super)
+        return Isa::load_half(halves);
+    else if constexpr (kKind == ScaleKind::Odd32)
+        return Isa::multiply(Isa::load_half(halves),
+                             Isa::load_odd(bytes + 32 + 16 * (group / 2), 4 * (group % 2)));
+    else if constexpr (kKind == ScaleKind::Odd16)
+        return Isa::multiply(Isa::load_half(halves), Isa::load_odd(bytes + 32 + 16 * group, 4 * half));
     else if constexpr (kKind == ScaleKind::Super16)
         return Isa::multiply(Isa::load_half(halves), Isa::load_i8(bytes + 32 + 16 * (2 * group + half)));
     else
@@ -90,11 +98,11 @@ HEARTH_INLINE F load_minimum(const uint8_t* header, int group, int half, int par
 }
 
 // sums [R] += two quads of weights * their activations.
-template <hearth_type kType, int R, int kQuad0, int kQuad1>
+template <Layout kLayout, int R, int kQuad0, int kQuad1>
 HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I* sums) {
-    constexpr int kBits = layout_of(kType).value_bits();
-    const B weights0 = load_quad<kType, kQuad0>(group);
-    const B weights1 = load_quad<kType, kQuad1>(group);
+    constexpr int kBits = kLayout.value_bits();
+    const B weights0 = load_quad<kLayout, kQuad0>(group);
+    const B weights1 = load_quad<kLayout, kQuad1>(group);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
         sums[r] =
@@ -102,10 +110,9 @@ HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I*
 }
 
 // One part of a panel's group times one group of activations; sums [R].
-template <hearth_type kType, int R>
+template <Layout kLayout, int R>
 HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, int index, int part,
                                   const int32_t* activations, F* sums) {
-    constexpr Layout kLayout = layout_of(kType);
     constexpr int kHalves = 32 / kLayout.scale_columns();
     const auto* scales = reinterpret_cast<const float*>(activations) + kWordScale * R;
     const auto* scaled_sums = reinterpret_cast<const float*>(activations) + kWordScaledSum * R;
@@ -119,16 +126,16 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
         for (int r = 0; r < R; ++r)
             dots[r] = Isa::start<kLayout.value_bits(), kLayout.zero_shift>(code_sums + r);
         if constexpr (kHalves == 1) {
-            multiply_quads<kType, R, 0, 4>(group, codes, dots);
-            multiply_quads<kType, R, 1, 5>(group, codes, dots);
-            multiply_quads<kType, R, 2, 6>(group, codes, dots);
-            multiply_quads<kType, R, 3, 7>(group, codes, dots);
+            multiply_quads<kLayout, R, 0, 4>(group, codes, dots);
+            multiply_quads<kLayout, R, 1, 5>(group, codes, dots);
+            multiply_quads<kLayout, R, 2, 6>(group, codes, dots);
+            multiply_quads<kLayout, R, 3, 7>(group, codes, dots);
         } else if (half == 0) {
-            multiply_quads<kType, R, 0, 1>(group, codes, dots);
-            multiply_quads<kType, R, 2, 3>(group, codes, dots);
+            multiply_quads<kLayout, R, 0, 1>(group, codes, dots);
+            multiply_quads<kLayout, R, 2, 3>(group, codes, dots);
         } else {
-            multiply_quads<kType, R, 4, 5>(group, codes, dots);
-            multiply_quads<kType, R, 6, 7>(group, codes, dots);
+            multiply_quads<kLayout, R, 4, 5>(group, codes, dots);
+            multiply_quads<kLayout, R, 6, 7>(group, codes, dots);
         }
         const F scale = load_scale<kLayout.scales>(header, index, half, part);
 #pragma GCC unroll 16
@@ -184,8 +191,8 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
                     Isa::prefetch(panel + kPrefetchBytes + 64 * line);
 #pragma GCC unroll 4
             for (int part = 0; part < kParts; ++part)
-                multiply_group<kType, R>(header, panel + 4 * Isa::kLanes * part, index, part, words,
-                                         sums[part]);
+                multiply_group<kLayout, R>(header, panel + 4 * Isa::kLanes * part, index, part, words,
+                                           sums[part]);
             panel += kLayout.group_bytes();
             words += kGroupWords * R;
         }
@@ -193,6 +200,69 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
     }
     store_tile<R>(sums, tile);
 }
+
+// ---- Types whose chunks are expanded
+
+// A chunk's packed body to an 8-bit plane.
+template <hearth_type kType>
+void expand_chunk(const uint8_t* body, uint8_t* codes) {
+    constexpr Layout kLayout = layout_of(kType);
+    for (int line = 0; line < kLayout.body_bytes(); line += 64) Isa::prefetch(body + kPrefetchBytes + line);
+    if constexpr (kLayout.packing == Packing::Trits) {
+        Expand::trits(body, codes);
+    } else {
+        const void* words = codebook_bytes(kType);
+        for (int g = 0; g < kLayout.chunk_groups(); ++g)
+            Expand::group<kLayout.shape>(body + g * kLayout.group_bytes(), words,
+                                         codes + g * kExpandedGroupBytes);
+    }
+}
+
+// sums [R][16] += an expanded chunk times its activations.
+template <Layout kLayout, int R>
+void multiply_chunk(const uint8_t* header, const uint8_t* codes, const int32_t* words, float* tile) {
+    F sums[kParts][R];
+    for (int part = 0; part < kParts; ++part)
+        for (int r = 0; r < R; ++r) sums[part][r] = Isa::load(tile + r * kPanelRows + part * Isa::kLanes);
+    for (int index = 0; index < kLayout.chunk_groups(); ++index) {
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part)
+            multiply_group<kLayout, R>(header, codes + 4 * Isa::kLanes * part, index, part, words,
+                                       sums[part]);
+        codes += kExpandedGroupBytes;
+        words += kGroupWords * R;
+    }
+    store_tile<R>(sums, tile);
+}
+
+// Several tiles of R rows, so that a chunk is expanded once for all of them; sums [tiles][R][16].
+template <hearth_type kType, int R>
+void expanded_tiles(const uint8_t* panel, const uint8_t* activations, int64_t tile_bytes, int tiles,
+                    int64_t columns, float* sums) {
+    constexpr Layout kLayout = layout_of(kType);
+    constexpr int kChunkActivationBytes = kLayout.chunk_groups() * kGroupWords * R * 4;
+    constexpr int kTileFloats = R * kPanelRows;
+    alignas(64) uint8_t codes[kExpandedChunkBytes];
+    std::memset(sums, 0, static_cast<size_t>(tiles) * kTileFloats * sizeof(float));
+    for (int64_t chunk = 0; chunk < columns / (kLayout.chunk_groups() * kGroupColumns); ++chunk) {
+        expand_chunk<kType>(panel + kLayout.header_bytes(), codes);
+        for (int t = 0; t < tiles; ++t)
+            multiply_chunk<kLayout.expanded(), R>(
+                panel, codes, reinterpret_cast<const int32_t*>(activations + t * tile_bytes),
+                sums + t * kTileFloats);
+        panel += kLayout.header_bytes() + kLayout.body_bytes();
+        activations += kChunkActivationBytes;
+    }
+    const float unit = scale_unit(kType);
+    for (int i = 0; i < tiles * kTileFloats; ++i) sums[i] *= unit;
+}
+
+template <hearth_type kType, int R>
+void expanded_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
+    expanded_tiles<kType, R>(panel, activations, 0, 1, columns, tile);
+}
+
+// ---- Floating-point types
 
 template <hearth_type kType>
 HEARTH_INLINE F load_weights(const uint8_t* panel, int part) {
@@ -266,7 +336,15 @@ void quantize(const float* input, int64_t stride, int64_t columns, int rows, int
 // ---- The table
 
 template <hearth_type kType, int R>
-constexpr TileKernel kTile = quantized_tile<kType, R>;
+constexpr TileKernel choose_tile() {
+    if constexpr (layout_of(kType).expands())
+        return expanded_tile<kType, R>;
+    else
+        return quantized_tile<kType, R>;
+}
+
+template <hearth_type kType, int R>
+constexpr TileKernel kTile = choose_tile<kType, R>();
 template <int R>
 constexpr TileKernel kTile<HEARTH_TYPE_F32, R> = float_tile<HEARTH_TYPE_F32, R>;
 template <int R>
@@ -298,6 +376,24 @@ TileKernel find_tile(hearth_type type, int size) {
 #undef HEARTH_CASE
     }
     return nullptr;
+}
+
+constexpr int largest_size() {
+    int index = 0;
+    while (Isa::kTileSizes[index + 1] != 0) ++index;
+    return Isa::kTileSizes[index];
+}
+
+BatchKernel find_batch(hearth_type type) {
+    switch (type) {
+#define HEARTH_CASE(name)    \
+    case HEARTH_TYPE_##name: \
+        return expanded_tiles<HEARTH_TYPE_##name, largest_size()>;
+        HEARTH_EXPANDED_TYPES(HEARTH_CASE)
+#undef HEARTH_CASE
+        default:
+            return nullptr;
+    }
 }
 
 }  // namespace

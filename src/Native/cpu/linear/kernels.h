@@ -12,12 +12,20 @@ namespace hearth {
 // tile [R][16] = a tile of R rows of activations * a panel^T, over columns columns.
 using TileKernel = void (*)(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile);
 
+// The same for tiles of the largest size that lie tile_bytes apart; sums [tiles][R][16]. For types whose
+// chunks are expanded, which is then done once for all the tiles.
+using BatchKernel = void (*)(const uint8_t* panel, const uint8_t* activations, int64_t tile_bytes, int tiles,
+                             int64_t columns, float* sums);
+
 struct LinearKernels {
     // Tile sizes R in rising order, ended by 0.
     const int* tile_sizes;
 
     // size: one of tile_sizes.
     TileKernel (*find_tile)(hearth_type type, int size);
+
+    // Null for types that gain nothing from it.
+    BatchKernel (*find_batch)(hearth_type type);
 
     // A tile of quantized activations (layout.h) from rows [rows, columns]; rows rows .. size - 1 become
     // zero. Scale of a group: the largest magnitude / 127; a group with a value that is not finite gets the

@@ -13,6 +13,15 @@
 // so one vector times one quad of activations yields 16 outputs without a sum across lanes.
 // A panel of a floating-point type is [columns][16].
 //
+// Types whose codes name several values at once stay so when packed: each value apart would take a fifth to a
+// half more memory. The kernels turn a chunk into an 8-bit plane first (value + 64), and read that.
+//   Codebook, a group: its columns of entries, each with the numbers of 16 rows bit after bit; then the
+//   signs,
+//     [8 quads] of 64 bits (bit 4 r + j: column j of the quad of row r is negative), or, for shifted
+//     codebooks, [4 columns of entries] of 16 bits (bit r: row r lies below its levels)
+//   Trits, a chunk: 13 vectors; byte 4 r + j of vector v holds column j of row r of quads 5 v .. 5 v + 4, as
+//     digits of a base-3 number n, stored as n * 256 / 243 rounded up
+//
 // Activations. Rows of a call form tiles (see tiles.h) of R rows, the last one filled up with zero rows. A
 // tile is a sequence of groups of 32 columns; a group is 13 arrays of R words: the scales s (float), s * sum
 // of the codes (float), minus the sum of all codes, of the first 16, of the last 16 (int32), then 8 quads of
@@ -41,8 +50,33 @@ enum class ScaleKind {
     Super16,  // d [16] f16; scales [16 half groups][16] i8
     SuperNibbles16,  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
     SuperCentred32,  // d [16] f16; scales [8 groups][16] i8
-    Exponent         // [4 groups][16] u8 e: the scale is 2^(e - 128)
+    Exponent,        // [4 groups][16] u8 e: the scale is 2^(e - 128)
+    Super,           // d [16] f16
+    Odd32,           // d [16] f16; [4 pairs of groups][16] s of the even group | s of the odd one << 4
+    Odd16  // d [16] f16; [8 groups][16] s of the first half | s of the second << 4; the scale is d * (2 s +
+           // 1)
 };
+
+enum class Packing { Planes, Codebook, Trits };
+
+// How numbers of entries and signs lie in a group.
+struct CodebookShape {
+    int values = 0;      // of an entry: 8 or 4
+    int bits = 0;        // of an entry's number
+    bool signs = false;  // else the codebook is shifted
+
+    constexpr int entries() const { return kGroupColumns / values; }
+    constexpr int number_bytes() const { return 2 * bits; }  // of the 16 rows
+    constexpr int signs_at() const { return number_bytes() * entries(); }
+    constexpr int bytes() const { return signs_at() + (signs ? 64 : 8); }
+};
+
+// What a zero is in an expanded chunk; values are below it in magnitude.
+constexpr int kExpandedZeroShift = 6;
+constexpr int kExpandedBits = 7;
+constexpr int kExpandedGroupBytes = 64 * 8;
+constexpr int kExpandedChunkBytes = 8 * kExpandedGroupBytes;
+constexpr int kTritVectors = 13;  // of a chunk: 64 quads, five to a vector
 
 // Values that 4-bit codes stand for, as unsigned bytes: 128 is zero.
 enum class CodeTable { None, Iq4, Mxfp4 };
@@ -53,14 +87,28 @@ struct Layout {
     int high_bits;   // bits of the second plane, 0 where there is none; they stand above the low bits
     int zero_shift;  // codes (or the table's values) are centred on 1 << zero_shift; -1: not centred
     CodeTable table = CodeTable::None;
+    Packing packing = Packing::Planes;
+    CodebookShape shape = {};
+    int narrowed_bits = 0;  // bits that codes take of the plane's 8, where fewer
 
+    constexpr bool expands() const { return packing != Packing::Planes; }
+    // What the kernels read a chunk as after expanding it.
+    constexpr Layout expanded() const {
+        return {scales, 8, 0, kExpandedZeroShift, CodeTable::None, Packing::Planes, {}, kExpandedBits};
+    }
     constexpr bool quantized() const { return scales != ScaleKind::None; }
     constexpr int bits() const { return low_bits + high_bits; }
     // Bits of what is multiplied: a code, or the value that it stands for.
-    constexpr int value_bits() const { return table == CodeTable::None ? bits() : 8; }
+    constexpr int value_bits() const {
+        if (narrowed_bits != 0) return narrowed_bits;
+        return table == CodeTable::None ? bits() : 8;
+    }
     // Columns that share a scale: a whole group or half of one.
     constexpr int scale_columns() const {
-        return scales == ScaleKind::Super16 || scales == ScaleKind::SuperNibbles16 ? 16 : 32;
+        return scales == ScaleKind::Super16 || scales == ScaleKind::SuperNibbles16 ||
+                       scales == ScaleKind::Odd16
+                   ? 16
+                   : 32;
     }
     constexpr bool has_offset() const {
         return scales == ScaleKind::HalfAndMinimum || scales == ScaleKind::Super32 ||
@@ -88,17 +136,33 @@ struct Layout {
                 return 128;
             case ScaleKind::SuperCentred32:
                 return 192;
+            case ScaleKind::Super:
+                return expands() ? 32 : 64;  // planes are read in whole lines
+            case ScaleKind::Odd32:
+                return 96;
+            case ScaleKind::Odd16:
+                return 160;
             default:
                 return 320;
         }
     }
-    constexpr int group_bytes() const { return 64 * bits(); }
+    // Trits have no groups in their packed form.
+    constexpr int group_bytes() const { return packing == Packing::Codebook ? shape.bytes() : 64 * bits(); }
+    // Of a whole chunk, without its header.
+    constexpr int body_bytes() const {
+        return packing == Packing::Trits ? 64 * kTritVectors : chunk_groups() * group_bytes();
+    }
     constexpr int64_t panel_bytes(int64_t columns) const {
         const int64_t groups = columns / kGroupColumns;
+        if (expands()) return groups / chunk_groups() * (header_bytes() + body_bytes());
         const int64_t chunks = (groups + chunk_groups() - 1) / chunk_groups();
         return chunks * header_bytes() + groups * group_bytes();
     }
 };
+
+static constexpr Layout codebook_layout(ScaleKind scales, int values, int bits, bool signs) {
+    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, bits, signs}};
+}
 
 static constexpr Layout layout_of(hearth_type type) {
     switch (type) {
@@ -128,6 +192,24 @@ static constexpr Layout layout_of(hearth_type type) {
             return {ScaleKind::SuperCentred32, 4, 0, 7, CodeTable::Iq4};
         case HEARTH_TYPE_MXFP4:
             return {ScaleKind::Exponent, 4, 0, 7, CodeTable::Mxfp4};
+        case HEARTH_TYPE_IQ2_XXS:
+            return codebook_layout(ScaleKind::Odd32, 8, 8, true);
+        case HEARTH_TYPE_IQ2_XS:
+            return codebook_layout(ScaleKind::Odd16, 8, 9, true);
+        case HEARTH_TYPE_IQ2_S:
+            return codebook_layout(ScaleKind::Odd16, 8, 10, true);
+        case HEARTH_TYPE_IQ3_XXS:
+            return codebook_layout(ScaleKind::Odd32, 4, 8, true);
+        case HEARTH_TYPE_IQ3_S:
+            return codebook_layout(ScaleKind::Odd32, 4, 9, true);
+        case HEARTH_TYPE_IQ1_S:
+            return codebook_layout(ScaleKind::Odd32, 8, 11, false);
+        case HEARTH_TYPE_IQ1_M:
+            return codebook_layout(ScaleKind::Odd16, 8, 11, false);
+        case HEARTH_TYPE_TQ1_0:
+            return {ScaleKind::Super, 0, 0, -1, CodeTable::None, Packing::Trits};
+        case HEARTH_TYPE_TQ2_0:
+            return {ScaleKind::Super, 2, 0, 0};
         default:
             return {ScaleKind::None, 0, 0, -1};
     }
@@ -161,8 +243,12 @@ static constexpr TableBytes table_bytes(CodeTable table) {
 
 // Every quantized type: X(name).
 // clang-format off
-#define HEARTH_QUANTIZED_TYPES(X) \
+#define HEARTH_PLANE_TYPES(X) \
     X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) \
     X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) \
-    X(IQ4_NL) X(IQ4_XS) X(MXFP4)
+    X(IQ4_NL) X(IQ4_XS) X(MXFP4) X(TQ2_0)
+#define HEARTH_CODEBOOK_TYPES(X) \
+    X(IQ2_XXS) X(IQ2_XS) X(IQ2_S) X(IQ3_XXS) X(IQ3_S) X(IQ1_S) X(IQ1_M)
+#define HEARTH_EXPANDED_TYPES(X) HEARTH_CODEBOOK_TYPES(X) X(TQ1_0)
+#define HEARTH_QUANTIZED_TYPES(X) HEARTH_PLANE_TYPES(X) HEARTH_EXPANDED_TYPES(X)
 // clang-format on

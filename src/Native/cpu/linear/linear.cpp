@@ -18,6 +18,8 @@ namespace {
 // Rows whose activations are held at once; bounds the scratch of a call. A multiple of every tile size.
 constexpr int64_t kPassRows = 480;
 constexpr int kMaxOutputs = 8;
+// Rows for which a chunk is expanded once (BatchKernel): their sums fit beside it in the nearest cache.
+constexpr int kBatchRows = 64;
 
 // [columns][size] from rows; missing rows are zero.
 void interleave(const float* input, int64_t stride, int64_t columns, int rows, int size, float* tile) {
@@ -39,6 +41,7 @@ struct Share {
     int64_t panel_groups;
     int64_t pieces;
     TileKernel largest, last;
+    BatchKernel batch;  // null where tiles are multiplied one by one
 };
 
 Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKernels& kernels,
@@ -50,6 +53,7 @@ Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKern
     share.panels = divide_up(weight.rows, kPanelRows);
     share.largest = kernels.find_tile(weight.type, tiles.largest);
     share.last = kernels.find_tile(weight.type, tiles.last);
+    share.batch = kernels.find_batch(weight.type);
     const bool decode = tiles.count == 1;
     // Fewer bytes where the call is too small to give every thread several pieces.
     const int64_t wanted =
@@ -86,25 +90,41 @@ void finish(const Pass& pass, float* sums, int rows, int lanes, const float* bia
         std::memcpy(output + r * stride, sums + r * kPanelRows, static_cast<size_t>(lanes) * sizeof(float));
 }
 
-void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
+// One panel with count tiles; more than one only where the share has a batch kernel.
+void multiply_tiles(const Pass& pass, const Share& share, int64_t panel, int64_t tile, int count) {
     const Tiles& tiles = pass.tiles;
     const PackedWeight& weight = *share.output->weight;
+    const int64_t tile_bytes = tiles.largest * pass.row_bytes;
+    const uint8_t* data = weight.data.data() + panel * share.panel_bytes;
+    const uint8_t* activations = pass.activations + tile * tile_bytes;
+    alignas(64) float sums[kBatchRows * kPanelRows];
+    if (count > 1)
+        share.batch(data, activations, tile_bytes, count, weight.columns, sums);
+    else
+        (tile + 1 < tiles.count ? share.largest : share.last)(data, activations, weight.columns, sums);
+    const int64_t row = panel * kPanelRows;
+    const int lanes = static_cast<int>(std::min<int64_t>(kPanelRows, weight.rows - row));
+    const float* bias = share.output->bias ? share.output->bias + row : nullptr;
+    const int64_t first = tile * tiles.largest;
+    const int rows = count > 1 ? count * tiles.largest : tiles.valid(tile);
+    float* output = share.output->output + (pass.first_row + first) * share.output->stride + row;
+    finish(pass, sums, rows, lanes, bias, output, share.output->stride);
+}
+
+void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
+    const Tiles& tiles = pass.tiles;
     const int64_t first_panel = piece % share.panel_groups * share.group_panels;
     const int64_t end_panel = std::min(first_panel + share.group_panels, share.panels);
     const int64_t first_tile = piece / share.panel_groups * share.group_tiles;
     const int64_t end_tile = std::min(first_tile + share.group_tiles, tiles.count);
-    alignas(64) float sums[kMaxTileRows * kPanelRows];
-    for (int64_t tile = first_tile; tile < end_tile; ++tile) {
-        const uint8_t* activations = pass.activations + tile * tiles.largest * pass.row_bytes;
-        const TileKernel kernel = tile + 1 < tiles.count ? share.largest : share.last;
-        float* rows = share.output->output + (pass.first_row + tile * tiles.largest) * share.output->stride;
-        for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-            kernel(weight.data.data() + panel * share.panel_bytes, activations, weight.columns, sums);
-            const int64_t row = panel * kPanelRows;
-            const int lanes = static_cast<int>(std::min<int64_t>(kPanelRows, weight.rows - row));
-            const float* bias = share.output->bias ? share.output->bias + row : nullptr;
-            finish(pass, sums, tiles.valid(tile), lanes, bias, rows + row, share.output->stride);
-        }
+    for (int64_t tile = first_tile; tile < end_tile;) {
+        const int64_t full = std::min(end_tile, tiles.count - 1) - tile;  // of the largest size
+        const int batch = share.batch && full > 1
+                              ? static_cast<int>(std::min<int64_t>(full, kBatchRows / tiles.largest))
+                              : 1;
+        for (int64_t panel = first_panel; panel < end_panel; ++panel)
+            multiply_tiles(pass, share, panel, tile, batch);
+        tile += batch;
     }
 }
 

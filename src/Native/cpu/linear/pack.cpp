@@ -8,6 +8,7 @@
 #include "core/formats/half.h"
 #include "core/types.h"
 #include "cpu/linear.h"
+#include "cpu/linear/expanded_pack.h"
 #include "cpu/linear/layout.h"
 #include "cpu/linear/planes.h"
 
@@ -70,11 +71,20 @@ void read_codes(const BlockQ8_0& block, uint8_t* codes) {
     for (int j = 0; j < 32; ++j) codes[j] = static_cast<uint8_t>(block.qs[j] ^ 0x80);
 }
 
-void read_codes(const BlockQ2_K& block, uint8_t* codes) {
+// 2-bit codes in stripes of 32 columns.
+void crumbs(const uint8_t (&qs)[64], uint8_t* codes) {
     for (int half = 0; half < 2; ++half)
         for (int row = 0; row < 4; ++row)
             for (int l = 0; l < 32; ++l)
-                codes[128 * half + 32 * row + l] = (block.qs[32 * half + l] >> (2 * row)) & 3;
+                codes[128 * half + 32 * row + l] = (qs[32 * half + l] >> (2 * row)) & 3;
+}
+
+void read_codes(const BlockQ2_K& block, uint8_t* codes) {
+    crumbs(block.qs, codes);
+}
+
+void read_codes(const BlockTQ2_0& block, uint8_t* codes) {
+    crumbs(block.qs, codes);
 }
 
 void read_codes(const BlockQ3_K& block, uint8_t* codes) {
@@ -164,18 +174,15 @@ void write_scales(const BlockIQ4_XS& block, int, int row, uint8_t* header) {
     for (int g = 0; g < 8; ++g) header[32 + 16 * g + row] = static_cast<uint8_t>(read_scale_iq4(block, g));
 }
 
+void write_scales(const BlockTQ2_0& block, int, int row, uint8_t* header) {
+    put_half(header + 2 * row, block.d);
+}
+
 void write_scales(const BlockMXFP4& block, int group, int row, uint8_t* header) {
     header[16 * group + row] = block.e;
 }
 
 // ---- Panels
-
-// Rows of a panel as they lie in the file.
-struct PanelRows {
-    const uint8_t* data;
-    size_t row_bytes;
-    int rows;  // at most kPanelRows
-};
 
 // Chunk by chunk over all rows, so that what is being written stays in the nearest cache.
 template <hearth_type kType, typename Block>
@@ -218,8 +225,6 @@ void pack_float_panel(const PanelRows& source, int64_t columns, uint8_t* panel) 
         }
 }
 
-using PackPanel = void (*)(const PanelRows& source, int64_t columns, uint8_t* panel);
-
 PackPanel find_pack_panel(hearth_type type) {
     switch (type) {
         case HEARTH_TYPE_F32:
@@ -230,8 +235,10 @@ PackPanel find_pack_panel(hearth_type type) {
 #define HEARTH_CASE(name)    \
     case HEARTH_TYPE_##name: \
         return pack_panel<HEARTH_TYPE_##name, Block##name>;
-            HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
+            HEARTH_PLANE_TYPES(HEARTH_CASE)
 #undef HEARTH_CASE
+        default:
+            if (const PackPanel pack = find_expanded_pack(type)) return pack;
     }
     fail(HEARTH_UNSUPPORTED, "weights of tensor type %d cannot be packed", static_cast<int>(type));
 }
@@ -256,6 +263,8 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
                 0.0f};
     } else if constexpr (kKind == ScaleKind::SuperCentred32) {
         return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + 16 * group + row])), 0.0f};
+    } else if constexpr (kKind == ScaleKind::Super) {
+        return {half_at(0), 0.0f};
     } else if constexpr (kKind == ScaleKind::Exponent) {
         return {std::ldexp(1.0f, header[16 * group + row] - 128), 0.0f};
     } else if constexpr (kKind == ScaleKind::Super32) {
@@ -341,8 +350,10 @@ void unpack_row(const PackedWeight& weight, int64_t row, float* output) {
 #define HEARTH_CASE(name)    \
     case HEARTH_TYPE_##name: \
         return unpack_quantized<HEARTH_TYPE_##name>(panel, weight.columns, lane, output);
-            HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
+            HEARTH_PLANE_TYPES(HEARTH_CASE)
 #undef HEARTH_CASE
+        default:
+            return unpack_expanded(weight.type, panel, weight.columns, lane, output);
     }
 }
 

@@ -39,6 +39,13 @@ struct Isa {
         return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(load_8(p)), 4));
     }
 
+    // 2 s + 1 for the nibbles s at a shift of 0 or 4.
+    static F load_odd(const uint8_t* p, int shift) {
+        const __m256i s = _mm256_srl_epi32(_mm256_cvtepu8_epi32(load_8(p)), _mm_cvtsi32_si128(shift));
+        const __m256i twice = _mm256_slli_epi32(_mm256_and_si256(s, _mm256_set1_epi32(15)), 1);
+        return _mm256_cvtepi32_ps(_mm256_or_si256(twice, _mm256_set1_epi32(1)));
+    }
+
     // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
     static F load_exponent(const uint8_t* p) {
         const __m256i e = _mm256_cvtepu8_epi32(load_8(p));
@@ -90,8 +97,8 @@ struct Isa {
             return _mm256_slli_epi32(_mm256_set1_epi32(*sum), kShift);
     }
     // sum += codes0 * quad0 + codes1 * quad1; codes have kBits bits. Pairs of products are summed in 16 bits,
-    // where up to 6 bits leave room for two of them (2 * 2 * 63 * 127 < 2^15); 8-bit codes lend their sign to
-    // the activations, so that a pair is at most 2 * 128 * 127.
+    // where up to 6 bits leave room for two of them (2 * 2 * 63 * 127 < 2^15) and 7 bits for one; 8-bit codes
+    // lend their sign to the activations, so that a pair is at most 2 * 128 * 127.
     template <int kBits>
     static I dot_pair(I sum, B codes0, const int32_t* quad0, B codes1, const int32_t* quad1) {
         const __m256i ones = _mm256_set1_epi16(1);
@@ -103,6 +110,9 @@ struct Isa {
             const __m256i p1 = _mm256_maddubs_epi16(_mm256_abs_epi8(w1), _mm256_sign_epi8(a1, w1));
             sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p0, ones));
             return _mm256_add_epi32(sum, _mm256_madd_epi16(p1, ones));
+        } else if constexpr (kBits == 7) {
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(codes0, a0), ones));
+            return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(codes1, a1), ones));
         } else {
             static_assert(kBits <= 6);
             const __m256i p0 = _mm256_maddubs_epi16(codes0, a0);

@@ -39,6 +39,13 @@ struct Isa {
         return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(load_16(p)), 4));
     }
 
+    // 2 s + 1 for the nibbles s at a shift of 0 or 4.
+    static F load_odd(const uint8_t* p, int shift) {
+        const __m512i s = _mm512_srl_epi32(_mm512_cvtepu8_epi32(load_16(p)), _mm_cvtsi32_si128(shift));
+        const __m512i twice = _mm512_slli_epi32(_mm512_and_si512(s, _mm512_set1_epi32(15)), 1);
+        return _mm512_cvtepi32_ps(_mm512_or_si512(twice, _mm512_set1_epi32(1)));
+    }
+
     // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
     static F load_exponent(const uint8_t* p) {
         const __m512i e = _mm512_cvtepu8_epi32(load_16(p));

@@ -58,6 +58,11 @@ struct Isa {
         return gather([&](int i) { return static_cast<float>(p[i] >> 4); });
     }
 
+    // 2 s + 1 for the nibbles s at a shift of 0 or 4.
+    static F load_odd(const uint8_t* p, int shift) {
+        return gather([&](int i) { return static_cast<float>(2 * ((p[i] >> shift) & 15) + 1); });
+    }
+
     // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
     static F load_exponent(const uint8_t* p) {
         return gather([&](int i) {
