@@ -11,8 +11,10 @@
 #include "core/plan.h"
 #include "core/program.h"
 #include "core/step.h"
+#include "cpu/experts.h"
 #include "cpu/linear.h"
 #include "cpu/operations.h"
+#include "cpu/routing.h"
 #include "hearth.h"
 
 namespace hearth {
@@ -42,12 +44,17 @@ class Model {
 
     void plan_rope_tables();
     void plan_scratch();
+    size_t expert_scratch(const hearth_operation& operation) const;
     void make_rope_tables(const hearth_step& step);
     void require_weights();
 
     void execute(const hearth_operation& operation, size_t index, Cache* cache, const hearth_step& step);
     void embed(const hearth_operation& operation, const hearth_step& step);
+    void combine(const hearth_operation& operation, const hearth_step& step);
     void linear(const hearth_operation& operation, const hearth_step& step);
+    void route(const hearth_operation& operation, const hearth_step& step);
+    void expert_linear(const hearth_operation& operation, const hearth_step& step);
+    void grouped_linear(const hearth_operation& operation, const hearth_step& step);
     void attend(const hearth_operation& operation, Cache* cache, const hearth_step& step);
     void write_cache(const hearth_operation& operation, Cache* cache);
     void gather(const hearth_operation& operation, const hearth_step& step);
@@ -65,7 +72,7 @@ class Model {
     std::vector<Weight> weights_;
     std::vector<RopeTable> rope_tables_;
     std::vector<int32_t> rope_table_of_;  // for each operation, -1 where it is no rope
-    Buffer arena_, linear_scratch_, attention_scratch_;
+    Buffer arena_, linear_scratch_, attention_scratch_, router_scratch_;
     StepChecker checker_;
     bool complete_ = false;
 };

@@ -8,9 +8,10 @@
 #include "cpu/rows/arithmetic.inl"
 #include "cpu/rows/convert.inl"
 
-#include "cpu/rows/activation.inl"
 #include "cpu/rows/attention.inl"
 #include "cpu/rows/norm.inl"
+
+#include "cpu/rows/activation.inl"
 #include "cpu/rows/rope.inl"
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
@@ -23,8 +24,12 @@ constexpr RowKernels table() {
             add,
             multiply,
             scale,
+            clamp,
             softcap,
             activation,
+            xielu,
+            softmax,
+            weighted_sum,
             encode,
             attention_prepare,
             attention_start,
