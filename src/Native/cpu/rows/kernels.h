@@ -44,10 +44,16 @@ constexpr int kTileKeys = 64;  // keys scored at a time
 struct AttentionTile {
     KvRows keys, values;
     int32_t line_count;
-    float scale;
-    float softcap;  // 0: none
-    bool biased;    // some slope is not 0
+    float softcap;        // 0: none
+    bool biased;          // some slope is not 0
+    bool values_in_keys;  // values are the first values.width values of the keys
+    // T5's bias of a key that lies d positions after line l is bias[l][bias_offset[d]]; d is clamped to
+    // -bias_distance .. bias_distance. Null: none.
+    const int32_t* bias_offset;
+    int32_t bias_distance;
+    const float* bias[kMaxLines];
     const float* query[kMaxLines];
+    float scale[kMaxLines];  // of the query
     float* output[kMaxLines];
     int64_t visible_begin[kMaxLines], visible_end[kMaxLines];
     int64_t position[kMaxLines];  // in key indices; ALiBi's bias is -slope * |position - key|
