@@ -27,7 +27,8 @@ struct hearth_cache {
     hearth::Cache cache;
 };
 
-// Arrays of these cross the boundary, where no size travels with an element: the managed side declares the same sizes.
+// Arrays of these cross the boundary, where no size travels with an element: the managed side declares the
+// same sizes.
 static_assert(sizeof(hearth_operation) == 148);
 static_assert(sizeof(hearth_weight) == 24);
 static_assert(sizeof(hearth_sequence) == 32);
@@ -108,9 +109,21 @@ void attend(Engine& engine, const hearth_attention_call& call) {
             fail(HEARTH_INVALID_ARGUMENT, "[attention] %s must hold %lld x %d x %d = %zu values, got %zu",
                  name, static_cast<long long>(rows), heads, width, needed, size);
     };
+    const auto expect_none = [](const void* pointer, size_t size, const char* name, const char* why) {
+        if (pointer != nullptr || size != 0)
+            fail(HEARTH_INVALID_ARGUMENT, "[attention] with %s there are no %s, got %zu values", why, name,
+                 size);
+    };
     expect(call.queries, call.query_size, call.query_rows, p.heads, p.key_width, "queries");
     expect(call.keys, call.key_size, call.key_rows, p.kv_heads, p.key_width, "keys");
-    expect(call.values, call.value_size, call.key_rows, p.kv_heads, p.value_width, "values");
+    if (p.values_in_keys)
+        expect_none(call.values, call.value_size, "values", "values_in_keys");
+    else
+        expect(call.values, call.value_size, call.key_rows, p.kv_heads, p.value_width, "values");
+    if (p.bias_buckets > 0)
+        expect(call.biases, call.bias_size, 1, p.bias_buckets, p.heads, "biases");
+    else
+        expect_none(call.biases, call.bias_size, "biases", "no bias_buckets");
     expect(call.output, call.output_size, call.query_rows, p.heads, p.value_width, "output");
 
     const SequenceRows sequence{0, call.query_rows, call.past, nullptr};
@@ -120,6 +133,7 @@ void attend(Engine& engine, const hearth_attention_call& call) {
     inner.output = call.output;
     inner.output_stride = int64_t{p.heads} * p.value_width;
     inner.sinks = call.sinks;
+    inner.biases = call.biases;
     inner.sequences = &sequence;
     inner.sequence_count = 1;
     inner.keys = call.keys;
@@ -248,8 +262,9 @@ hearth_status hearth_cache_write_page(hearth_cache* cache, int32_t page, const v
 hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
                                const hearth_step* step, size_t step_size) {
     return guarded([&] {
-        required(model, "model").model.run(cache ? &cache->cache : nullptr, memory ? &memory->cache : nullptr,
-                                           checked(step, step_size, "step"));
+        required(model, "model")
+            .model.run(cache ? &cache->cache : nullptr, memory ? &memory->cache : nullptr,
+                       checked(step, step_size, "step"));
     });
 }
 

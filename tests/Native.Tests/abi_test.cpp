@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "hearth.h"
+#include "program_support.h"
+
+using namespace hearth_test;
 
 namespace {
 
@@ -28,25 +31,16 @@ ModelPointer make_model(hearth_engine* engine) {
     std::vector<hearth_operation> operations;
     const auto add = [&](int32_t kind, std::vector<int32_t> in, std::vector<int32_t> out,
                          std::vector<int32_t> w) {
-        hearth_operation operation{};
-        operation.kind = kind;
-        for (int32_t& slot : operation.input) slot = -1;
-        for (int32_t& slot : operation.output) slot = -1;
-        for (int32_t& slot : operation.weight) slot = -1;
-        std::copy(in.begin(), in.end(), operation.input);
-        std::copy(out.begin(), out.end(), operation.output);
-        std::copy(w.begin(), w.end(), operation.weight);
-        operations.push_back(operation);
+        operations.push_back(make_operation(kind, in, out, w));
         return &operations.back();
     };
     add(HEARTH_EMBED, {}, {0}, {0})->parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
     add(HEARTH_CACHE_WRITE, {0, 0}, {}, {})->parameters.cache_write = {0, 2, 4, 4};
-    add(HEARTH_ATTENTION, {0}, {1}, {})->parameters.attention = {HEARTH_SOURCE_CACHE, 0, 2, 2,    4, 4,
-                                                                 HEARTH_MASK_CAUSAL,  0, 0, 0.5f, 0, 0};
+    add(HEARTH_ATTENTION, {0}, {1}, {})->parameters.attention = plain_attention(2, 2, 4);
     add(HEARTH_GATHER, {1}, {2}, {});
     add(HEARTH_LINEAR, {2}, {3}, {0});
     const int32_t widths[] = {width, width, width, vocabulary};
-    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 0, width, vocabulary}};
+    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, width, vocabulary}};
     const hearth_program program{
         operations.data(), widths, weights, static_cast<int32_t>(operations.size()), 4, 1, 3, 32, 8};
     hearth_model* model = nullptr;
@@ -74,7 +68,8 @@ struct Step {
 
     void add(int32_t past, std::vector<int32_t> ids, std::vector<int32_t> table) {
         sequences.push_back({static_cast<int32_t>(tokens.size()), static_cast<int32_t>(ids.size()), past,
-                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size())});
+                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size()), 0, 0,
+                             0});
         for (size_t i = 0; i < ids.size(); ++i) positions.push_back(past + static_cast<int32_t>(i));
         tokens.insert(tokens.end(), ids.begin(), ids.end());
         pages.insert(pages.end(), table.begin(), table.end());
@@ -99,7 +94,7 @@ struct Step {
 
     hearth_status run(hearth_model* model, hearth_cache* cache) {
         const hearth_step step = native();
-        return hearth_model_run(model, cache, &step, sizeof step);
+        return hearth_model_run(model, cache, nullptr, &step, sizeof step);
     }
 };
 
@@ -203,7 +198,8 @@ TEST(Abi, BadStepsAreRefusedAndLeaveTheModelUsable) {
         step.add(8, {4}, {1, 2});
         hearth_step native = step.native();
         damage(step, native);
-        return hearth_model_run(model.get(), cache.get(), &native, sizeof native) == HEARTH_INVALID_ARGUMENT;
+        return hearth_model_run(model.get(), cache.get(), nullptr, &native, sizeof native) ==
+               HEARTH_INVALID_ARGUMENT;
     };
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.tokens[1] = 12; }));
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.tokens[1] = -1; }));
@@ -217,6 +213,9 @@ TEST(Abi, BadStepsAreRefusedAndLeaveTheModelUsable) {
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].past = -8; }));
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].past = INT32_MAX; }));
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[0].row_count = 2; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].memory_begin = 1; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].memory_count = 1; }));
+    EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].memory_length = 1; }));
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.sequences[1].row_count = INT32_MAX; }));
     EXPECT_TRUE(refused([](Step& s, hearth_step&) { s.output_rows[0] = 3; }));
     EXPECT_TRUE(refused([](Step&, hearth_step& n) { n.output_size = 12; }));
@@ -234,39 +233,28 @@ TEST(Abi, BadStepsAreRefusedAndLeaveTheModelUsable) {
 TEST(Abi, AStepBeforeTheWeightsIsRefused) {
     const EnginePointer engine = make_engine();
     const int32_t widths[] = {4, 4, 4};
-    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 0, 4, 4}};
-    hearth_operation operations[3]{};
-    for (hearth_operation& operation : operations) {
-        for (int32_t& slot : operation.input) slot = -1;
-        for (int32_t& slot : operation.output) slot = -1;
-        for (int32_t& slot : operation.weight) slot = -1;
-    }
-    operations[0].kind = HEARTH_EMBED;
-    operations[0].output[0] = 0;
-    operations[0].weight[0] = 0;
+    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, 4, 4}};
+    hearth_operation operations[] = {make_operation(HEARTH_EMBED, {}, {0}, {0}),
+                                     make_operation(HEARTH_GATHER, {0}, {1}, {}),
+                                     make_operation(HEARTH_SCALE, {1}, {2}, {})};
     operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 2.0f};
-    operations[1].kind = HEARTH_GATHER;
-    operations[1].input[0] = 0;
-    operations[1].output[0] = 1;
-    operations[2].kind = HEARTH_SCALE;
-    operations[2].input[0] = 1;
-    operations[2].output[0] = 2;
-    operations[2].parameters.factor = {0.5f};
+    operations[2].parameters.factor = {0.5f, 0.0f};
     const hearth_program program{operations, widths, weights, 3, 3, 1, 2, 4, 4};
     hearth_model* raw = nullptr;
     ASSERT_EQ(hearth_model_create(engine.get(), &program, sizeof program, &raw), HEARTH_OK)
         << hearth_last_error();
     const ModelPointer model{raw, hearth_model_destroy};
     const int32_t token = 2, position = 0, row = 0;
-    const hearth_sequence sequence{0, 1, 0, 0, 0};
+    const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0};
     float output[4] = {};
     const hearth_step step{&token, nullptr, &position, &sequence, nullptr, &row, output, 4, 1, 1, 0, 1};
-    EXPECT_EQ(hearth_model_run(model.get(), nullptr, &step, sizeof step), HEARTH_INVALID_STATE);
+    EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_STATE);
     const float table[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     EXPECT_EQ(hearth_model_load_weight(model.get(), 0, table, 60), HEARTH_INVALID_ARGUMENT);
     EXPECT_EQ(hearth_model_load_weight(model.get(), 1, table, 64), HEARTH_INVALID_ARGUMENT);
     ASSERT_EQ(hearth_model_load_weight(model.get(), 0, table, 64), HEARTH_OK) << hearth_last_error();
-    ASSERT_EQ(hearth_model_run(model.get(), nullptr, &step, sizeof step), HEARTH_OK) << hearth_last_error();
+    ASSERT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK)
+        << hearth_last_error();
     for (int i = 0; i < 4; ++i) EXPECT_EQ(output[i], table[8 + i]);
 }
 
@@ -284,7 +272,7 @@ TEST(Abi, AttentionChecksItsSpans) {
     call.output_size = out.size();
     call.query_rows = 2;
     call.key_rows = 3;
-    call.parameters = {HEARTH_SOURCE_ROWS, 0, 1, 1, 4, 4, HEARTH_MASK_BIDIRECTIONAL, 0, 0, 1.0f, 0, 0};
+    call.parameters = plain_attention(1, 1, 4);
     EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_OK) << hearth_last_error();
     call.key_rows = 4;
     EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_INVALID_ARGUMENT);
@@ -294,6 +282,45 @@ TEST(Abi, AttentionChecksItsSpans) {
     call.parameters.heads = 1;
     call.output_size = 7;
     EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_INVALID_ARGUMENT);
+    call.output_size = out.size();
+    EXPECT_EQ(hearth_attention(engine.get(), &call, sizeof call), HEARTH_OK) << hearth_last_error();
+
+    // The terms that bring a span of their own, or leave one out.
+    const auto status = [&](auto change) {
+        hearth_attention_call changed = call;
+        change(changed);
+        return hearth_attention(engine.get(), &changed, sizeof changed);
+    };
+    std::vector<float> biases(8);
+    const auto buckets = [&](hearth_attention_call& c) {
+        c.parameters.bias_buckets = 8;
+        c.parameters.bias_distance = 20;
+        c.biases = biases.data();
+        c.bias_size = biases.size();
+    };
+    using Call = hearth_attention_call;
+    EXPECT_EQ(status([&](Call& c) { buckets(c); }), HEARTH_OK) << hearth_last_error();
+    EXPECT_EQ(status([&](Call& c) { buckets(c), c.bias_size = 7; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { buckets(c), c.biases = nullptr; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { buckets(c), c.parameters.bias_buckets = 3; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { buckets(c), c.parameters.bias_buckets = 0; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { buckets(c), c.parameters.bias_distance = 4; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { buckets(c), c.parameters.bias_distance = INT32_MAX; }),
+              HEARTH_INVALID_ARGUMENT);
+    const auto in_keys = [](Call& c) {
+        c.parameters.values_in_keys = 1;
+        c.values = nullptr;
+        c.value_size = 0;
+    };
+    EXPECT_EQ(status([&](Call& c) { in_keys(c); }), HEARTH_OK) << hearth_last_error();
+    EXPECT_EQ(status([&](Call& c) { in_keys(c), c.values = v.data(); }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { in_keys(c), c.parameters.values_in_keys = 2; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([&](Call& c) { in_keys(c), c.parameters.value_width = 5; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Call& c) { c.parameters.mask = HEARTH_MASK_CHUNKED; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Call& c) { c.parameters.mask = 4; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Call& c) { c.parameters.temperature_length = -1; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Call& c) { c.parameters.temperature_offset = -1; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Call& c) { c.parameters.temperature = NAN; }), HEARTH_INVALID_ARGUMENT);
 }
 
 TEST(Abi, ACacheOutlivesItsEngineHandle) {

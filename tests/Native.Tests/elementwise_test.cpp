@@ -27,6 +27,15 @@ double relu(double x) {
 double relu_squared(double x) {
     return relu(x) * relu(x);
 }
+double sigmoid(double x) {
+    return 1 / (1 + std::exp(-x));
+}
+double gelu_sigmoid(double x) {
+    return x / (1 + std::exp(-1.702 * x));
+}
+double hyperbolic_tangent(double x) {
+    return std::tanh(x);
+}
 double identity(double x) {
     return x;
 }
@@ -35,10 +44,19 @@ struct Activation {
     hearth_function function;
     Function reference;
 };
-constexpr Activation kActivations[] = {
-    {HEARTH_FUNCTION_NONE, identity}, {HEARTH_FUNCTION_SILU, silu},
-    {HEARTH_FUNCTION_GELU, gelu},     {HEARTH_FUNCTION_GELU_TANH, gelu_tanh},
-    {HEARTH_FUNCTION_RELU, relu},     {HEARTH_FUNCTION_RELU_SQUARED, relu_squared}};
+constexpr Activation kActivations[] = {{HEARTH_FUNCTION_NONE, identity},
+                                       {HEARTH_FUNCTION_SILU, silu},
+                                       {HEARTH_FUNCTION_GELU, gelu},
+                                       {HEARTH_FUNCTION_GELU_TANH, gelu_tanh},
+                                       {HEARTH_FUNCTION_RELU, relu},
+                                       {HEARTH_FUNCTION_RELU_SQUARED, relu_squared},
+                                       {HEARTH_FUNCTION_SIGMOID, sigmoid},
+                                       {HEARTH_FUNCTION_GELU_SIGMOID, gelu_sigmoid},
+                                       {HEARTH_FUNCTION_TANH, hyperbolic_tangent}};
+
+hearth_activation_parameters plain(hearth_function function) {
+    return {function, 0.0f, 0.0f, 0.0f, 0.0f};
+}
 
 // From -50 to 50, dense near 0, with both signs of tiny numbers.
 std::vector<float> sweep() {
@@ -61,7 +79,8 @@ TEST(Activation, FunctionsAreWithinAFewRoundingsOverTheirRange) {
             for (float v : x) expected.push_back(a.reference(v));
             hearth::ThreadPool pool(1);
             const int64_t count = static_cast<int64_t>(x.size());
-            hearth::activation(isa, a.function, {x.data(), 1, count}, nullptr, {y.data(), 1, count}, pool);
+            hearth::activation(isa, plain(a.function), {x.data(), 1, count}, nullptr, {y.data(), 1, count},
+                               pool);
             // The fits are good to 2e-8. In the left tails an exponent of size e has a rounding of 6e-8 e:
             // where the result is still 1e-3, e is about 10. Relative above that, absolute (2e-9) under it.
             EXPECT_LE(largest_error(y.data(), expected, 1e-3), 2e-6)
@@ -83,10 +102,10 @@ TEST(Activation, GateAndShapesAndInPlace) {
                     }
                     hearth::ThreadPool pool(1 + width % 3);
                     std::vector<float> y(x.size(), NAN);
-                    hearth::activation(isa, a.function, {x.data(), rows, width}, nullptr,
+                    hearth::activation(isa, plain(a.function), {x.data(), rows, width}, nullptr,
                                        {y.data(), rows, width}, pool);
                     EXPECT_LE(largest_error(y.data(), alone, 0.01), 1e-6);
-                    hearth::activation(isa, a.function, {x.data(), rows, width}, gate.data(),
+                    hearth::activation(isa, plain(a.function), {x.data(), rows, width}, gate.data(),
                                        {x.data(), rows, width}, pool);
                     EXPECT_LE(largest_error(x.data(), gated, 0.01), 1e-6);
                 }
@@ -98,15 +117,17 @@ TEST(Activation, ExtremesTakeTheirLimitsAndNaNStays) {
             const std::vector<float> x{1e30f, -1e30f, INFINITY, NAN, 200.0f, -200.0f};
             std::vector<float> y(x.size());
             hearth::ThreadPool pool(1);
-            hearth::activation(isa, a.function, {x.data(), 1, 6}, nullptr, {y.data(), 1, 6}, pool);
+            hearth::activation(isa, plain(a.function), {x.data(), 1, 6}, nullptr, {y.data(), 1, 6}, pool);
             const bool square = a.function == HEARTH_FUNCTION_RELU_SQUARED,
                        none = a.function == HEARTH_FUNCTION_NONE;
-            EXPECT_EQ(y[0], square ? INFINITY : 1e30f);
-            EXPECT_EQ(y[1], none ? -1e30f : 0.0f);
-            EXPECT_EQ(y[2], INFINITY);
+            const bool bounded = a.function == HEARTH_FUNCTION_SIGMOID || a.function == HEARTH_FUNCTION_TANH;
+            const float least = a.function == HEARTH_FUNCTION_TANH ? -1.0f : 0.0f;
             EXPECT_TRUE(std::isnan(y[3])) << hearth::isa_name(isa) << " " << a.function;
-            EXPECT_EQ(y[4], square ? 40000.0f : 200.0f);
-            EXPECT_NEAR(y[5], none ? -200.0f : 0.0f, 1e-35);
+            EXPECT_EQ(y[0], bounded ? 1.0f : square ? INFINITY : 1e30f);
+            EXPECT_EQ(y[1], none ? -1e30f : least);
+            EXPECT_EQ(y[2], bounded ? 1.0f : INFINITY);
+            EXPECT_EQ(y[4], bounded ? 1.0f : square ? 40000.0f : 200.0f);
+            EXPECT_NEAR(y[5], none ? -200.0f : least, 1e-35);
         }
 }
 
@@ -130,7 +151,7 @@ TEST(Arithmetic, AddMultiplyAndScaleAreExactInEveryShapeInPlaceToo) {
                 hearth::multiply(isa, {a.data(), rows, width}, {b.data(), rows, width},
                                  {y.data(), rows, width}, pool);
                 EXPECT_EQ(y, product);
-                hearth::scale(isa, {a.data(), rows, width}, 0.3f, {y.data(), rows, width}, pool);
+                hearth::scale(isa, {a.data(), rows, width}, 0.3f, 0.0f, {y.data(), rows, width}, pool);
                 EXPECT_EQ(y, scaled);
                 y = a;
                 hearth::add(isa, {y.data(), rows, width}, {b.data(), rows, width}, {y.data(), rows, width},
@@ -141,7 +162,7 @@ TEST(Arithmetic, AddMultiplyAndScaleAreExactInEveryShapeInPlaceToo) {
                                  {y.data(), rows, width}, pool);
                 EXPECT_EQ(y, product);
                 y = a;
-                hearth::scale(isa, {y.data(), rows, width}, 0.3f, {y.data(), rows, width}, pool);
+                hearth::scale(isa, {y.data(), rows, width}, 0.3f, 0.0f, {y.data(), rows, width}, pool);
                 EXPECT_EQ(y, scaled);
             }
 }

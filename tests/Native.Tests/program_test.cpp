@@ -9,6 +9,9 @@
 
 #include "core/error.h"
 #include "core/plan.h"
+#include "program_support.h"
+
+using namespace hearth_test;
 
 namespace {
 
@@ -24,15 +27,7 @@ struct Source {
 
     hearth_operation& add(int32_t kind, std::vector<int32_t> inputs, std::vector<int32_t> outputs,
                           std::vector<int32_t> used) {
-        hearth_operation operation{};
-        operation.kind = kind;
-        for (int32_t& slot : operation.input) slot = -1;
-        for (int32_t& slot : operation.output) slot = -1;
-        for (int32_t& slot : operation.weight) slot = -1;
-        std::copy(inputs.begin(), inputs.end(), operation.input);
-        std::copy(outputs.begin(), outputs.end(), operation.output);
-        std::copy(used.begin(), used.end(), operation.weight);
-        operations.push_back(operation);
+        operations.push_back(make_operation(kind, inputs, outputs, used));
         return operations.back();
     }
 
@@ -42,7 +37,7 @@ struct Source {
     }
 
     int32_t weight(int64_t rows, int64_t columns, int32_t type = HEARTH_TYPE_F32) {
-        weights.push_back({type, 0, columns, rows});
+        weights.push_back({type, 1, columns, rows});
         return static_cast<int32_t>(weights.size()) - 1;
     }
 
@@ -68,10 +63,10 @@ Source decoder() {
     s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
     s.add(HEARTH_RMS_NORM, {x}, {n}, {norm}).parameters.norm = {1e-5f, 0};
     s.add(HEARTH_LINEAR, {n}, {q, k, v}, {query, key, value});
-    s.add(HEARTH_ROPE, {q}, {r}, {}).parameters.rope = {HEARTH_ROPE_HALVES, 4, 4, 0, 10000, 1, 0, 1, 32, 1};
+    s.add(HEARTH_ROPE, {q}, {r}, {}).parameters.rope = {
+        HEARTH_ROPE_HALVES, 4, 4, 0, 10000, 1, 0, 1, 32, 1, 0};
     s.add(HEARTH_CACHE_WRITE, {k, v}, {}, {}).parameters.cache_write = {0, 1, 4, 4};
-    s.add(HEARTH_ATTENTION, {r}, {a}, {}).parameters.attention = {HEARTH_SOURCE_CACHE, 0, 2, 1,    4, 4,
-                                                                  HEARTH_MASK_CAUSAL,  0, 0, 0.5f, 0, 0};
+    s.add(HEARTH_ATTENTION, {r}, {a}, {}).parameters.attention = plain_attention(2, 1, 4);
     s.add(HEARTH_ADD, {x, a}, {y}, {});
     s.add(HEARTH_GATHER, {y}, {g}, {});
     s.add(HEARTH_LINEAR, {g}, {logits}, {head});
@@ -118,6 +113,25 @@ TEST(Program, RefusesWhatDoesNotFitTogether) {
         {"heads that kv_heads does not divide",
          [](Source& s) { s.operations[5].parameters.attention.heads = 3; }},
         {"no heads", [](Source& s) { s.operations[5].parameters.attention.kv_heads = 0; }},
+        {"chunks of no length",
+         [](Source& s) { s.operations[5].parameters.attention.mask = HEARTH_MASK_CHUNKED; }},
+        {"buckets without their table",
+         [](Source& s) {
+             s.operations[5].parameters.attention.bias_buckets = 8;
+             s.operations[5].parameters.attention.bias_distance = 20;
+         }},
+        {"a table without its buckets", [](Source& s) { s.operations[5].weight[1] = 1; }},
+        {"a bias between the step and a memory",
+         [](Source& s) {
+             s.operations[5].parameters.attention.source = HEARTH_SOURCE_MEMORY;
+             s.operations[5].parameters.attention.alibi_bias = 8;
+         }},
+        {"an unknown source", [](Source& s) { s.operations[5].parameters.attention.source = 3; }},
+        {"values in the keys of a layer that has its own",
+         [](Source& s) { s.operations[5].parameters.attention.values_in_keys = 1; }},
+        {"values that are not cached", [](Source& s) { s.operations[4].input[1] = -1; }},
+        {"values that the layer has no room for",
+         [](Source& s) { s.operations[4].parameters.cache_write.value_width = 0; }},
         {"result that is not gathered", [](Source& s) { s.result = 7; }},
         {"result that does not exist", [](Source& s) { s.result = 99; }},
         {"mixed rows", [](Source& s) { s.operations[8].kind = HEARTH_ADD; }},

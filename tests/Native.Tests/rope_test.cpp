@@ -8,7 +8,7 @@ using namespace hearth_test;
 namespace {
 
 hearth_rope_parameters plain(int head_width, int dimensions, hearth_rope_layout layout) {
-    return {layout, head_width, dimensions, 0, 10000.0f, 1.0f, 0.0f, 1.0f, 32.0f, 1.0f};
+    return {layout, head_width, dimensions, 0, 10000.0f, 1.0f, 0.0f, 1.0f, 32.0f, 1.0f, 0};
 }
 
 std::vector<float> table_of(const std::vector<int32_t>& positions, const float* factors,

@@ -29,6 +29,7 @@ const TypeInfo& cache_type(int32_t type, const char* what) {
 
 size_t page_bytes_of(const TypeInfo& type, const hearth_cache_layer& layer, int32_t width,
                      int32_t page_tokens) {
+    if (width == 0) return 0;
     if (width % type.block != 0)
         fail(HEARTH_INVALID_ARGUMENT, "a %s cache needs head widths that are multiples of %d, got %d",
              type.name, type.block, width);
@@ -52,8 +53,9 @@ Cache::Cache(std::shared_ptr<Engine> engine, const hearth_cache_options& options
     for (int32_t i = 0; i < options.layer_count; ++i) {
         const hearth_cache_layer& shape = options.layers[i];
         if (shape.kv_heads < 1 || shape.kv_heads > kMaxWidth || shape.key_width < 1 ||
-            shape.key_width > kMaxWidth || shape.value_width < 1 || shape.value_width > kMaxWidth)
-            fail(HEARTH_INVALID_ARGUMENT, "layer %d: kv_heads and head widths must be above 0", i);
+            shape.key_width > kMaxWidth || shape.value_width < 0 || shape.value_width > kMaxWidth)
+            fail(HEARTH_INVALID_ARGUMENT,
+                 "layer %d: kv_heads and key_width must be above 0, value_width at least 0", i);
         const size_t keys = page_bytes_of(key_type, shape, shape.key_width, page_tokens_);
         const size_t values = page_bytes_of(value_type, shape, shape.value_width, page_tokens_);
         const size_t pages = static_cast<size_t>(page_count_);
@@ -65,6 +67,15 @@ Cache::Cache(std::shared_ptr<Engine> engine, const hearth_cache_options& options
         layers_.push_back({key_data, value_memory.data(), keys, values, key_type.type, value_type.type,
                            page_tokens_, shape.kv_heads, shape.key_width, shape.value_width});
         page_bytes_ += keys + values;
+    }
+}
+
+// The keys and values of a page in each layer, in the order in which a page is read and written.
+template <typename Body>
+void Cache::for_parts(size_t page, Body&& body) const {
+    for (const KvLayer& layer : layers_) {
+        body(layer.keys + page * layer.key_page_bytes, layer.key_page_bytes);
+        if (layer.value_width > 0) body(layer.values + page * layer.value_page_bytes, layer.value_page_bytes);
     }
 }
 
@@ -82,37 +93,28 @@ void Cache::copy_page(int32_t source, int32_t destination) {
     check_page(source);
     check_page(destination);
     if (source == destination) return;
-    const size_t from = static_cast<size_t>(source), to = static_cast<size_t>(destination);
-    for (const KvLayer& layer : layers_) {
-        std::memcpy(layer.keys + to * layer.key_page_bytes, layer.keys + from * layer.key_page_bytes,
-                    layer.key_page_bytes);
-        std::memcpy(layer.values + to * layer.value_page_bytes, layer.values + from * layer.value_page_bytes,
-                    layer.value_page_bytes);
-    }
+    const ptrdiff_t pages = ptrdiff_t{destination} - source;
+    for_parts(static_cast<size_t>(source), [pages](uint8_t* part, size_t bytes) {
+        std::memcpy(part + pages * static_cast<ptrdiff_t>(bytes), part, bytes);
+    });
 }
 
 void Cache::read_page(int32_t page, uint8_t* buffer, size_t size) const {
     check_page(page);
     check_size(size);
-    const size_t index = static_cast<size_t>(page);
-    for (const KvLayer& layer : layers_) {
-        std::memcpy(buffer, layer.keys + index * layer.key_page_bytes, layer.key_page_bytes);
-        buffer += layer.key_page_bytes;
-        std::memcpy(buffer, layer.values + index * layer.value_page_bytes, layer.value_page_bytes);
-        buffer += layer.value_page_bytes;
-    }
+    for_parts(static_cast<size_t>(page), [&buffer](const uint8_t* part, size_t bytes) {
+        std::memcpy(buffer, part, bytes);
+        buffer += bytes;
+    });
 }
 
 void Cache::write_page(int32_t page, const uint8_t* buffer, size_t size) {
     check_page(page);
     check_size(size);
-    const size_t index = static_cast<size_t>(page);
-    for (const KvLayer& layer : layers_) {
-        std::memcpy(layer.keys + index * layer.key_page_bytes, buffer, layer.key_page_bytes);
-        buffer += layer.key_page_bytes;
-        std::memcpy(layer.values + index * layer.value_page_bytes, buffer, layer.value_page_bytes);
-        buffer += layer.value_page_bytes;
-    }
+    for_parts(static_cast<size_t>(page), [&buffer](uint8_t* part, size_t bytes) {
+        std::memcpy(part, buffer, bytes);
+        buffer += bytes;
+    });
 }
 
 }  // namespace hearth

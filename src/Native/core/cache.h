@@ -28,6 +28,8 @@ class Cache {
     void write_page(int32_t page, const uint8_t* buffer, size_t size);
 
   private:
+    template <typename Body>
+    void for_parts(size_t page, Body&& body) const;
     void check_page(int32_t page) const;
     void check_size(size_t size) const;
 

@@ -25,8 +25,12 @@ void check_attention_parameters(const hearth_attention_parameters& p, Reject rej
     if (!std::isfinite(p.alibi_bias) || p.alibi_bias < 0) reject("alibi_bias must be at least 0");
     // Half of the buckets of a direction are exact, and a logarithm is taken beyond them.
     const int32_t exact = p.mask == HEARTH_MASK_BIDIRECTIONAL ? p.bias_buckets / 4 : p.bias_buckets / 2;
-    if (p.bias_buckets != 0 && (p.bias_buckets < 4 || p.bias_buckets > 1 << 16 || p.bias_distance <= exact))
-        reject("bias_buckets must be 4 to 65536 and bias_distance above the exact distances");
+    constexpr int32_t kMaxBuckets = 1 << 16, kMaxDistance = 1 << 16;
+    if (p.bias_buckets != 0 && (p.bias_buckets < 4 || p.bias_buckets > kMaxBuckets ||
+                                p.bias_distance <= exact || p.bias_distance > kMaxDistance))
+        reject("bias_buckets must be 4 to 65536 and bias_distance above the exact distances, at most 65536");
+    if (int64_t{p.bias_buckets} * p.heads > INT32_MAX) reject("the bias table is too large");
+    if (p.bias_buckets == 0 && p.bias_distance != 0) reject("bias_distance needs bias_buckets");
     if (p.temperature_length < 0 || !std::isfinite(p.temperature) || !std::isfinite(p.temperature_offset) ||
         p.temperature_offset < 0)
         reject("the temperature's terms must be finite, its length and offset at least 0");

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/types.h"
+#include "cpu/pooling.h"
 
 namespace hearth {
 
@@ -100,10 +101,10 @@ void Model::run(Cache* cache, const Cache* memory, const hearth_step& step) {
         if (pages != nullptr && &pages->engine() != engine_.get())
             fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");
     require_weights();
-    checker_.check(program_, cache, step);
+    checker_.check(program_, cache, memory, step);
     make_rope_tables(step);
     const auto& operations = program_.operations();
-    for (size_t i = 0; i < operations.size(); ++i) execute(operations[i], i, cache, step);
+    for (size_t i = 0; i < operations.size(); ++i) execute(operations[i], i, cache, memory, step);
     const int64_t result_width = width(program_.result());
     if (step.output_count > 0)
         std::memcpy(step.output, value(program_.result()),
@@ -135,7 +136,8 @@ ConstRows Model::in(const hearth_operation& operation, int slot, const hearth_st
     return {value(number), rows(number, step), width(number)};
 }
 
-void Model::execute(const hearth_operation& operation, size_t index, Cache* cache, const hearth_step& step) {
+void Model::execute(const hearth_operation& operation, size_t index, Cache* cache, const Cache* memory,
+                    const hearth_step& step) {
     const hearth_isa isa = engine_->isa;
     ThreadPool& pool = engine_->pool;
     switch (operation.kind) {
@@ -157,24 +159,35 @@ void Model::execute(const hearth_operation& operation, size_t index, Cache* cach
         case HEARTH_CACHE_WRITE:
             return write_cache(operation, cache);
         case HEARTH_ATTENTION:
-            return attend(operation, cache, step);
+            return attend(operation, cache, memory, step);
         case HEARTH_ADD:
-            return add(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step), pool);
         case HEARTH_MULTIPLY:
-            return multiply(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step), pool);
+            return combine(operation, step);
         case HEARTH_SCALE:
             return scale(isa, in(operation, 0, step), operation.parameters.factor.factor,
-                         out(operation, step), pool);
+                         operation.parameters.factor.offset, out(operation, step), pool);
+        case HEARTH_CLAMP:
+            return clamp(isa, in(operation, 0, step), operation.parameters.clamp, out(operation, step), pool);
         case HEARTH_ACTIVATION:
-            return activation(isa, static_cast<hearth_function>(operation.parameters.activation.function),
-                              in(operation, 0, step),
+            return activation(isa, operation.parameters.activation, in(operation, 0, step),
                               operation.input[1] < 0 ? nullptr : in(operation, 1, step).data,
                               out(operation, step), pool);
+        case HEARTH_SLICE:
+            return slice(in(operation, 0, step), operation.parameters.slice, out(operation, step), pool);
+        case HEARTH_CONCAT:
+            return concat(in(operation, 0, step), in(operation, 1, step), operation.parameters.concat,
+                          out(operation, step), pool);
+        case HEARTH_EXPERT_SUM:
+            return expert_sum(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step),
+                              pool);
         case HEARTH_SOFTCAP:
             return softcap(isa, in(operation, 0, step), operation.parameters.factor.factor,
                            out(operation, step), pool);
         case HEARTH_GATHER:
             return gather(operation, step);
+        case HEARTH_POOL:
+            return pool_rows(in(operation, 0, step), checker_.sequences().data(), step.output_rows,
+                             out(operation, step), pool);
         default:
             fail(HEARTH_INTERNAL, "operation %d cannot be run", operation.kind);
     }
@@ -182,7 +195,8 @@ void Model::execute(const hearth_operation& operation, size_t index, Cache* cach
 
 void Model::embed(const hearth_operation& operation, const hearth_step& step) {
     const Rows output = out(operation, step);
-    const bool by_token = operation.parameters.embed.index == HEARTH_INDEX_TOKEN;
+    const int32_t index = operation.parameters.embed.index;
+    const bool by_token = index == HEARTH_INDEX_TOKEN;
     if (by_token && step.embeddings != nullptr) {
         std::memcpy(output.data, step.embeddings,
                     static_cast<size_t>(output.rows * output.width) * sizeof(float));
@@ -194,11 +208,27 @@ void Model::embed(const hearth_operation& operation, const hearth_step& step) {
     engine_->pool.parallel_for(output.rows, 8, [&](int64_t begin, int64_t end, int) {
         for (int64_t row = begin; row < end; ++row) {
             float* target = output.data + row * output.width;
-            unpack_row(table, indices[row], target);
+            unpack_row(table, index == HEARTH_INDEX_FIRST ? 0 : indices[row], target);
             if (factor == 1.0f) continue;
             for (int64_t i = 0; i < output.width; ++i) target[i] *= factor;
         }
     });
+}
+
+void Model::combine(const hearth_operation& operation, const hearth_step& step) {
+    const hearth_isa isa = engine_->isa;
+    ThreadPool& pool = engine_->pool;
+    const ConstRows left = in(operation, 0, step);
+    const Rows output = out(operation, step);
+    const bool adds = operation.kind == HEARTH_ADD;
+    if (operation.input[1] >= 0) {
+        const ConstRows right = in(operation, 1, step);
+        return adds ? add(isa, left, right, output, pool) : multiply(isa, left, right, output, pool);
+    }
+    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])].vector;
+    const auto size = static_cast<int64_t>(right.size());
+    return adds ? add_vector(isa, left, right.data(), size, output, pool)
+                : multiply_vector(isa, left, right.data(), size, output, pool);
 }
 
 void Model::linear(const hearth_operation& operation, const hearth_step& step) {
@@ -222,7 +252,8 @@ void Model::linear(const hearth_operation& operation, const hearth_step& step) {
     hearth::linear(engine_->isa, call, linear_scratch_, engine_->pool);
 }
 
-void Model::attend(const hearth_operation& operation, Cache* cache, const hearth_step& step) {
+void Model::attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
+                   const hearth_step& step) {
     const hearth_attention_parameters& parameters = operation.parameters.attention;
     const ConstRows queries = in(operation, 0, step);
     const Rows output = out(operation, step);
@@ -232,27 +263,33 @@ void Model::attend(const hearth_operation& operation, Cache* cache, const hearth
     call.output = output.data;
     call.output_stride = output.width;
     call.sinks = vector(operation.weight[0]);
+    call.biases = vector(operation.weight[1]);
     call.sequences = checker_.sequences().data();
     call.sequence_count = static_cast<int32_t>(checker_.sequences().size());
     call.parameters = parameters;
-    if (parameters.source == HEARTH_SOURCE_CACHE) {
-        call.layer = &cache->layer(static_cast<size_t>(parameters.layer));
+    if (parameters.source != HEARTH_SOURCE_ROWS) {
+        const Cache* source = parameters.source == HEARTH_SOURCE_MEMORY ? memory : cache;
+        call.layer = &source->layer(static_cast<size_t>(parameters.layer));
     } else {
-        const ConstRows keys = in(operation, 1, step), values = in(operation, 2, step);
+        const ConstRows keys = in(operation, 1, step);
         call.keys = keys.data;
         call.key_stride = keys.width;
-        call.values = values.data;
-        call.value_stride = values.width;
+        if (!parameters.values_in_keys) {
+            const ConstRows values = in(operation, 2, step);
+            call.values = values.data;
+            call.value_stride = values.width;
+        }
     }
     attention(engine_->isa, call, attention_scratch_, engine_->pool);
 }
 
 void Model::write_cache(const hearth_operation& operation, Cache* cache) {
     const int32_t keys = operation.input[0], values = operation.input[1];
+    const bool has_values = values >= 0;
     const CacheWriteCall call{value(keys),
-                              value(values),
+                              has_values ? value(values) : nullptr,
                               width(keys),
-                              width(values),
+                              has_values ? width(values) : 0,
                               checker_.sequences().data(),
                               static_cast<int32_t>(checker_.sequences().size()),
                               &cache->layer(static_cast<size_t>(operation.parameters.cache_write.layer))};

@@ -45,10 +45,13 @@ class Model {
     void make_rope_tables(const hearth_step& step);
     void require_weights();
 
-    void execute(const hearth_operation& operation, size_t index, Cache* cache, const hearth_step& step);
+    void execute(const hearth_operation& operation, size_t index, Cache* cache, const Cache* memory,
+                 const hearth_step& step);
     void embed(const hearth_operation& operation, const hearth_step& step);
+    void combine(const hearth_operation& operation, const hearth_step& step);
     void linear(const hearth_operation& operation, const hearth_step& step);
-    void attend(const hearth_operation& operation, Cache* cache, const hearth_step& step);
+    void attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
+                const hearth_step& step);
     void write_cache(const hearth_operation& operation, Cache* cache);
     void gather(const hearth_operation& operation, const hearth_step& step);
 

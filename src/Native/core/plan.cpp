@@ -67,6 +67,7 @@ bool works_in_place(int32_t kind) {
         case HEARTH_ADD:
         case HEARTH_MULTIPLY:
         case HEARTH_SCALE:
+        case HEARTH_CLAMP:
         case HEARTH_ACTIVATION:
         case HEARTH_SOFTCAP:
             return true;

@@ -14,15 +14,44 @@ int64_t pages_for(int64_t tokens, int32_t page_tokens) {
     return (tokens + page_tokens - 1) / page_tokens;
 }
 
+// Values that lie in keys of a block type must be whole blocks too.
+void check_values_in_keys(const Program& program, const Cache& cache, hearth_source source) {
+    for (const hearth_operation& operation : program.operations()) {
+        const hearth_attention_parameters& p = operation.parameters.attention;
+        if (operation.kind == HEARTH_ATTENTION && p.source == source && p.values_in_keys)
+            cache_row_bytes(cache.layer(static_cast<size_t>(p.layer)).key_type, p.value_width);
+    }
+}
+
+// Whether a cache has the layers that a program reads and writes there.
+void check_cache(const Program& program, const Cache* cache, hearth_source source) {
+    const char* name = source == HEARTH_SOURCE_MEMORY ? "memory" : "cache";
+    if (cache == nullptr) fail(HEARTH_INVALID_ARGUMENT, "this model needs a %s", name);
+    const auto& shapes = source == HEARTH_SOURCE_MEMORY ? program.memory_layers() : program.cache_layers();
+    for (size_t i = 0; i < shapes.size(); ++i) {
+        if (shapes[i].kv_heads == 0) continue;
+        if (i >= cache->layer_count()) fail(HEARTH_INVALID_ARGUMENT, "the %s has no layer %zu", name, i);
+        const KvLayer& layer = cache->layer(i);
+        if (layer.kv_heads != shapes[i].kv_heads || layer.key_width != shapes[i].key_width ||
+            layer.value_width != shapes[i].value_width)
+            fail(HEARTH_INVALID_ARGUMENT, "layer %zu of the %s has another shape than the model's", i, name);
+    }
+    check_values_in_keys(program, *cache, source);
+}
+
 }  // namespace
 
-void StepChecker::check(const Program& program, const Cache* cache, const hearth_step& step) {
+void StepChecker::check(const Program& program, const Cache* cache, const Cache* memory,
+                        const hearth_step& step) {
     check_rows(program, step);
     check_output(program, step);
-    const bool cached = !program.cache_layers().empty();
-    if (cached) check_cache(program, cache);
+    const bool cached = !program.cache_layers().empty(), remembers = !program.memory_layers().empty();
+    if (cached) check_cache(program, cache, HEARTH_SOURCE_CACHE);
+    if (remembers) check_cache(program, memory, HEARTH_SOURCE_MEMORY);
     check_sequences(cached ? cache : nullptr, step);
     if (cached) check_pages(*cache, step);
+    check_memory(remembers ? memory : nullptr, step);
+    if (remembers) check_memory_pages(*memory, cached && memory == cache);
 }
 
 void StepChecker::check_rows(const Program& program, const hearth_step& step) const {
@@ -59,19 +88,6 @@ void StepChecker::check_output(const Program& program, const hearth_step& step) 
         const int32_t row = step.output_rows[i];
         if (row < 0 || row >= step.row_count || (i > 0 && row <= step.output_rows[i - 1]))
             fail(HEARTH_INVALID_ARGUMENT, "output row %d: %d is out of range or out of order", i, row);
-    }
-}
-
-void StepChecker::check_cache(const Program& program, const Cache* cache) const {
-    if (cache == nullptr) fail(HEARTH_INVALID_ARGUMENT, "this model needs a cache");
-    const auto& shapes = program.cache_layers();
-    for (size_t i = 0; i < shapes.size(); ++i) {
-        if (shapes[i].kv_heads == 0) continue;
-        if (i >= cache->layer_count()) fail(HEARTH_INVALID_ARGUMENT, "the cache has no layer %zu", i);
-        const KvLayer& layer = cache->layer(i);
-        if (layer.kv_heads != shapes[i].kv_heads || layer.key_width != shapes[i].key_width ||
-            layer.value_width != shapes[i].value_width)
-            fail(HEARTH_INVALID_ARGUMENT, "layer %zu of the cache has another shape than the model's", i);
     }
 }
 
@@ -140,6 +156,46 @@ void StepChecker::check_pages(const Cache& cache, const hearth_step& step) {
             if (written_in_[page] == step_number_)
                 fail(HEARTH_INVALID_ARGUMENT, "page %d is read by sequence %d while sequence %d writes it",
                      s.pages[p], i, written_by_[page]);
+        }
+    }
+}
+
+// memory is null where the program attends to none.
+void StepChecker::check_memory(const Cache* memory, const hearth_step& step) {
+    for (int32_t i = 0; i < step.sequence_count; ++i) {
+        const hearth_sequence& s = step.sequences[i];
+        if (memory == nullptr) {
+            if (s.memory_begin != 0 || s.memory_count != 0 || s.memory_length != 0)
+                fail(HEARTH_INVALID_ARGUMENT, "sequence %d: this model attends to no memory", i);
+            continue;
+        }
+        if (s.memory_length < 1 || s.memory_length > kMaxPast)
+            fail(HEARTH_INVALID_ARGUMENT, "sequence %d: memory_length must be 1 to %d, got %d", i, kMaxPast,
+                 s.memory_length);
+        const int64_t needed = pages_for(s.memory_length, memory->page_tokens());
+        if (s.memory_begin < 0 || s.memory_count < 0 || s.memory_begin > step.page_count ||
+            s.memory_count > step.page_count - s.memory_begin || s.memory_count < needed)
+            fail(HEARTH_INVALID_ARGUMENT, "sequence %d: needs %lld pages of memory, its table has %d of %d",
+                 i, static_cast<long long>(needed), s.memory_count, step.page_count);
+        SequenceRows& rows = sequences_[static_cast<size_t>(i)];
+        rows.memory_pages = step.pages + s.memory_begin;
+        rows.memory_length = s.memory_length;
+    }
+}
+
+// Any number of sequences may share a page of the memory, since none writes it.
+void StepChecker::check_memory_pages(const Cache& memory, bool is_written) const {
+    for (size_t i = 0; i < sequences_.size(); ++i) {
+        const SequenceRows& s = sequences_[i];
+        const int64_t count = pages_for(s.memory_length, memory.page_tokens());
+        for (int64_t p = 0; p < count; ++p) {
+            const int32_t page = s.memory_pages[p];
+            if (page < 0 || page >= memory.page_count())
+                fail(HEARTH_INVALID_ARGUMENT, "sequence %zu: page %d is not one of the memory's %d", i, page,
+                     memory.page_count());
+            if (is_written && written_in_[static_cast<size_t>(page)] == step_number_)
+                fail(HEARTH_INVALID_ARGUMENT, "page %d is memory of sequence %zu while sequence %d writes it",
+                     page, i, written_by_[static_cast<size_t>(page)]);
         }
     }
 }

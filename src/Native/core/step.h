@@ -12,17 +12,19 @@ namespace hearth {
 
 class StepChecker {
   public:
-    // Throws HEARTH_INVALID_ARGUMENT. Afterwards sequences() is ready for the kernels.
-    void check(const Program& program, const Cache* cache, const hearth_step& step);
+    // Throws HEARTH_INVALID_ARGUMENT, or HEARTH_UNSUPPORTED where a cache's type does not fit the program.
+    // Afterwards sequences() is ready for the kernels.
+    void check(const Program& program, const Cache* cache, const Cache* memory, const hearth_step& step);
 
     const std::vector<SequenceRows>& sequences() const { return sequences_; }
 
   private:
     void check_rows(const Program& program, const hearth_step& step) const;
     void check_output(const Program& program, const hearth_step& step) const;
-    void check_cache(const Program& program, const Cache* cache) const;
     void check_sequences(const Cache* cache, const hearth_step& step);
     void check_pages(const Cache& cache, const hearth_step& step);
+    void check_memory(const Cache* memory, const hearth_step& step);
+    void check_memory_pages(const Cache& memory, bool is_written) const;
 
     std::vector<SequenceRows> sequences_;
     // For each page the step that wrote it last and the sequence that did, so that nothing need be cleared.

@@ -11,7 +11,8 @@
 namespace hearth {
 
 // One layer's pool of pages, as hearth.h lays it out: page p's keys start at keys + p * key_page_bytes and
-// are [kv_heads, page_tokens, key_width] in key_type; values alike.
+// are [kv_heads, page_tokens, key_width] in key_type; values alike, unless value_width is 0: then they lie in
+// the keys.
 struct KvLayer {
     uint8_t* keys;
     uint8_t* values;
@@ -30,11 +31,14 @@ struct SequenceRows {
     int32_t row_begin, row_count;
     int32_t past;          // positions before this step's rows
     const int32_t* pages;  // null where the source is rows
+    const int32_t* memory_pages = nullptr;
+    int32_t memory_length = 0;  // positions of the memory
 };
 
 // Where keys and values come from: a cache layer, or float32 rows.
 //
-// Cache: sequence s has past + row_count keys, key j at position j. Rows: it has the row_count keys of its
+// Cache: sequence s has past + row_count keys, key j at position j. Memory: its memory_length keys, all of
+// which every row sees. Rows: it has the row_count keys of its
 // own rows of the step, at its queries' positions; the stand-alone call has one sequence and key_rows keys at
 // positions 0 .. key_rows - 1. Row i of the sequence stands at position past + i.
 struct AttentionCall {
@@ -42,12 +46,13 @@ struct AttentionCall {
     int64_t query_stride;  // floats between rows
     float* output;         // [R, heads, value_width]; no part of the inputs
     int64_t output_stride;
-    const float* sinks;  // [heads] or null
+    const float* sinks;   // [heads] or null
+    const float* biases;  // [bias_buckets, heads], or null where parameters.bias_buckets is 0
     const SequenceRows* sequences;
     int32_t sequence_count;
-    const KvLayer* layer;  // source: cache; else null, and:
+    const KvLayer* layer;  // source: cache or memory; else null, and:
     const float* keys;     // [N, kv_heads, key_width]
-    const float* values;   // [N, kv_heads, value_width]
+    const float* values;   // [N, kv_heads, value_width]; not read where parameters.values_in_keys
     int64_t key_stride, value_stride;
     int32_t key_rows;  // the stand-alone call's keys; 0: each sequence's own rows
     hearth_attention_parameters parameters;
@@ -61,8 +66,9 @@ size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, in
 // sequences beside it. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
 
-// Stores keys [R, kv_heads, key_width] and values [R, kv_heads, value_width] at positions past .. past +
-// row_count - 1 of each sequence, converted to the layer's types.
+// Stores keys [R, kv_heads, key_width] and values [R, kv_heads, value_width] (none where the layer's
+// value_width is 0) at positions past .. past + row_count - 1 of each sequence, converted to the layer's
+// types.
 struct CacheWriteCall {
     const float* keys;
     const float* values;

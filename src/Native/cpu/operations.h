@@ -20,7 +20,7 @@ struct ConstRows {
     int64_t width;
 };
 
-// Outputs may be the input's own memory in every operation of this file.
+// Outputs may be the first input's own memory unless a comment says otherwise.
 
 // Norms work on groups of parameters.group_width values, or on whole rows where that is 0; weight and bias
 // have as many entries as a group and may be null (1 and 0).
@@ -47,13 +47,34 @@ void rope_table(const int32_t* positions, int64_t rows, const float* factors,
 void rope(hearth_isa isa, ConstRows input, const float* table, const hearth_rope_parameters& parameters,
           Rows output, ThreadPool& pool);
 
+// right: as many values as left has, or one for each row (width 1).
 void add(hearth_isa isa, ConstRows left, ConstRows right, Rows output, ThreadPool& pool);
 void multiply(hearth_isa isa, ConstRows left, ConstRows right, Rows output, ThreadPool& pool);
-void scale(hearth_isa isa, ConstRows input, float factor, Rows output, ThreadPool& pool);
+// vector [size]: the same for every row; size is left's width or 1.
+void add_vector(hearth_isa isa, ConstRows left, const float* vector, int64_t size, Rows output,
+                ThreadPool& pool);
+void multiply_vector(hearth_isa isa, ConstRows left, const float* vector, int64_t size, Rows output,
+                     ThreadPool& pool);
+// input * factor + offset.
+void scale(hearth_isa isa, ConstRows input, float factor, float offset, Rows output, ThreadPool& pool);
+// A NaN stays one.
+void clamp(hearth_isa isa, ConstRows input, const hearth_clamp_parameters& parameters, Rows output,
+           ThreadPool& pool);
 void softcap(hearth_isa isa, ConstRows input, float factor, Rows output, ThreadPool& pool);
 
 // gate null: f(input); else f(input) * gate.
-void activation(hearth_isa isa, hearth_function function, ConstRows input, const float* gate, Rows output,
-                ThreadPool& pool);
+void activation(hearth_isa isa, const hearth_activation_parameters& parameters, ConstRows input,
+                const float* gate, Rows output, ThreadPool& pool);
+
+// In these three output is memory of its own.
+
+// Of each of parameters.groups groups of the columns: width columns from offset on.
+void slice(ConstRows input, const hearth_slice_parameters& parameters, Rows output, ThreadPool& pool);
+// Group by group the columns of left, then those of right; right is one group for all where the output has no
+// room for more.
+void concat(ConstRows left, ConstRows right, const hearth_concat_parameters& parameters, Rows output,
+            ThreadPool& pool);
+// output [rows, W] = the sum over c of weights [rows, chosen] * input [rows, chosen, W], in the order of c.
+void expert_sum(hearth_isa isa, ConstRows input, ConstRows weights, Rows output, ThreadPool& pool);
 
 }  // namespace hearth

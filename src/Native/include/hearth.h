@@ -414,10 +414,11 @@ typedef struct hearth_sequence {
     int32_t past;                 /* positions that the cache holds already; this step's rows follow them */
     int32_t page_begin;           /* its first entry in hearth_step.pages */
     int32_t page_count;           /* its entries, at least ceil((past + row_count) / page_tokens) */
-    int32_t memory_begin;         /* its first entry of the memory cache's pages in hearth_step.pages */
-    int32_t memory_count;         /* its entries, at least ceil(memory_length / the memory's page_tokens) */
-    int32_t memory_length;        /* positions that attention to the memory sees; at least 1 where the program
-                                     has such attention */
+    /* 0 where the program attends to no memory: */
+    int32_t memory_begin;  /* its first entry of the memory cache's pages in hearth_step.pages */
+    int32_t memory_count;  /* its entries, at least ceil(memory_length / the memory's page_tokens) */
+    int32_t memory_length; /* positions that attention to the memory sees; at least 1 where the program
+                              has such attention */
 } hearth_sequence;
 
 typedef struct hearth_step {
@@ -433,7 +434,8 @@ typedef struct hearth_step {
 } hearth_step;
 
 /* One step; cache is written and read, memory is only read (HEARTH_SOURCE_MEMORY); each may be null where the
-   program uses none. Steps of one engine run one after another. */
+   program uses none. Any number of sequences may share the memory's pages. Both may be the same cache as long
+   as no page is written and read as memory in one step. Steps of one engine run one after another. */
 HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
                                           const hearth_step* step, size_t step_size);
 
@@ -443,7 +445,7 @@ HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cac
 /* Attention on caller's memory: queries [R, heads, key_width], keys [N, kv_heads, key_width], values [N,
    kv_heads, value_width], output [R, heads, value_width]. Query i stands at position past + i;
    parameters.source and layer are not read. sinks [heads] may be null; biases [bias_buckets, heads] where
-   parameters.bias_buckets > 0, values where not parameters.values_in_keys. */
+   parameters.bias_buckets > 0, else null; values are null where parameters.values_in_keys. */
 typedef struct hearth_attention_call {
     const float *queries, *keys, *values, *sinks, *biases;
     float* output;

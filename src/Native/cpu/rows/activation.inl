@@ -1,5 +1,5 @@
 // Activation functions, alone or times a gate: silu x / (1 + e^-x), gelu x Phi(x) (arXiv 1606.08415), its
-// tanh approximation, relu, relu^2.
+// tanh and its sigmoid approximation, relu, relu^2, sigmoid, tanh, xielu (arXiv 2411.13010).
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -18,6 +18,13 @@ inline Floats gelu_tanh(Floats x) {
 // maximum returns its second operand where one is NaN.
 inline Floats relu(Floats x) {
     return maximum(splat(0.0f), x);
+}
+
+inline Floats sigmoid(Floats x) {
+    return splat(1.0f) / (splat(1.0f) + exponential(splat(0.0f) - x));
+}
+inline Floats gelu_sigmoid(Floats x) {
+    return x / (splat(1.0f) + exponential(x * splat(-1.702f)));
 }
 
 template <typename F>
@@ -43,7 +50,25 @@ void activation(hearth_function function, const float* input, const float* gate,
             return activate(input, gate, output, count, [](Floats x) { return relu(x); });
         case HEARTH_FUNCTION_RELU_SQUARED:
             return activate(input, gate, output, count, [](Floats x) { return relu(x) * relu(x); });
+        case HEARTH_FUNCTION_SIGMOID:
+            return activate(input, gate, output, count, [](Floats x) { return sigmoid(x); });
+        case HEARTH_FUNCTION_GELU_SIGMOID:
+            return activate(input, gate, output, count, [](Floats x) { return gelu_sigmoid(x); });
+        case HEARTH_FUNCTION_TANH:
+            return activate(input, gate, output, count, [](Floats x) { return hyperbolic_tangent(x); });
+        case HEARTH_FUNCTION_XIELU:
+            return;  // has parameters: the function below
     }
+}
+
+void xielu(const hearth_activation_parameters& parameters, const float* input, const float* gate,
+           float* output, int64_t count) {
+    const Floats negative = splat(parameters.negative_alpha), positive = splat(parameters.positive_alpha);
+    const Floats beta = splat(parameters.beta), epsilon = splat(parameters.epsilon);
+    activate(input, gate, output, count, [=](Floats x) {
+        const Floats below = exponential_less_one(minimum(epsilon, x)) - x;
+        return fma(beta, x, select(less(splat(0.0f), x), positive * x * x, negative * below));
+    });
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ class Attention {
     // The key index of the position at which the sequence's first row stands.
     int64_t first_index(const SequenceRows& s) const { return own_rows() ? 0 : s.past; }
     bool own_rows() const { return !call_.layer && call_.key_rows == 0; }
+    bool is_memory() const { return call_.parameters.source == HEARTH_SOURCE_MEMORY; }
     Interval visible(const SequenceRows& s, int64_t row) const;
     Interval visible_to_tile(const SequenceRows& s, int64_t tile) const;
     int64_t chunk_keys(Interval keys) const;
@@ -88,6 +89,8 @@ class Attention {
     AttentionState thread_state(int thread, int which) const;
     AttentionState state_at(float* memory) const;
 
+    float scale_of(int64_t position) const;
+
     const AttentionCall& call_;
     const RowKernels& kernels_;
     ThreadPool& pool_;
@@ -95,20 +98,23 @@ class Attention {
     bool split_ = false;        // chunks run side by side
     int64_t* first_item_;       // [sequences + 1]
     float* slopes_;             // [heads]
+    int32_t* bias_offset_;      // [2 * bias_distance + 1], from its middle on; null: no buckets
     int32_t* finished_chunks_;  // [split tiles]; of sequence s and KV head h at s * kv_heads + h
     float* thread_memory_;      // [threads, sizes_.thread()]
     float* partial_memory_;     // [split items, sizes_.state]
 };
 
 struct Layout {
-    size_t first_item, slopes, finished, threads, partials, total;  // byte offsets
+    size_t first_item, slopes, buckets, finished, threads, partials, total;  // byte offsets
 
     Layout(const hearth_attention_parameters& p, int64_t max_rows, int thread_count) {
         const Sizes sizes(p);
         const size_t split = static_cast<size_t>(max_split_tiles(max_rows, p.kv_heads, thread_count));
         first_item = 0;
         slopes = first_item + padded(max_rows + 1) * sizeof(int64_t);
-        finished = slopes + padded(p.heads) * sizeof(float);
+        buckets = slopes + padded(p.heads) * sizeof(float);
+        const int64_t distances = p.bias_buckets > 0 ? 2 * int64_t{p.bias_distance} + 1 : 0;
+        finished = buckets + padded(distances) * sizeof(int32_t);
         threads = finished + padded(static_cast<int64_t>(split)) * sizeof(int32_t);
         partials = threads + static_cast<size_t>(thread_count) * sizes.thread() * sizeof(float);
         total = partials + split * kMaxChunks * sizes.state * sizeof(float);
@@ -133,6 +139,20 @@ float alibi_slope(float largest_bias, int32_t heads, int32_t head) {
                     static_cast<float>(2 * (head - whole) + 1));
 }
 
+// T5's bucket (arXiv 1910.10683, section 2.1, and its published code) of a key that lies `distance` after the
+// query. The logarithm is rounded where that code rounds it.
+int32_t bias_bucket(const hearth_attention_parameters& p, int32_t distance) {
+    const bool two_sided = p.mask == HEARTH_MASK_BIDIRECTIONAL;
+    const int32_t count = two_sided ? p.bias_buckets / 2 : p.bias_buckets, exact = count / 2;
+    const int32_t first = two_sided && distance > 0 ? count : 0;
+    const int32_t apart = two_sided ? std::abs(distance) : std::max(-distance, 0);
+    if (apart < exact) return first + apart;
+    const double whole = exact;
+    const float steps = std::log(static_cast<float>(apart / whole)) * static_cast<float>(count - exact);
+    const double bucket = whole + static_cast<double>(steps) / std::log(p.bias_distance / whole);
+    return first + std::min(count - 1, static_cast<int32_t>(static_cast<float>(bucket)));
+}
+
 Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool)
     : call_(call), kernels_(row_kernels(isa)), pool_(pool), sizes_(call.parameters) {
     const Layout layout(call.parameters, row_bound(call), pool.threads());
@@ -142,6 +162,12 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
     first_item_ = scratch.as<int64_t>(layout.first_item);
     slopes_ = scratch.as<float>(layout.slopes);
     finished_chunks_ = scratch.as<int32_t>(layout.finished);
+    bias_offset_ = nullptr;
+    if (const hearth_attention_parameters& p = call.parameters; p.bias_buckets > 0) {
+        bias_offset_ = scratch.as<int32_t>(layout.buckets) + p.bias_distance;
+        for (int32_t d = -p.bias_distance; d <= p.bias_distance; ++d)
+            bias_offset_[d] = bias_bucket(p, d) * p.heads;
+    }
     thread_memory_ = scratch.as<float>(layout.threads);
     partial_memory_ = scratch.as<float>(layout.partials);
     for (int32_t head = 0; head < call.parameters.heads; ++head)
@@ -149,6 +175,7 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
 }
 
 int64_t Attention::key_count(const SequenceRows& s) const {
+    if (is_memory()) return s.memory_length;
     if (call_.layer) return int64_t{s.past} + s.row_count;
     return own_rows() ? s.row_count : call_.key_rows;
 }
@@ -156,14 +183,25 @@ int64_t Attention::key_count(const SequenceRows& s) const {
 Interval Attention::visible(const SequenceRows& s, int64_t row) const {
     const hearth_attention_parameters& p = call_.parameters;
     const int64_t count = key_count(s), index = first_index(s) + row;
+    if (is_memory()) return {0, count};
+    // Positions are key indices plus this.
+    const int64_t shift = int64_t{s.past} - first_index(s);
     Interval keys{0, count};
-    if (p.mask != HEARTH_MASK_BIDIRECTIONAL) keys.end = std::min(count, index + 1);
-    if (p.mask == HEARTH_MASK_PREFIX) {
-        const int64_t prefix = int64_t{p.prefix_length} - (int64_t{s.past} - first_index(s));
-        if (index < prefix) keys.end = std::min(count, prefix);
+    switch (p.mask) {
+        case HEARTH_MASK_BIDIRECTIONAL:
+            if (p.window > 0) keys = {index - p.window / 2, index + p.window / 2 + 1};
+            break;
+        case HEARTH_MASK_CHUNKED:
+            keys = {(index + shift) / p.window * p.window - shift, index + 1};
+            break;
+        default:
+            if (p.window > 0) keys.begin = index - p.window + 1;
+            keys.end = index + 1;
+            if (p.mask == HEARTH_MASK_PREFIX) keys.end = std::max(keys.end, p.prefix_length - shift);
+            break;
     }
-    if (p.window > 0) keys.begin = std::max<int64_t>(0, index - p.window + 1);
-    keys.end = std::max<int64_t>(0, keys.end);
+    keys.begin = std::max<int64_t>(0, keys.begin);
+    keys.end = std::clamp<int64_t>(keys.end, 0, count);
     keys.begin = std::min(keys.begin, keys.end);
     return keys;
 }
@@ -196,6 +234,11 @@ int64_t Attention::chunks(const SequenceRows& s) const {
 KvRows Attention::keys_of(const SequenceRows& s, int32_t kv_head, bool is_value) const {
     const hearth_attention_parameters& p = call_.parameters;
     const int32_t width = is_value ? p.value_width : p.key_width;
+    if (is_value && p.values_in_keys) {
+        KvRows rows = keys_of(s, kv_head, false);
+        rows.width = width;
+        return rows;
+    }
     if (!call_.layer) {
         const int64_t stride = is_value ? call_.value_stride : call_.key_stride;
         const float* rows = (is_value ? call_.values : call_.keys) + int64_t{kv_head} * width;
@@ -213,12 +256,22 @@ KvRows Attention::keys_of(const SequenceRows& s, int32_t kv_head, bool is_value)
     const size_t row_bytes = cache_row_bytes(type, width);
     const uint8_t* base = is_value ? layer.values : layer.keys;
     return {base + static_cast<size_t>(kv_head) * static_cast<size_t>(layer.page_tokens) * row_bytes,
-            s.pages,
+            is_memory() ? s.memory_pages : s.pages,
             is_value ? layer.value_page_bytes : layer.key_page_bytes,
             row_bytes,
             layer.page_tokens,
             width,
             type};
+}
+
+// What the query at a position is scaled by: where the temperature rises, once every temperature_length
+// positions (Llama 4).
+float Attention::scale_of(int64_t position) const {
+    const hearth_attention_parameters& p = call_.parameters;
+    if (p.temperature_length == 0) return p.scale;
+    const double rises =
+        std::floor((static_cast<double>(position) + p.temperature_offset) / p.temperature_length);
+    return static_cast<float>(p.scale * (1.0 + p.temperature * std::log(1.0 + rises)));
 }
 
 AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t tile) const {
@@ -228,9 +281,11 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
     t.values = keys_of(s, kv_head, true);
     const int64_t first_line = tile * kMaxLines;
     t.line_count = static_cast<int32_t>(std::min<int64_t>(kMaxLines, lines(s) - first_line));
-    t.scale = p.scale;
     t.softcap = p.softcap;
     t.biased = p.alibi_bias > 0.0f;
+    t.values_in_keys = p.values_in_keys != 0;
+    t.bias_offset = bias_offset_;
+    t.bias_distance = p.bias_distance;
     for (int32_t l = 0; l < t.line_count; ++l) {
         const int64_t row = (first_line + l) / group();
         const int64_t head = kv_head * group() + (first_line + l) % group();
@@ -241,6 +296,8 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
         t.visible_end[l] = keys.end;
         t.position[l] = first_index(s) + row;
         t.slope[l] = slopes_[head];
+        t.scale[l] = scale_of(int64_t{s.past} + row);
+        if (bias_offset_) t.bias[l] = call_.biases + head;
         t.sink[l] = call_.sinks ? call_.sinks[head] : -kInfinity;
     }
     return t;

@@ -70,6 +70,19 @@ inline Floats finite_shift(Floats largest) {
                   select(less(largest, splat(0.0f)), splat(0.0f), largest));
 }
 
+// The distance of a tile's first key from line l, short enough for the distances of all its keys to fit 32
+// bits.
+inline int first_distance(const AttentionTile& tile, int l, int64_t key) {
+    const int64_t furthest = int64_t{tile.bias_distance} + kTileKeys, distance = key - tile.position[l];
+    return static_cast<int>(distance < -furthest ? -furthest : distance > furthest ? furthest : distance);
+}
+
+// T5's bias of a key that lies `distance` after line l.
+inline float bucket_bias(const AttentionTile& tile, int l, int distance) {
+    const int most = tile.bias_distance;
+    return tile.bias[l][tile.bias_offset[distance < -most ? -most : distance > most ? most : distance]];
+}
+
 // The interval of `tile` keys from `key` on that line l sees, relative to key.
 inline int clamp_to_tile(int64_t index, int64_t key, int count) {
     const int64_t relative = index - key;

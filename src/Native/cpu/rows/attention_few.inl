@@ -13,7 +13,7 @@ inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
     const int width = tile.keys.width, stride = padded(width);
     for (int l = 0; l < tile.line_count; ++l) {
         float* q = work.queries + l * stride;
-        for (int d = 0; d < width; ++d) q[d] = tile.query[l][d] * tile.scale;
+        for (int d = 0; d < width; ++d) q[d] = tile.query[l][d] * tile.scale[l];
         for (int d = width; d < stride; ++d) q[d] = 0.0f;
     }
 }
@@ -137,6 +137,10 @@ inline void exponentiate(const AttentionTile& tile, const AttentionWork& work, c
         for (int k = 0; k < padded_count; k += kWidth)
             store(s + k, adjust(load(s + k), tile.softcap, splat(tile.slope[l]), load(distance + k)));
     }
+    if (tile.bias_offset) {
+        const int distance = first_distance(tile, l, key);
+        for (int k = 0; k < count; ++k) s[k] += bucket_bias(tile, l, distance + k);
+    }
     for (int k = 0; k < begin; ++k) s[k] = -kInfinity;
     for (int k = end > begin ? end : begin; k < padded_count; ++k) s[k] = -kInfinity;
 
@@ -183,7 +187,8 @@ inline void extend(const AttentionTile& tile, const AttentionWork& work, const A
 
     for (int l = 0; l < tile.line_count; ++l) exponentiate(tile, work, state, l, key, count);
 
-    const hearth_type value_type = resolve(tile.values, work, key, count, address);
+    const hearth_type value_type =
+        tile.values_in_keys ? key_type : resolve(tile.values, work, key, count, address);
     if (value_type == HEARTH_TYPE_F32)
         weigh<SourceF32>(tile, work, state.weighted, address, count);
     else if (value_type == HEARTH_TYPE_F16)

@@ -11,7 +11,7 @@ constexpr int kBlock = kWidth == 16 || kWidth == 4 ? 8 : 4;
 inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
     const int width = tile.keys.width, lanes = lanes_of(tile);
     for (int l = 0; l < tile.line_count; ++l)
-        for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = tile.query[l][d] * tile.scale;
+        for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = tile.query[l][d] * tile.scale[l];
     for (int l = tile.line_count; l < lanes; ++l)
         for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = 0.0f;
 }
@@ -70,18 +70,37 @@ inline LaneMask mask_of(const AttentionTile& tile, int lane, int64_t key, int co
     return {load(begin), load(end), load(position), load(slope), is_whole};
 }
 
+// T5's biases of kWidth lines, on top of a softcap that comes before them.
+inline void add_bucket_biases(const AttentionTile& tile, float* s, int lanes, int lane, int64_t key,
+                              int count) {
+    int line[kWidth], distance[kWidth];
+    for (int i = 0; i < kWidth; ++i) {
+        line[i] = lane + i < tile.line_count ? lane + i : tile.line_count - 1;
+        distance[i] = first_distance(tile, line[i], key);
+    }
+    alignas(64) float bias[kWidth];
+    for (int k = 0; k < count; ++k) {
+        for (int i = 0; i < kWidth; ++i) bias[i] = bucket_bias(tile, line[i], distance[i] + k);
+        Floats x = load(s + k * lanes);
+        if (tile.softcap != 0.0f) x = adjust(x, tile.softcap, splat(0.0f), splat(0.0f));
+        store(s + k * lanes, x + load(bias));
+    }
+}
+
 // Scores of kWidth lines (column `s` of the score matrix) to exponentials against the new maximum.
 inline void exponentiate(const AttentionTile& tile, const AttentionState& state, float* s, int lanes,
                          int lane, int64_t key, int count, float* factors) {
     const LaneMask mask = mask_of(tile, lane, key, count);
-    const bool adjusted = tile.softcap != 0.0f || tile.biased;
+    if (tile.bias_offset) add_bucket_biases(tile, s, lanes, lane, key, count);
+    const float softcap = tile.bias_offset ? 0.0f : tile.softcap;
+    const bool adjusted = softcap != 0.0f || tile.biased;
     const Floats past = load(state.largest + lane);
     Floats now = past;
     if (adjusted || !mask.is_whole) {
         for (int k = 0; k < count; ++k) {
             const Floats index = splat(static_cast<float>(k));
             Floats x = load(s + k * lanes);
-            if (adjusted) x = adjust(x, tile.softcap, mask.slope, index - mask.position);
+            if (adjusted) x = adjust(x, softcap, mask.slope, index - mask.position);
             x = select(less(index, mask.begin), splat(-kInfinity), x);
             x = select(less(index, mask.end), x, splat(-kInfinity));
             store(s + k * lanes, x);
@@ -143,7 +162,7 @@ inline void extend(const AttentionTile& tile, const AttentionWork& work, const A
     score(rows, count, work.queries, tile.keys.width, lanes, work.scores);
     for (int lane = 0; lane < lanes; lane += kWidth)
         exponentiate(tile, state, work.scores + lane, lanes, lane, key, count, work.factors);
-    fetch(tile.values, key, count, work.rows, rows);
+    if (!tile.values_in_keys) fetch(tile.values, key, count, work.rows, rows);
     int lane = 0;
     for (; lane + 2 * kWidth <= lanes; lane += 2 * kWidth)
         weigh<2>(rows, count, tile.values.width, work.scores + lane, work.factors + lane, lanes,

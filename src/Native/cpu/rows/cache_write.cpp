@@ -31,7 +31,8 @@ void cache_write(hearth_isa isa, const CacheWriteCall& call, ThreadPool& pool) {
     const RowKernels& kernels = row_kernels(isa);
     const KvLayer& layer = *call.layer;
     const size_t key_bytes = cache_row_bytes(layer.key_type, layer.key_width);
-    const size_t value_bytes = cache_row_bytes(layer.value_type, layer.value_width);
+    const size_t value_bytes =
+        layer.value_width > 0 ? cache_row_bytes(layer.value_type, layer.value_width) : 0;
     constexpr int64_t kPieceFloats = 8192;
     const int64_t row_floats = int64_t{layer.kv_heads} * (layer.key_width + layer.value_width);
     const int64_t grain = row_floats >= kPieceFloats ? 1 : kPieceFloats / (row_floats > 0 ? row_floats : 1);
@@ -43,13 +44,15 @@ void cache_write(hearth_isa isa, const CacheWriteCall& call, ThreadPool& pool) {
                 const size_t page = static_cast<size_t>(sequence.pages[position / layer.page_tokens]);
                 const size_t slot = static_cast<size_t>(position % layer.page_tokens);
                 const float* keys = call.keys + (sequence.row_begin + i) * call.key_stride;
-                const float* values = call.values + (sequence.row_begin + i) * call.value_stride;
+                const float* values =
+                    value_bytes > 0 ? call.values + (sequence.row_begin + i) * call.value_stride : nullptr;
                 for (int32_t head = 0; head < layer.kv_heads; ++head) {
                     const size_t row =
                         static_cast<size_t>(head) * static_cast<size_t>(layer.page_tokens) + slot;
                     kernels.encode(layer.key_type, keys + int64_t{head} * layer.key_width,
                                    layer.keys + page * layer.key_page_bytes + row * key_bytes,
                                    layer.key_width);
+                    if (value_bytes == 0) continue;
                     kernels.encode(layer.value_type, values + int64_t{head} * layer.value_width,
                                    layer.values + page * layer.value_page_bytes + row * value_bytes,
                                    layer.value_width);

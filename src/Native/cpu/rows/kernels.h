@@ -21,6 +21,7 @@ struct RopeRows {
     float* output;       // [rows, width], may be input
     int64_t rows, width;
     int32_t head_width, dimensions;
+    int32_t offset;  // the first rotated value of a head
     int32_t layout;  // hearth_rope_layout
 };
 
@@ -43,10 +44,16 @@ constexpr int kTileKeys = 64;  // keys scored at a time
 struct AttentionTile {
     KvRows keys, values;
     int32_t line_count;
-    float scale;
-    float softcap;  // 0: none
-    bool biased;    // some slope is not 0
+    float softcap;        // 0: none
+    bool biased;          // some slope is not 0
+    bool values_in_keys;  // values are the first values.width values of the keys
+    // T5's bias of a key that lies d positions after line l is bias[l][bias_offset[d]]; d is clamped to
+    // -bias_distance .. bias_distance. Null: none.
+    const int32_t* bias_offset;
+    int32_t bias_distance;
+    const float* bias[kMaxLines];
     const float* query[kMaxLines];
+    float scale[kMaxLines];  // of the query
     float* output[kMaxLines];
     int64_t visible_begin[kMaxLines], visible_end[kMaxLines];
     int64_t position[kMaxLines];  // in key indices; ALiBi's bias is -slope * |position - key|
@@ -78,10 +85,17 @@ struct RowKernels {
     void (*rope)(const RopeRows& call);
     void (*add)(const float* left, const float* right, float* output, int64_t count);
     void (*multiply)(const float* left, const float* right, float* output, int64_t count);
-    void (*scale)(const float* input, float factor, float* output, int64_t count);
+    void (*scale)(const float* input, float factor, float offset, float* output, int64_t count);
+    void (*clamp)(const float* input, float least, float most, float* output, int64_t count);
     void (*softcap)(const float* input, float factor, float* output, int64_t count);
+    // Every function but XIELU, which takes its parameters.
     void (*activation)(hearth_function function, const float* input, const float* gate, float* output,
                        int64_t count);
+    void (*xielu)(const hearth_activation_parameters& parameters, const float* input, const float* gate,
+                  float* output, int64_t count);
+    // output [count] = the sum over r of weights[r] * rows[r * stride ..], in the order of r; row_count >= 1.
+    void (*weighted_sum)(const float* rows, int64_t stride, const float* weights, int64_t row_count,
+                         float* output, int64_t count);
 
     // count floats to a row of the cache; whole blocks for block types.
     void (*encode)(hearth_type type, const float* input, void* output, int32_t count);

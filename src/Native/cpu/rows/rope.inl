@@ -59,12 +59,17 @@ void rope(const RopeRows& call) {
         const float* table = call.table + row * call.dimensions;
         float* y = call.output + row * call.width;
         if (y != x)
-            for (int64_t head = 0; head < call.width; head += call.head_width)
-                for (int32_t i = call.dimensions; i < call.head_width; ++i) y[head + i] = x[head + i];
+            for (int64_t head = 0; head < call.width; head += call.head_width) {
+                for (int32_t i = 0; i < call.offset; ++i) y[head + i] = x[head + i];
+                for (int32_t i = call.offset + call.dimensions; i < call.head_width; ++i)
+                    y[head + i] = x[head + i];
+            }
+        // Heads stay head_width apart when counted from their first rotated value.
+        const int64_t width = call.width - call.offset;
         if (call.layout == HEARTH_ROPE_HALVES)
-            rotate_halves(x, table, y, call.width, call.head_width, pairs);
+            rotate_halves(x + call.offset, table, y + call.offset, width, call.head_width, pairs);
         else
-            rotate_interleaved(x, table, y, call.width, call.head_width, pairs);
+            rotate_interleaved(x + call.offset, table, y + call.offset, width, call.head_width, pairs);
     }
 }
 

@@ -30,6 +30,16 @@ inline float exponential(float x) {
     return lanes[0];
 }
 
+// e^x - 1. Near 0 by the polynomial of exponential without its 1, so that nothing cancels.
+inline Floats exponential_less_one(Floats x) {
+    Floats p = fma(splat(0.00139261835877f), x, splat(0.00836317905272f));
+    p = fma(p, x, splat(0.0416665546172f));
+    p = fma(p, x, splat(0.166665769897f));
+    p = fma(p, x, splat(0.5f));
+    const Floats near = fma(p, x * x, x);
+    return select(less(absolute(x), splat(0.34f)), near, exponential(x) - splat(1.0f));
+}
+
 // tanh: x + x^3 P(x^2) (1.7e-8) where |x| < 0.625, else 1 - 2 / (e^2|x| + 1) with x's sign.
 inline Floats hyperbolic_tangent(Floats x) {
     const Floats a = absolute(x);
