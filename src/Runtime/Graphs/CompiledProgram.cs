@@ -76,7 +76,7 @@ public sealed unsafe class CompiledProgram : IDisposable
         {
             Type = (int)(w.IsVector ? GgmlType.F32 : w.Tensor.Type),
             Stack = w.Stack,
-            Columns = w.Columns,
+            Columns = w.EngineColumns,
             Rows = w.Rows,
         }).ToArray();
         fixed (NativeOperation* operations = program.Operations)
@@ -146,6 +146,7 @@ public sealed unsafe class CompiledProgram : IDisposable
                 throw new UnsupportedModelException($"type {GgmlTypes.Of(weight.Tensor.Type).Name} of the vector '{weight.Tensor.Name}'", ["F32", "F16", "BF16"]);
         }
 
+        values = weight.Form!.Apply(values);
         fixed (float* data = values)
             NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, data, (nuint)values.Length * sizeof(float)));
     }

@@ -39,7 +39,7 @@ public sealed unsafe class ProgramBuilder
     private readonly List<NativeOperation> _operations = [];
     private readonly List<int> _widths = [];
     private readonly List<Weight> _weights = [];
-    private readonly Dictionary<(string Name, long First, long Columns, long Rows, bool IsVector), Weight> _known = [];
+    private readonly Dictionary<(string Name, long First, long Columns, long Rows, WeightForm? Form), Weight> _known = [];
     private readonly List<CacheLayer> _cacheLayers = [];
     private readonly List<CacheLayer> _memoryLayers = [];
 
@@ -50,6 +50,12 @@ public sealed unsafe class ProgramBuilder
         _file = file;
     }
 
+    /// <summary>The weights used so far.</summary>
+    public IReadOnlyList<Weight> Weights => _weights;
+
+    /// <summary>Layers of the cache written so far: the number of the next.</summary>
+    public int CacheLayerCount => _cacheLayers.Count;
+
     // ---- Weights
 
     /// <summary>A matrix that maps <paramref name="columns"/> inputs to <paramref name="rows"/> outputs.</summary>
@@ -59,9 +65,10 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Matrix(string name, int columns, int? rows = null)
     {
-        var tensor = _file.GetTensor(name);
+        var expected = $"[{columns}, {rows?.ToString() ?? "any"}]";
+        var tensor = Tensor(name, expected);
         if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || (rows is not null && tensor.Extent(1) != rows))
-            throw Misshapen(tensor, $"[{columns}, {rows?.ToString() ?? "any"}]");
+            throw Misshapen(tensor, expected);
         return Register(tensor, 0, columns, tensor.Extent(1), isVector: false);
     }
 
@@ -74,7 +81,7 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight MatrixRows(string name, int columns, int firstRow, int rows, int totalRows)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{columns}, {totalRows}]");
         if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || tensor.Extent(1) != totalRows)
             throw Misshapen(tensor, $"[{columns}, {totalRows}]");
         return Register(tensor, (long)firstRow * columns, columns, rows, isVector: false);
@@ -92,7 +99,7 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight VectorPart(string name, int first, int size, int totalSize)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{totalSize}]");
         if (tensor.ElementCount != totalSize || tensor.Extent(0) != totalSize)
             throw Misshapen(tensor, $"[{totalSize}]");
         return Register(tensor, first, size, 1, isVector: true);
@@ -105,10 +112,29 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Table(string name, int columns, int rows)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{columns}, {rows}]");
         if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || tensor.Extent(1) != rows)
             throw Misshapen(tensor, $"[{columns}, {rows}]");
         return Register(tensor, 0, (long)columns * rows, 1, isVector: true);
+    }
+
+    /// <summary>A vector each of whose values stands for several: a gain for every head.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="size">Values of the tensor.</param>
+    /// <param name="times">How often each stands in the weight, one after another.</param>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight RepeatedVector(string name, int size, int times) => Prepared(name, size, new WeightForm(times, IsReciprocal: false));
+
+    /// <summary>A vector of which the reciprocals are used: divisors.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight ReciprocalVector(string name, int size) => Prepared(name, size, new WeightForm(1, IsReciprocal: true));
+
+    private Weight Prepared(string name, int size, WeightForm form)
+    {
+        var tensor = Tensor(name, $"[{size}]");
+        if (tensor.ElementCount != size)
+            throw Misshapen(tensor, $"[{size}]");
+        return Register(tensor, 0, size, 1, isVector: true, form: form);
     }
 
     /// <summary>Matrices of one shape, an expert or a head each.</summary>
@@ -119,26 +145,31 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Stack(string name, int columns, int rows, int count)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{columns}, {rows}, {count}]");
         if (tensor.Shape.Length > 3 || tensor.Extent(0) != columns || tensor.Extent(1) != rows || tensor.Extent(2) != count)
             throw Misshapen(tensor, $"[{columns}, {rows}, {count}]");
         return Register(tensor, 0, columns, rows, isVector: false, count);
     }
 
     // A tensor that is used twice alike (tied embeddings) is one weight.
-    private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1)
+    private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1, WeightForm? form = null)
     {
-        var key = (tensor.Name, first, columns, rows, isVector);
+        if (isVector)
+            form ??= WeightForm.AsStored;
+        var key = (tensor.Name, first, columns, rows, form);
         if (!_known.TryGetValue(key, out var weight))
         {
             EngineTypes.Require(tensor);
-            weight = new Weight(_weights.Count, tensor, first, columns, rows, stack, isVector);
+            weight = new Weight(_weights.Count, tensor, first, columns, rows, stack, form);
             _weights.Add(weight);
             _known.Add(key, weight);
         }
 
         return weight;
     }
+
+    private GgufTensor Tensor(string name, string shape)
+        => _file.FindTensor(name) ?? throw new ModelFormatException($"tensor '{name}' of the shape {shape} is missing", _file.Path);
 
     private ModelFormatException Misshapen(GgufTensor tensor, string expected)
         => new($"tensor '{tensor.Name}' must have the shape {expected}, found [{string.Join(", ", tensor.Shape)}]", _file.Path);

@@ -6,7 +6,7 @@ namespace Hearth.Runtime.Graphs;
 /// <remarks>Shape as GGUF has it: a matrix maps Columns inputs to Rows outputs; a vector has one row.</remarks>
 public sealed class Weight
 {
-    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, bool isVector)
+    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, WeightForm? form)
     {
         Number = number;
         Tensor = tensor;
@@ -14,7 +14,7 @@ public sealed class Weight
         Columns = columns;
         Rows = rows;
         Stack = stack;
-        IsVector = isVector;
+        Form = form;
     }
 
     /// <summary>The tensor that holds it.</summary>
@@ -29,7 +29,7 @@ public sealed class Weight
     /// <summary>Matrices of this shape that lie one after another, an expert or a head each; 1 for most.</summary>
     public int Stack { get; }
 
-    /// <summary>Values in all.</summary>
+    /// <summary>Values in all, as the file has them.</summary>
     public long Count => Columns * Rows * Stack;
 
     internal int Number { get; }
@@ -44,5 +44,31 @@ public sealed class Weight
     internal int StackRead { get; set; } = 1;
 
     /// <summary>Whether a norm, bias or the like uses it: such vectors are kept in float32.</summary>
-    internal bool IsVector { get; }
+    internal bool IsVector => Form is not null;
+
+    /// <summary>How a vector's values are made of the tensor's; null for a matrix.</summary>
+    internal WeightForm? Form { get; }
+
+    /// <summary>Values of a row as the engine gets them.</summary>
+    internal long EngineColumns => Columns * (Form?.Times ?? 1);
+}
+
+/// <summary>How the values of a vector are made of a tensor's when they are loaded.</summary>
+/// <param name="Times">How often each is repeated, one after another.</param>
+/// <param name="IsReciprocal">Whether 1 / value is used.</param>
+internal sealed record WeightForm(int Times, bool IsReciprocal)
+{
+    /// <summary>The tensor's values.</summary>
+    public static readonly WeightForm AsStored = new(1, IsReciprocal: false);
+
+    /// <summary>Makes the vector.</summary>
+    public float[] Apply(float[] values)
+    {
+        if (this == AsStored)
+            return values;
+        var made = new float[values.Length * Times];
+        for (var i = 0; i < made.Length; i++)
+            made[i] = IsReciprocal ? 1 / values[i / Times] : values[i / Times];
+        return made;
+    }
 }

@@ -10,10 +10,9 @@ internal delegate ModelProgram ModelFamily(GgufFile file, StepLimits limits);
 internal static class ModelFamilies
 {
     private static readonly Dictionary<string, ModelFamily> _families = Collect(
-        (Llama.Architectures, Llama.Build),
-        (Gpt2.Architectures, Gpt2.Build),
-        (Gemma.Architectures, Gemma.Build),
-        (Phi3.Architectures, Phi3.Build));
+        Llama.Architectures,
+        Gpt.Architectures,
+        Gemma.Architectures);
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
@@ -28,13 +27,13 @@ internal static class ModelFamilies
             : throw new UnsupportedModelException($"architecture '{architecture}'", Architectures);
     }
 
-    private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<(IEnumerable<string> Architectures, ModelFamily Family)> families)
+    private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)
     {
         var all = new Dictionary<string, ModelFamily>(StringComparer.Ordinal);
-        foreach (var (architectures, family) in families)
+        foreach (var kin in decoders)
         {
-            foreach (var architecture in architectures)
-                all.Add(architecture, family);
+            foreach (var (architecture, describe) in kin)
+                all.Add(architecture, (file, limits) => Decoder.Build(file, limits, describe));
         }
 
         return all;
