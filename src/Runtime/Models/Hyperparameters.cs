@@ -196,6 +196,15 @@ internal sealed record Hyperparameters
             return flags.Length >= layers ? flags : throw Wrong(key, $"must have a value for each of the {layers} layers, found {flags.Length}");
         }
 
+        /// <summary>A finite number for every layer; the file has one for all, or a list.</summary>
+        public float[] Numbers(string key, int layers, float otherwise)
+        {
+            if (!Has(key) || metadata.Find(Name(key)) is not Array)
+                return [.. Enumerable.Repeat(Number(key, otherwise), layers)];
+            var values = metadata.Get<float[]>(Name(key));
+            return values.Length >= layers && values.All(float.IsFinite) ? values : throw Wrong(key, $"must have a finite number for each of the {layers} layers");
+        }
+
         /// <summary>Yes or no.</summary>
         public bool Flag(string key, bool otherwise) => metadata.Get(Name(key), otherwise);
 

@@ -12,7 +12,12 @@ internal static class ModelFamilies
     private static readonly Dictionary<string, ModelFamily> _families = Collect(
         Llama.Architectures,
         Gpt.Architectures,
-        Gemma.Architectures);
+        Gemma.Architectures,
+        Mixtral.Architectures,
+        DeepSeek.Architectures,
+        WindowedExperts.Architectures,
+        GptOss.Architectures,
+        Llama4.Architectures);
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
