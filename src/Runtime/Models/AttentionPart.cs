@@ -59,6 +59,12 @@ internal sealed record SelfAttention(AttentionTerms Terms) : AttentionPart
     /// <summary>Factor of the projection.</summary>
     public float OutputScale { get; init; } = 1;
 
+    /// <summary>Whether a bias of the output's projection is added where the file has one.</summary>
+    public bool AddsOutputBias { get; init; } = true;
+
+    /// <summary>The same with scores biased by distance (ALiBi, arXiv 2108.12409), by at most so much a position; 0: not at all.</summary>
+    public SelfAttention WithAlibi(float most) => this with { Terms = Terms with { AlibiBias = most } };
+
     /// <summary>The same, looking back through a window of so many positions.</summary>
     public SelfAttention Within(int window) => this with { Terms = Terms with { Window = window } };
 
@@ -79,7 +85,8 @@ internal sealed record SelfAttention(AttentionTerms Terms) : AttentionPart
     /// <inheritdoc/>
     public override Value Project(Block block, Value attended)
     {
-        var output = base.Project(block, InnerNorm is null ? attended : block.Norm(attended, InnerNorm));
+        var input = InnerNorm is null ? attended : block.Norm(attended, InnerNorm);
+        var output = AddsOutputBias ? base.Project(block, input) : block.Program.Linear(input, block.Matrix("attn_output", input.Width, block.Model.Sizes.Width));
         return OutputScale == 1 ? output : block.Program.Scale(output, OutputScale);
     }
 

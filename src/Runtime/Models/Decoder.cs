@@ -111,10 +111,20 @@ internal sealed class Decoder
         const string Output = "output.weight";
         var isTied = _description.Head == HeadWeights.Embedding || (_description.Head == HeadWeights.OwnOrEmbedding && !_model.Has(Output));
         var weight = isTied ? embedding : _program.Matrix(Output, _width, checked((int)embedding.Rows));
-        var logits = _program.Linear(x, weight, _program.OptionalVector("output.bias", checked((int)weight.Rows)));
+        var vocabulary = checked((int)weight.Rows);
+        var logits = _program.Linear(x, weight, _description.RequiresHeadBias ? _program.Vector("output.bias", vocabulary) : _program.OptionalVector("output.bias", vocabulary));
         if (_description.LogitScale != 1)
             logits = _program.Scale(logits, _description.LogitScale);
-        return _description.LogitCap > 0 ? _program.Softcap(logits, _description.LogitCap) : logits;
+        if (_description.LogitCap > 0)
+            logits = _program.Softcap(logits, _description.LogitCap);
+        return _description.Suppressed is var (first, end) && first < vocabulary ? Suppress(logits, first, Math.Min(end, vocabulary)) : logits;
+    }
+
+    private Value Suppress(Value logits, int first, int end)
+    {
+        var lowest = _program.Clamp(_program.Slice(logits, 1, first, end - first), float.MinValue, float.MinValue);
+        var joined = _program.Concat(_program.Slice(logits, 1, 0, first), lowest, groups: 1);
+        return end == logits.Width ? joined : _program.Concat(joined, _program.Slice(logits, 1, end, logits.Width - end), groups: 1);
     }
 
     private static Value Norm(Block block, Value x, string? name) => name is null ? x : block.Norm(x, name);

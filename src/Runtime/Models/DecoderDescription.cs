@@ -82,6 +82,12 @@ internal sealed record DecoderDescription
     /// <summary>Whose weights make the logits.</summary>
     public HeadWeights Head { get; init; }
 
+    /// <summary>Whether the head must have a bias; else one that the file has is added.</summary>
+    public bool RequiresHeadBias { get; init; }
+
+    /// <summary>Tokens, from the first to before the second, whose logits are the lowest number: a text is made without them; null: none.</summary>
+    public (int First, int End)? Suppressed { get; init; }
+
     /// <summary>Factor of the logits.</summary>
     public float LogitScale { get; init; } = 1;
 

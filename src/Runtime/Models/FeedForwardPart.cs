@@ -51,7 +51,15 @@ internal sealed record GatedFeedForward(Gate Gate) : FeedForwardPart
 /// <param name="Function">Of the hidden values.</param>
 internal sealed record PlainFeedForward(ActivationFunction Function) : FeedForwardPart
 {
+    /// <summary>Divisors of the hidden values, where the file has them (activation-aware quantization, arXiv 2306.00978); null: none.</summary>
+    public string? Divisors { get; init; }
+
     /// <inheritdoc/>
     public override Value Write(Block block, Value x)
-        => block.Linear(block.Linear(x, "ffn_up", HiddenWidth(block), Function), "ffn_down", block.Model.Sizes.Width);
+    {
+        var hidden = block.Linear(x, "ffn_up", HiddenWidth(block), Function);
+        if (Divisors is not null && block.Has(Divisors))
+            hidden = block.Program.Multiply(hidden, block.Program.ReciprocalVector(block.Name(Divisors), hidden.Width));
+        return block.Linear(hidden, "ffn_down", block.Model.Sizes.Width);
+    }
 }

@@ -28,50 +28,35 @@ internal static class Gemma
     private static DecoderDescription Second(ModelFile model)
     {
         var rotation = model.Rotation(RopeLayout.Halves);
-        var scale = Scale(model, layersOf27B: 46);
-        var cap = model.Keys.Number("attn_logit_softcapping", 50, least: 0);
-        return First(model) with
-        {
-            Attention = Windowed(model, window: 4096, period: 2, rotation, rotation, a => a with { Terms = a.Terms with { Scale = scale, Softcap = cap } }),
-            AttentionPostNorm = "post_attention_norm",
-            FeedForwardPostNorm = "post_ffw_norm",
-            LogitCap = model.Keys.Number("final_logit_softcapping", 30, least: 0),
-        };
+        var terms = Scores(model, layersOf27B: 46, cap: 50);
+        return Later(model, logitCap: 30, model.WindowedAttention(4096, period: 2, model.LocalRotation(rotation), rotation, terms));
     }
 
     private static DecoderDescription Third(ModelFile model)
     {
         var rotation = model.Rotation(RopeLayout.Halves);
-        var local = rotation with { Terms = rotation.Terms with { Base = 10000, FrequencyScale = 1 } };
-        var scale = Scale(model, layersOf27B: 62);
-        var cap = model.Keys.Number("attn_logit_softcapping", 0, least: 0);
+        var local = model.LocalRotation(rotation with { Terms = rotation.Terms with { FrequencyScale = 1 } }, otherwise: 10000);
+        var terms = Scores(model, layersOf27B: 62, cap: 0);
+        return Later(model, logitCap: 0, model.WindowedAttention(0, period: 6, local, rotation, a => terms(a) with { QueryKeyNorm = new(Norm.Rms) }));
+    }
+
+    private static DecoderDescription Later(ModelFile model, float logitCap, Func<int, AttentionPart> attention)
+    {
+        model.RequireOneHeadSize();
         return First(model) with
         {
-            Attention = Windowed(model, window: 0, period: 6, rotation, local, a => a with
-            {
-                Terms = a.Terms with { Scale = scale, Softcap = cap },
-                QueryKeyNorm = new(Norm.Rms),
-            }),
+            Attention = attention,
             AttentionPostNorm = "post_attention_norm",
             FeedForwardPostNorm = "post_ffw_norm",
-            LogitCap = model.Keys.Number("final_logit_softcapping", 0, least: 0),
+            LogitCap = model.Keys.Number("final_logit_softcapping", logitCap, least: 0),
         };
     }
 
-    // All but one layer of a period look back through a window, rotated by a base of their own where the file has one.
-    private static Func<int, AttentionPart> Windowed(
-        ModelFile model, int window, int period, Rotation rotation, Rotation local, Func<SelfAttention, SelfAttention> change)
-    {
-        model.RequireOneHeadSize();
-        window = model.Keys.Size("attention.sliding_window", int.MaxValue, window, least: 0);
-        local = local with { Terms = local.Terms with { Base = model.Keys.Number("rope.freq_base_swa", local.Terms.Base, least: float.Epsilon) } };
-        var isWindowed = model.Windowed(period);
-        return layer => window > 0 && isWindowed(layer)
-            ? change(model.Attention(layer, local)).Within(window)
-            : change(model.Attention(layer, rotation));
-    }
-
     // Of the one size no key tells that scores are scaled by the width's share of a head.
-    private static float Scale(ModelFile model, int layersOf27B)
-        => 1 / MathF.Sqrt(model.Sizes.Layers == layersOf27B ? model.Sizes.Width / model.Sizes.Of(0).Heads : model.Sizes.KeyWidth);
+    private static Func<SelfAttention, SelfAttention> Scores(ModelFile model, int layersOf27B, float cap)
+    {
+        var scale = 1 / MathF.Sqrt(model.Sizes.Layers == layersOf27B ? model.Sizes.Width / model.Sizes.Of(0).Heads : model.Sizes.KeyWidth);
+        cap = model.Keys.Number("attn_logit_softcapping", cap, least: 0);
+        return a => a with { Terms = a.Terms with { Scale = scale, Softcap = cap } };
+    }
 }

@@ -11,9 +11,10 @@ internal static class GptOss
     private static DecoderDescription Describe(ModelFile model)
     {
         var sizes = new ExpertSizes(model);
+        var rotation = model.Rotation(RopeLayout.Halves);
         return new()
         {
-            Attention = WindowedAttention.Read(model, period: 2).Rotated(model, model.Rotation(RopeLayout.Halves)).Layers(model, a => a with { Sinks = Presence.Required }),
+            Attention = model.WindowedAttention(null, period: 2, model.LocalRotation(rotation), rotation, a => a with { Sinks = Presence.Required }),
             FeedForwardNorm = "post_attention_norm",
             FeedForward = _ => new ExpertFeedForward(sizes, sizes.Router(ExpertGating.SoftmaxOfChosen, normalizes: false))
             {

@@ -58,10 +58,12 @@ internal sealed record Hyperparameters
     };
 
     /// <summary>Whether a tensor belongs to a layer that drafts.</summary>
-    public bool IsBeyond(string tensor)
-        => DraftLayers > 0 && tensor.StartsWith("blk.", StringComparison.Ordinal)
-            && int.TryParse(tensor.AsSpan(4, Math.Max(tensor.IndexOf('.', 4) - 4, 0)), NumberStyles.None, CultureInfo.InvariantCulture, out var layer)
-            && layer >= Layers;
+    public bool IsBeyond(string tensor) => DraftLayers > 0 && LayerOf(tensor) >= Layers;
+
+    /// <summary>The layer that a tensor belongs to by its name, or null.</summary>
+    public static int? LayerOf(string tensor)
+        => tensor.StartsWith("blk.", StringComparison.Ordinal) && tensor.IndexOf('.', 4) is > 4 and var end
+            && int.TryParse(tensor.AsSpan(4, end - 4), NumberStyles.None, CultureInfo.InvariantCulture, out var layer) ? layer : null;
 
     /// <summary>Reads what every model has.</summary>
     /// <param name="metadata">The file's metadata.</param>
@@ -142,7 +144,10 @@ internal sealed record Hyperparameters
     internal readonly struct Keys(GgufMetadata metadata, string architecture)
     {
         /// <summary>A key's whole name.</summary>
-        public string Name(string key) => $"{architecture}.{key}";
+        public string Name(string key) => architecture.Length == 0 ? key : $"{architecture}.{key}";
+
+        /// <summary>Metadata whose keys bear no architecture.</summary>
+        public static Keys Bare(GgufMetadata metadata) => new(metadata, "");
 
         /// <summary>Whether the file has a key.</summary>
         public bool Has(string key) => metadata.Contains(Name(key));
@@ -196,13 +201,24 @@ internal sealed record Hyperparameters
             return flags.Length >= layers ? flags : throw Wrong(key, $"must have a value for each of the {layers} layers, found {flags.Length}");
         }
 
+        /// <summary>Whole numbers, as many as the file has; none where it lacks the key.</summary>
+        public int[] Numbers(string key) => metadata.Get<int[]>(Name(key), []);
+
         /// <summary>A finite number for every layer; the file has one for all, or a list.</summary>
-        public float[] Numbers(string key, int layers, float otherwise)
+        public float[] LayerNumbers(string key, int layers, float? otherwise = null)
         {
-            if (!Has(key) || metadata.Find(Name(key)) is not Array)
+            if (metadata.Find(Name(key)) is not Array stored)
                 return [.. Enumerable.Repeat(Number(key, otherwise), layers)];
-            var values = metadata.Get<float[]>(Name(key));
-            return values.Length >= layers && values.All(float.IsFinite) ? values : throw Wrong(key, $"must have a finite number for each of the {layers} layers");
+            if (stored is not float[] values || values.Length < layers || !values.All(float.IsFinite))
+                throw Wrong(key, $"must have a finite number for each of the {layers} layers");
+            return values;
+        }
+
+        /// <summary>Refuses a file without a key.</summary>
+        public void Require(string key)
+        {
+            if (!Has(key))
+                throw Wrong(key, "is missing");
         }
 
         /// <summary>Yes or no.</summary>

@@ -38,10 +38,12 @@ internal static class Llama4
 
     private static Func<int, AttentionPart> Attention(ModelFile model, bool normalizes)
     {
-        var windows = WindowedAttention.Read(model, period: 4, window: Chunk).Rotated(model, model.Rotation(RopeLayout.Interleaved));
+        var rotation = model.Rotation(RopeLayout.Interleaved);
+        var local = model.LocalRotation(rotation);
+        var isChunkedLayer = model.Windowed(period: 4);
         return layer =>
         {
-            var isChunked = windows.IsWindowed(layer);
+            var isChunked = isChunkedLayer(layer);
             var attention = model.Attention(layer, null);
             var terms = isChunked ? attention.Terms with { Mask = AttentionMask.Chunked, Window = Chunk } : attention.Terms;
             return (layer + 1) % UnrotatedPeriod == 0
@@ -49,7 +51,7 @@ internal static class Llama4
                 : attention with
                 {
                     Terms = terms,
-                    Rotation = isChunked ? windows.Local : windows.Global,
+                    Rotation = isChunked ? local : rotation,
                     QueryKeyNorm = normalizes ? new(Norm.PlainRms) { AfterRotation = true } : null,
                 };
         };

@@ -151,11 +151,10 @@ internal static class Mixtral
     private static DecoderDescription Mellum(ModelFile model)
     {
         var rotation = model.Rotation(RopeLayout.Halves);
-        var local = new RopeTerms { Layout = RopeLayout.Halves, Dimensions = rotation.Terms.Dimensions, Base = WindowedAttention.LocalBase(model, rotation.Terms.Base) };
+        var plain = rotation with { Terms = new() { Layout = RopeLayout.Halves, Dimensions = rotation.Terms.Dimensions, Base = rotation.Terms.Base } };
         return Qwen3(model) with
         {
-            Attention = (WindowedAttention.Read(model, period: 4, window: 0) with { Global = rotation, Local = rotation with { Terms = local } })
-                .Layers(model, a => a with { QueryKeyNorm = new(Norm.Rms) }),
+            Attention = model.WindowedAttention(0, period: 4, model.LocalRotation(plain), rotation, a => a with { QueryKeyNorm = new(Norm.Rms) }),
             Head = HeadWeights.Own,
         };
     }

@@ -11,13 +11,27 @@ internal static class ModelFamilies
 {
     private static readonly Dictionary<string, ModelFamily> _families = Collect(
         Llama.Architectures,
+        Qwen.Architectures,
+        Granite.Architectures,
         Gpt.Architectures,
+        Parallel.Architectures,
+        PostNorm.Architectures,
         Gemma.Architectures,
+        Apertus.Architectures,
+        Talkie.Architectures,
+        Diffusion.Architectures,
         Mixtral.Architectures,
         DeepSeek.Architectures,
         WindowedExperts.Architectures,
         GptOss.Architectures,
         Llama4.Architectures);
+
+    // State that is carried from token to token in place of attention: another engine than this one.
+    private static readonly HashSet<string> _recurrent =
+    [
+        "mamba", "mamba2", "jamba", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7", "plamo2", "falcon-h1", "granitehybrid", "lfm2", "lfm2moe",
+        "nemotron_h", "nemotron_h_moe", "qwen3next", "qwen35", "qwen35moe", "kimi-linear",
+    ];
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
@@ -29,7 +43,7 @@ internal static class ModelFamilies
         var architecture = file.Metadata.Get<string>("general.architecture");
         return _families.TryGetValue(architecture, out var family)
             ? family
-            : throw new UnsupportedModelException($"architecture '{architecture}'", Architectures);
+            : throw new UnsupportedModelException($"architecture '{architecture}'{(_recurrent.Contains(architecture) ? " (recurrent layers)" : "")}", Architectures);
     }
 
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)

@@ -51,7 +51,28 @@ internal sealed class ModelFile
     public Func<int, AttentionPart> Attention(RopeLayout? layout, Func<SelfAttention, SelfAttention>? change = null)
     {
         var rotation = layout is { } known ? Rotation(known) : null;
-        return layer => change is null ? Attention(layer, rotation) : change(Attention(layer, rotation));
+        return layer => change?.Invoke(Attention(layer, rotation)) ?? Attention(layer, rotation);
+    }
+
+    /// <summary>Attention of which some layers look back through a window, <c>attention.sliding_window</c>.</summary>
+    /// <param name="window">Positions where the file does not say; 0: no layer is windowed then; null: the file must say.</param>
+    /// <param name="period">Of so many layers one sees everything, where the file does not say.</param>
+    /// <param name="local">Rotates the windowed layers; null: they are not rotated.</param>
+    /// <param name="global">Rotates the others, likewise.</param>
+    /// <param name="change">What differs from the usual.</param>
+    /// <param name="firstSeesAll">Whether it is the first of a period rather than the last.</param>
+    public Func<int, SelfAttention> WindowedAttention(
+        int? window, int period, Rotation? local, Rotation? global, Func<SelfAttention, SelfAttention>? change = null, bool firstSeesAll = false)
+    {
+        var found = Keys.Size("attention.sliding_window", int.MaxValue, window, least: 0);
+        var isWindowed = Windowed(period, firstSeesAll);
+        return layer =>
+        {
+            var isLocal = found > 0 && isWindowed(layer);
+            var attention = Attention(layer, isLocal ? local : global);
+            attention = change?.Invoke(attention) ?? attention;
+            return isLocal ? attention.Within(found) : attention;
+        };
     }
 
     /// <summary>The usual attention of one layer: causal, scaled by 1 / sqrt(head).</summary>
@@ -75,6 +96,12 @@ internal sealed class ModelFile
         var original = Keys.Size("rope.scaling.original_context_length", int.MaxValue, Sizes.ContextLength);
         return new Rotation(terms, Program.Vector(context > original ? Long : Short, terms.Dimensions / 2));
     }
+
+    /// <summary>The rotary embedding of windowed layers: with <c>rope.freq_base_swa</c>, where the file has it, and otherwise the given one.</summary>
+    /// <param name="rotation">The other layers'.</param>
+    /// <param name="otherwise">The base where the file has none; null: the other layers'.</param>
+    public Rotation LocalRotation(Rotation rotation, float? otherwise = null)
+        => rotation with { Terms = rotation.Terms with { Base = Keys.Number("rope.freq_base_swa", otherwise ?? rotation.Terms.Base, least: float.Epsilon) } };
 
     /// <summary>Which layers look back through a window, by <c>attention.sliding_window_pattern</c>.</summary>
     /// <param name="period">Of so many layers one sees everything; 0: none does. Where the file has no key.</param>
@@ -104,6 +131,9 @@ internal sealed class ModelFile
             throw new UnsupportedModelException($"'{Keys.Name(key)}' that differs from the other layers' {size}", ["one size for all layers"]);
     }
 
+    /// <summary>Says of a tensor's name whether it belongs to one of some layers.</summary>
+    public Func<string, bool> IsOfLayer(Func<int, bool> layers) => name => Hyperparameters.LayerOf(name) is { } layer && layer < Sizes.Layers && layers(layer);
+
     /// <summary>A norm with tensors <c>NAME.weight</c> and <c>NAME.bias</c> of the input's width.</summary>
     public Value Norm(Value x, string name, Norm norm)
     {
@@ -120,13 +150,10 @@ internal sealed class ModelFile
     {
         if (norm.Span == NormSpan.Row)
             return Norm(x, name, norm.Norm);
-        var weight = (norm.Norm.IsWeighted, norm.Span) switch
-        {
-            (false, _) => null,
-            (_, NormSpan.Head) => Program.Vector(WeightName(name), headWidth),
-            _ => Program.Table(WeightName(name), headWidth, x.Width / headWidth),
-        };
-        return Norm(x, norm.Norm, weight, NormBias(name, norm.Norm, headWidth), headWidth);
+        var hasBias = norm.Norm.Bias == Presence.Required || (norm.Norm.Bias == Presence.Optional && Has(name + ".bias"));
+        return Norm(x, norm.Norm, norm.Norm.IsWeighted ? Weights(WeightName(name)) : null, hasBias ? Weights(name + ".bias") : null, headWidth);
+
+        Weight Weights(string tensor) => norm.Span == NormSpan.Head ? Program.Vector(tensor, headWidth) : Program.Table(tensor, headWidth, x.Width / headWidth);
     }
 
     /// <summary>Refuses a file that holds more than its program uses: what is left over would silently not be computed.</summary>
@@ -145,7 +172,7 @@ internal sealed class ModelFile
 
     private Value Norm(Value x, Norm norm, Weight? weight, Weight? bias, int group)
     {
-        var epsilon = Keys.Number(norm.EpsilonKey, least: 0, most: 1);
+        var epsilon = norm.Epsilon ?? Keys.Number(norm.EpsilonKey, least: 0, most: 1);
         if (norm.IsLayerNorm)
             return Program.LayerNorm(x, weight, bias, epsilon, group);
         var normed = Program.RmsNorm(x, weight, epsilon, group);

@@ -34,6 +34,9 @@ internal sealed record Norm(bool IsLayerNorm, bool IsWeighted, Presence Bias)
     /// <summary>Layer norm alone.</summary>
     public static readonly Norm PlainLayer = new(true, false, Presence.None);
 
+    /// <summary>Added to the variance; null: the file says.</summary>
+    public float? Epsilon { get; init; }
+
     /// <summary>GGUF's key of the epsilon, behind the architecture.</summary>
     public string EpsilonKey => IsLayerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
 }

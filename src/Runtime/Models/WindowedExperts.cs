@@ -24,10 +24,10 @@ internal static class WindowedExperts
     private static DecoderDescription Exaone(ModelFile model)
     {
         var sizes = new ExpertSizes(model);
-        var windows = WindowedAttention.Read(model, period: 4).Rotated(model, model.Rotation(RopeLayout.Halves));
+        var local = model.LocalRotation(model.Rotation(RopeLayout.Halves));
         return new()
         {
-            Attention = (windows with { Global = null }).Layers(model, a => a with { QueryKeyNorm = new(Norm.Rms) }),
+            Attention = model.WindowedAttention(null, period: 4, local, global: null, a => a with { QueryKeyNorm = new(Norm.Rms) }),
             FeedForward = sizes.BehindDense(sizes.ByKeys() with { SharedWidth = sizes.SharedOr(sizes.Expert) }),
             Head = HeadWeights.Own,
         };
@@ -38,14 +38,14 @@ internal static class WindowedExperts
     {
         var sizes = new ExpertSizes(model);
         var rotation = model.Rotation(RopeLayout.Halves);
-        var windows = WindowedAttention.Read(model, period: 4, window: 0, firstSeesAll: true).Rotated(model, rotation);
-        var isWindowed = windows.Window > 0;
+        var layers = model.WindowedAttention(0, period: 4, model.LocalRotation(rotation), rotation, firstSeesAll: true);
+        var hasWindows = model.Keys.Size("attention.sliding_window", int.MaxValue, otherwise: 0, least: 0) > 0;
         return new()
         {
             Attention = layer =>
             {
-                var attention = model.Attention(layer, isWindowed && windows.IsWindowed(layer) ? windows.Local : rotation);
-                return (isWindowed && layer % 4 == 0 ? attention with { Rotation = null } : attention).Within(isWindowed && windows.IsWindowed(layer) ? 4096 : 0);
+                var attention = layers(layer).Within(layers(layer).Terms.Window > 0 ? 4096 : 0);
+                return hasWindows && layer % 4 == 0 ? attention with { Rotation = null } : attention;
             },
             FeedForward = _ => new ExpertFeedForward(sizes, sizes.Router(sizes.Gating(), normalizes: true))
             {
@@ -59,9 +59,8 @@ internal static class WindowedExperts
     private static DecoderDescription Cohere(ModelFile model)
     {
         var sizes = new ExpertSizes(model);
-        var windows = WindowedAttention.Read(model, period: 4, firstSeesAll: true).Rotated(model, model.Rotation(RopeLayout.Interleaved));
-        var attention = (windows with { Global = null }).Layers(model);
-        var leading = windows.Layers(model);
+        var rotation = model.Rotation(RopeLayout.Interleaved);
+        var layers = model.WindowedAttention(null, period: 4, model.LocalRotation(rotation), rotation, firstSeesAll: true);
         var hasShared = sizes.SharedCountOr(0) > 0;
         var experts = sizes.ByKeys(ExpertGating.Sigmoid) with
         {
@@ -71,7 +70,7 @@ internal static class WindowedExperts
         };
         return new()
         {
-            Attention = layer => layer < sizes.LeadingDense ? leading(layer) : attention(layer),
+            Attention = layer => layers(layer) is var a && (a.Terms.Window > 0 || layer < sizes.LeadingDense) ? a : a with { Rotation = null },
             FeedForward = sizes.BehindDense(experts),
             FeedForwardNorm = null,
             IsParallel = true,
@@ -83,11 +82,11 @@ internal static class WindowedExperts
     private static DecoderDescription Trinity(ModelFile model)
     {
         var sizes = new ExpertSizes(model);
-        var windows = WindowedAttention.Read(model, period: 4, window: 0).Rotated(model, model.Rotation(RopeLayout.Halves));
-        var layers = windows.Layers(model, a => a with { QueryKeyNorm = new(Norm.Rms), Gate = ActivationFunction.Sigmoid });
+        var rotation = model.Rotation(RopeLayout.Halves);
+        var layers = model.WindowedAttention(0, period: 4, model.LocalRotation(rotation), rotation, a => a with { QueryKeyNorm = new(Norm.Rms), Gate = ActivationFunction.Sigmoid });
         return new()
         {
-            Attention = layer => layers(layer) is SelfAttention attention && (layer + 1) % 4 == 0 ? attention with { Rotation = null } : layers(layer),
+            Attention = layer => (layer + 1) % 4 == 0 ? layers(layer) with { Rotation = null } : layers(layer),
             AttentionPostNorm = "post_attention_norm",
             FeedForward = sizes.BehindDense(sizes.ByKeys(ExpertGating.Sigmoid) with { ChoiceBias = Presence.Required, SharedWidth = sizes.Expert * sizes.SharedCountOr(0) }),
             FeedForwardPostNorm = "post_ffw_norm",
@@ -100,21 +99,12 @@ internal static class WindowedExperts
     {
         var sizes = new ExpertSizes(model);
         var rotation = model.Rotation(RopeLayout.Halves);
-        var windows = WindowedAttention.Read(model, period: 4, window: 0, firstSeesAll: true) with
-        {
-            Global = rotation,
-            Local = new(
-                new RopeTerms
-                {
-                    Layout = RopeLayout.Halves,
-                    Dimensions = LocalDimensions(model, rotation.Terms.Dimensions),
-                    Base = WindowedAttention.LocalBase(model, rotation.Terms.Base),
-                },
-                Factors: null),
-        };
+        var plain = new RopeTerms { Layout = RopeLayout.Halves, Dimensions = LocalDimensions(model, rotation.Terms.Dimensions), Base = rotation.Terms.Base };
+        var local = model.LocalRotation(new Rotation(plain, Factors: null));
         return new()
         {
-            Attention = windows.Layers(model, a => a with { QueryKeyNorm = new(Norm.Rms), Gate = ActivationFunction.Softplus }),
+            Attention = model.WindowedAttention(
+                0, period: 4, local, rotation, a => a with { QueryKeyNorm = new(Norm.Rms), Gate = ActivationFunction.Softplus }, firstSeesAll: true),
             FeedForward = sizes.BehindDense(sizes.ByKeys(ExpertGating.Sigmoid) with
             {
                 ChoiceBias = Presence.Required,
@@ -127,11 +117,12 @@ internal static class WindowedExperts
     {
         var sizes = new ExpertSizes(model);
         var scale = model.Keys.Number("attention.value_scale", 1);
+        var rotation = model.Rotation(RopeLayout.Halves);
         var experts = new ExpertFeedForward(sizes, sizes.Router(ExpertGating.Sigmoid, normalizes: true)) { Width = sizes.Expert, ChoiceBias = Presence.Optional };
         return new()
         {
-            Attention = WindowedAttention.Read(model, period: 0).Rotated(model, model.Rotation(RopeLayout.Halves), otherwise: 10000)
-                .Layers(model, a => a with { Sinks = Presence.Optional, OutputScale = scale }),
+            Attention = model.WindowedAttention(
+                null, period: 0, model.LocalRotation(rotation, otherwise: 10000), rotation, a => a with { Sinks = Presence.Optional, OutputScale = scale }),
             FeedForward = layer => model.Has($"blk.{layer}.ffn_gate_inp.weight") ? experts : GatedFeedForward.Silu,
             Head = HeadWeights.Own,
         };
@@ -142,21 +133,16 @@ internal static class WindowedExperts
     {
         var sizes = new ExpertSizes(model);
         var named = model.Sizes.ReadRope(model.Keys, RopeLayout.Halves);
-        var local = LocalDimensions(model, named.Dimensions);
+        var local = named with { Dimensions = LocalDimensions(model, named.Dimensions) };
         var global = named with { Dimensions = named.Dimensions / 2 };
         const string Factors = "rope_freqs.weight";
-        var factors = model.Has(Factors) ? model.Program.VectorPart(Factors, 0, global.Dimensions / 2, Math.Max(global.Dimensions, local) / 2) : null;
-        var windows = WindowedAttention.Read(model, period: 0) with
-        {
-            Global = new(global, factors),
-            Local = new(named with { Dimensions = local, Base = WindowedAttention.LocalBase(model, 10000) }, Factors: null),
-        };
-        var bounds = model.Keys.Numbers("swiglu_clamp_exp", model.Sizes.Layers, otherwise: 0);
-        var sharedBounds = model.Keys.Numbers("swiglu_clamp_shexp", model.Sizes.Layers, otherwise: 0);
+        var factors = model.Has(Factors) ? model.Program.VectorPart(Factors, 0, global.Dimensions / 2, Math.Max(global.Dimensions, local.Dimensions) / 2) : null;
+        var bounds = model.Keys.LayerNumbers("swiglu_clamp_exp", model.Sizes.Layers, otherwise: 0);
+        var sharedBounds = model.Keys.LayerNumbers("swiglu_clamp_shexp", model.Sizes.Layers, otherwise: 0);
         var experts = sizes.ByKeys(ExpertGating.Sigmoid) with { SharedWidth = sizes.SharedOr(0) };
         return new()
         {
-            Attention = windows.Layers(model, a => a with
+            Attention = model.WindowedAttention(null, period: 0, model.LocalRotation(new Rotation(local, Factors: null), otherwise: 10000), new Rotation(global, factors), a => a with
             {
                 QueryKeyNorm = new(Norm.Rms) { IsOptional = true },
                 Gate = ActivationFunction.Sigmoid,
