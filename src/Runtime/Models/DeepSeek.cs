@@ -14,9 +14,9 @@ internal static class DeepSeek
     public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new()
     {
         ["deepseek"] = First,
-        ["deepseek2"] = Latent,
-        ["mistral4"] = Latent,
-        ["deepseek2-ocr"] = model => Latent(model) with { Attention = model.Attention(RopeLayout.Halves) },
+        ["deepseek2"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved)),
+        ["mistral4"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved)),
+        ["deepseek2-ocr"] = model => Second(model, model.Attention(RopeLayout.Halves)),
         ["bailingmoe"] = Bailing,
         ["bailingmoe2"] = Bailing2,
         ["dots1"] = Dots,
@@ -42,7 +42,7 @@ internal static class DeepSeek
         };
     }
 
-    private static DecoderDescription Latent(ModelFile model)
+    private static DecoderDescription Second(ModelFile model, Func<int, AttentionPart> attention)
     {
         var sizes = new ExpertSizes(model);
 
@@ -50,7 +50,7 @@ internal static class DeepSeek
         var isGlm = model.Sizes.Layers is 47 or 48 && model.Rows("token_embd.weight") == 154880;
         return new()
         {
-            Attention = LatentAttention(model, RopeLayout.Interleaved),
+            Attention = attention,
             FeedForward = sizes.BehindDense(sizes.ByKeys(isGlm ? ExpertGating.Sigmoid : ExpertGating.Softmax) with { SharedWidth = sizes.Expert * sizes.SharedCount }),
         };
     }
