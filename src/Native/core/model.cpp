@@ -42,12 +42,17 @@ void Model::plan_rope_tables() {
 }
 
 void Model::plan_scratch() {
-    size_t linear_bytes = 0, attention_bytes = 0;
+    size_t linear_bytes = 0, attention_bytes = 0, router_bytes = 0;
     for (const hearth_operation& operation : program_.operations()) {
         if (operation.kind == HEARTH_LINEAR) {
             const Value& input = program_.values()[static_cast<size_t>(operation.input[0])];
             linear_bytes =
                 std::max(linear_bytes, linear_scratch_bytes(program_.max_rows(input.rows), input.width));
+        } else if (operation.kind == HEARTH_EXPERT_LINEAR || operation.kind == HEARTH_GROUPED_LINEAR) {
+            linear_bytes = std::max(linear_bytes, expert_scratch(operation));
+        } else if (operation.kind == HEARTH_ROUTER) {
+            const Value& scores = program_.values()[static_cast<size_t>(operation.input[0])];
+            router_bytes = std::max(router_bytes, route_scratch_bytes(scores.width, engine_->pool.threads()));
         } else if (operation.kind == HEARTH_ATTENTION) {
             attention_bytes =
                 std::max(attention_bytes,
@@ -57,20 +62,21 @@ void Model::plan_scratch() {
     }
     linear_scratch_ = Buffer(linear_bytes);
     attention_scratch_ = Buffer(attention_bytes);
+    router_scratch_ = Buffer(router_bytes);
 }
 
 void Model::load_weight(int32_t weight, const void* data, size_t size) {
     if (weight < 0 || static_cast<size_t>(weight) >= weights_.size())
         fail(HEARTH_INVALID_ARGUMENT, "weight %d is not one of the program's %zu", weight, weights_.size());
     const hearth_weight& shape = program_.weights()[static_cast<size_t>(weight)];
-    const size_t expected = matrix_bytes(type_info(shape.type), shape.rows, shape.columns);
+    const size_t expected = stack_bytes(type_info(shape.type), shape.stack, shape.rows, shape.columns);
     if (data == nullptr || size != expected)
         fail(HEARTH_INVALID_ARGUMENT, "weight %d has %zu bytes, expected %zu", weight, size, expected);
     std::lock_guard lock(engine_->step);
     Weight& target = weights_[static_cast<size_t>(weight)];
     if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Matrix) {
         target.matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
-                                    shape.columns, data, engine_->pool);
+                                    shape.columns, data, engine_->pool, shape.stack);
     } else {
         target.vector.resize(static_cast<size_t>(shape.columns));
         std::memcpy(target.vector.data(), data, size);
@@ -90,7 +96,8 @@ hearth_model_memory Model::measure() const {
     hearth_model_memory memory{};
     for (const Weight& weight : weights_)
         memory.weight_bytes += weight.matrix.data.size() + weight.vector.size() * sizeof(float);
-    memory.scratch_bytes = arena_.size() + linear_scratch_.size() + attention_scratch_.size();
+    memory.scratch_bytes =
+        arena_.size() + linear_scratch_.size() + attention_scratch_.size() + router_scratch_.size();
     for (const RopeTable& table : rope_tables_) memory.scratch_bytes += table.values.size();
     return memory;
 }
@@ -177,6 +184,12 @@ void Model::execute(const hearth_operation& operation, size_t index, Cache* cach
         case HEARTH_CONCAT:
             return concat(in(operation, 0, step), in(operation, 1, step), operation.parameters.concat,
                           out(operation, step), pool);
+        case HEARTH_ROUTER:
+            return route(operation, step);
+        case HEARTH_EXPERT_LINEAR:
+            return expert_linear(operation, step);
+        case HEARTH_GROUPED_LINEAR:
+            return grouped_linear(operation, step);
         case HEARTH_EXPERT_SUM:
             return expert_sum(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step),
                               pool);

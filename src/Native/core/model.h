@@ -11,8 +11,10 @@
 #include "core/plan.h"
 #include "core/program.h"
 #include "core/step.h"
+#include "cpu/experts.h"
 #include "cpu/linear.h"
 #include "cpu/operations.h"
+#include "cpu/routing.h"
 #include "hearth.h"
 
 namespace hearth {
@@ -42,6 +44,7 @@ class Model {
 
     void plan_rope_tables();
     void plan_scratch();
+    size_t expert_scratch(const hearth_operation& operation) const;
     void make_rope_tables(const hearth_step& step);
     void require_weights();
 
@@ -50,6 +53,9 @@ class Model {
     void embed(const hearth_operation& operation, const hearth_step& step);
     void combine(const hearth_operation& operation, const hearth_step& step);
     void linear(const hearth_operation& operation, const hearth_step& step);
+    void route(const hearth_operation& operation, const hearth_step& step);
+    void expert_linear(const hearth_operation& operation, const hearth_step& step);
+    void grouped_linear(const hearth_operation& operation, const hearth_step& step);
     void attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
                 const hearth_step& step);
     void write_cache(const hearth_operation& operation, Cache* cache);
@@ -68,7 +74,7 @@ class Model {
     std::vector<Weight> weights_;
     std::vector<RopeTable> rope_tables_;
     std::vector<int32_t> rope_table_of_;  // for each operation, -1 where it is no rope
-    Buffer arena_, linear_scratch_, attention_scratch_;
+    Buffer arena_, linear_scratch_, attention_scratch_, router_scratch_;
     StepChecker checker_;
     bool complete_ = false;
 };

@@ -91,7 +91,7 @@ class ProgramChecker {
             if (weight.stack < 1 || weight.stack > kMaxStack)
                 fail(HEARTH_INVALID_PROGRAM, "weight %d: a stack has 1 to %d matrices, got %d", i, kMaxStack,
                      weight.stack);
-            matrix_bytes(type_info(weight.type), weight.rows, weight.columns);
+            stack_bytes(type_info(weight.type), weight.stack, weight.rows, weight.columns);
             if (weight.rows > std::numeric_limits<int32_t>::max() || weight.columns > kMaxWidth)
                 fail(HEARTH_INVALID_PROGRAM, "weight %d: %lld x %lld is out of range", i,
                      static_cast<long long>(weight.rows), static_cast<long long>(weight.columns));

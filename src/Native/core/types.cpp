@@ -59,4 +59,15 @@ size_t matrix_bytes(const TypeInfo& type, int64_t rows, int64_t columns) {
     return bytes;
 }
 
+size_t stack_bytes(const TypeInfo& type, int64_t stack, int64_t rows, int64_t columns) {
+    size_t bytes;
+    if (stack < 1 ||
+        __builtin_mul_overflow(matrix_bytes(type, rows, columns), static_cast<size_t>(stack), &bytes) ||
+        bytes > SIZE_MAX / 4)
+        fail(HEARTH_INVALID_ARGUMENT, "%lld %s matrices of %lld x %lld are out of range",
+             static_cast<long long>(stack), type.name, static_cast<long long>(rows),
+             static_cast<long long>(columns));
+    return bytes;
+}
+
 }  // namespace hearth

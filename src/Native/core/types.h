@@ -25,4 +25,8 @@ const TypeInfo& type_info(int32_t type);
 // the product overflows.
 size_t matrix_bytes(const TypeInfo& type, int64_t rows, int64_t columns);
 
+// Bytes of so many matrices of rows x columns one after another; throws as matrix_bytes does, and where stack
+// is below 1.
+size_t stack_bytes(const TypeInfo& type, int64_t stack, int64_t rows, int64_t columns);
+
 }  // namespace hearth

@@ -10,17 +10,19 @@
 
 namespace hearth {
 
-// A weight matrix [rows, columns] in the order in which the kernels of one instruction set read it.
+// A weight matrix [rows, columns], or a stack of such matrices, in the order in which the kernels of one
+// instruction set read it.
 struct PackedWeight {
     hearth_type type = HEARTH_TYPE_F32;
     int64_t rows = 0;     // outputs
     int64_t columns = 0;  // inputs
+    int64_t stack = 1;    // matrices; each takes an equal share of data
     Buffer data;
 };
 
-// Packs rows of GGUF blocks; data_size is checked against the shape by the caller.
+// Packs rows of GGUF blocks, matrix after matrix; the size of data is checked by the caller.
 PackedWeight pack_weight(hearth_isa isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
-                         ThreadPool& pool);
+                         ThreadPool& pool, int64_t stack = 1);
 
 // One row of the matrix as float32, output [columns]; what an embedding table is read with.
 void unpack_row(const PackedWeight& weight, int64_t row, float* output);

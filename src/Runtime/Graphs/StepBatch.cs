@@ -54,7 +54,7 @@ public sealed class StepBatch
         ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         ArgumentOutOfRangeException.ThrowIfNegative(outputs);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs, tokens.Length);
-        var memoryBegin = _pages.Count + pages.Length;
+        var memoryBegin = memoryPages.IsEmpty ? 0 : _pages.Count + pages.Length;
         _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length, memoryBegin, memoryPages.Length, memoryLength));
         for (var i = 0; i < tokens.Length; i++)
         {

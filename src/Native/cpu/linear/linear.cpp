@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "cpu/linear/kernels.h"
 #include "cpu/linear/layout.h"
+#include "cpu/linear/tiles.h"
 #include "cpu/rows/kernels.h"
 
 namespace hearth {
@@ -16,85 +17,7 @@ namespace {
 
 // Rows whose activations are held at once; bounds the scratch of a call. A multiple of every tile size.
 constexpr int64_t kPassRows = 480;
-constexpr int kMaxTileRows = 16;
 constexpr int kMaxOutputs = 8;
-
-// Weights of a piece: small enough that threads end together, large enough to hide the handing out.
-constexpr int64_t kDecodePieceBytes = int64_t{128} << 10;
-// With many rows the panels of a piece stay in a core's own cache while tile after tile passes over them.
-constexpr int64_t kPrefillPieceBytes = int64_t{256} << 10;
-constexpr int64_t kPiecesPerThread = 8;
-// Below this many values the activations are prepared by the calling thread alone: waking others costs more.
-constexpr int64_t kParallelValues = 16384;
-
-const LinearKernels& find_kernels(hearth_isa isa) {
-    switch (isa) {
-#if defined(__x86_64__)
-        case HEARTH_ISA_AVX2:
-            return kLinearAvx2;
-        case HEARTH_ISA_AVX512:
-            return kLinearAvx512;
-#endif
-        default:
-            return kLinearScalar;
-    }
-}
-
-// Rows cut into tiles: all of the largest size but the last, which has the smallest size that holds the rest.
-struct Tiles {
-    int64_t rows;
-    int64_t count;
-    int largest;
-    int last;  // size of the last tile
-
-    Tiles(int64_t rows, const int* sizes) : rows(rows) {
-        int index = 0;
-        while (sizes[index + 1] != 0) ++index;
-        largest = sizes[index];
-        count = (rows + largest - 1) / largest;
-        const int64_t rest = rows - (count - 1) * largest;
-        index = 0;
-        while (sizes[index] < rest) ++index;
-        last = sizes[index];
-    }
-    int size(int64_t tile) const { return tile + 1 < count ? largest : last; }
-    int valid(int64_t tile) const {
-        return static_cast<int>(tile + 1 < count ? largest : rows - tile * largest);
-    }
-    int64_t padded_rows() const { return (count - 1) * largest + last; }
-};
-
-// How activations are handed to the kernels of a weight's type.
-enum class Preparation {
-    Exact,     // float32, for F32 and F16 weights
-    Bfloat16,  // rounded to bfloat16 (still as float32): what bfloat16 weights met in training, and meet in
-               // llama.cpp
-    Quantized  // 8-bit codes with a scale a block
-};
-constexpr int kPreparations = 3;
-
-Preparation preparation_of(hearth_type type) {
-    if (type == HEARTH_TYPE_BF16) return Preparation::Bfloat16;
-    return layout_of(type).quantized() ? Preparation::Quantized : Preparation::Exact;
-}
-
-int64_t tile_row_bytes(Preparation preparation, int64_t columns) {
-    const int64_t words =
-        preparation == Preparation::Quantized ? columns / kGroupColumns * kGroupWords : columns;
-    return words * static_cast<int64_t>(sizeof(float));
-}
-
-// Ties to even. A NaN stays one: its upper half is kept, made quiet.
-float round_to_bfloat16(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        bits = (bits | 0x00400000u) & 0xffff0000u;
-    else
-        bits = (bits + 0x7fffu + ((bits >> 16) & 1)) & 0xffff0000u;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 // [columns][size] from rows; missing rows are zero.
 void interleave(const float* input, int64_t stride, int64_t columns, int rows, int size, float* tile) {
@@ -117,10 +40,6 @@ struct Share {
     int64_t pieces;
     TileKernel largest, last;
 };
-
-int64_t divide_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
 
 Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKernels& kernels,
                 int64_t total_bytes, int threads) {
@@ -261,7 +180,7 @@ void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool&
                  static_cast<long long>(weight.columns), static_cast<long long>(call.columns));
         wanted[static_cast<int>(preparation_of(weight.type))] = true;
     }
-    const LinearKernels& kernels = find_kernels(isa);
+    const LinearKernels& kernels = linear_kernels(isa);
     for (int64_t row = 0; row < call.rows; row += kPassRows) {
         const Tiles tiles(std::min(kPassRows, call.rows - row), kernels.tile_sizes);
         for (const Preparation preparation :

@@ -293,10 +293,10 @@ void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* out
 }  // namespace
 
 PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t columns, const void* data,
-                         ThreadPool& pool) {
+                         ThreadPool& pool, int64_t stack) {
     const PackPanel pack = find_pack_panel(type);
     const TypeInfo& info = type_info(type);
-    matrix_bytes(info, rows, columns);  // refuses shapes that do not fit the type
+    stack_bytes(info, stack, rows, columns);  // refuses shapes that do not fit the type
     const size_t source_bytes =
         static_cast<size_t>(columns / info.block) * static_cast<size_t>(info.block_bytes);
     const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
@@ -305,13 +305,15 @@ PackedWeight pack_weight(hearth_isa, hearth_type type, int64_t rows, int64_t col
     weight.type = type;
     weight.rows = rows;
     weight.columns = columns;
-    weight.data = Buffer(static_cast<size_t>(panels) * static_cast<size_t>(panel_bytes));
+    weight.stack = stack;
+    weight.data = Buffer(static_cast<size_t>(stack * panels) * static_cast<size_t>(panel_bytes));
     const auto* source = static_cast<const uint8_t*>(data);
     const int64_t grain = std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(1, panel_bytes));
-    pool.parallel_for(panels, grain, [&](int64_t begin, int64_t end, int) {
+    pool.parallel_for(stack * panels, grain, [&](int64_t begin, int64_t end, int) {
         for (int64_t panel = begin; panel < end; ++panel) {
-            const int64_t row = panel * kPanelRows;
-            const PanelRows from{source + static_cast<size_t>(row) * source_bytes, source_bytes,
+            const int64_t row = panel % panels * kPanelRows;
+            const int64_t stack_row = panel / panels * rows + row;
+            const PanelRows from{source + static_cast<size_t>(stack_row) * source_bytes, source_bytes,
                                  static_cast<int>(std::min<int64_t>(kPanelRows, rows - row))};
             pack(from, columns, weight.data.data() + panel * panel_bytes);
         }

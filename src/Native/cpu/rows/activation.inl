@@ -71,5 +71,18 @@ void xielu(const hearth_activation_parameters& parameters, const float* input, c
     });
 }
 
+// e^(x - largest) over their sum; x may be y.
+void softmax(const float* x, float* y, int64_t count) {
+    Floats most = splat(-kInfinity);
+    int64_t i = 0;
+    for (; i + kWidth <= count; i += kWidth) most = maximum(most, load(x + i));
+    float top = largest(most);
+    for (; i < count; ++i) top = x[i] > top ? x[i] : top;
+    const Floats shift = splat(top);
+    map(x, y, count, [shift](Floats v) { return exponential(v - shift); });
+    const float factor = 1.0f / sum_of(y, count, [](Floats v) { return v; });
+    scale(y, factor, 0.0f, y, count);
+}
+
 }  // namespace
 }  // namespace hearth::HEARTH_ISA_NAMESPACE

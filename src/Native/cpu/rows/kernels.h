@@ -93,6 +93,7 @@ struct RowKernels {
                        int64_t count);
     void (*xielu)(const hearth_activation_parameters& parameters, const float* input, const float* gate,
                   float* output, int64_t count);
+    void (*softmax)(const float* input, float* output, int64_t count);
     // output [count] = the sum over r of weights[r] * rows[r * stride ..], in the order of r; row_count >= 1.
     void (*weighted_sum)(const float* rows, int64_t stride, const float* weights, int64_t row_count,
                          float* output, int64_t count);

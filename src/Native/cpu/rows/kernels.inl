@@ -8,9 +8,10 @@
 #include "cpu/rows/arithmetic.inl"
 #include "cpu/rows/convert.inl"
 
-#include "cpu/rows/activation.inl"
 #include "cpu/rows/attention.inl"
 #include "cpu/rows/norm.inl"
+
+#include "cpu/rows/activation.inl"
 #include "cpu/rows/rope.inl"
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
@@ -27,6 +28,7 @@ constexpr RowKernels table() {
             softcap,
             activation,
             xielu,
+            softmax,
             weighted_sum,
             encode,
             attention_prepare,

@@ -1,0 +1,63 @@
+// The operations of a mixture of experts: what they read and write.
+#include <array>
+
+#include "core/model.h"
+
+namespace hearth {
+
+namespace {
+
+// The weights of an expert linear operation: one or two.
+int output_count(const hearth_operation& operation) {
+    return operation.kind == HEARTH_EXPERT_LINEAR && operation.output[1] >= 0 ? 2 : 1;
+}
+
+}  // namespace
+
+size_t Model::expert_scratch(const hearth_operation& operation) const {
+    const auto weight = [&](int slot) {
+        return program_.weights()[static_cast<size_t>(operation.weight[slot])];
+    };
+    const Value& input = program_.values()[static_cast<size_t>(operation.input[0])];
+    const hearth_weight first = weight(0), last = weight(output_count(operation) - 1);
+    const bool grouped = operation.kind == HEARTH_GROUPED_LINEAR;
+    const int64_t chosen = grouped ? first.stack : width(operation.input[1]);
+    return expert_scratch_bytes(
+        engine_->isa, {program_.max_rows(input.rows),
+                       chosen,
+                       first.stack,
+                       first.columns,
+                       !grouped && input.width == first.columns,
+                       {static_cast<hearth_type>(first.type), static_cast<hearth_type>(last.type)}});
+}
+
+void Model::route(const hearth_operation& operation, const hearth_step& step) {
+    const int32_t experts = operation.output[1];
+    const RouterCall call{in(operation, 0, step), vector(operation.weight[0]), out(operation, step),
+                          Rows{value(experts), rows(experts, step), width(experts)},
+                          operation.parameters.router};
+    hearth::route(engine_->isa, call, router_scratch_, engine_->pool);
+}
+
+void Model::expert_linear(const hearth_operation& operation, const hearth_step& step) {
+    const ConstRows input = in(operation, 0, step), choices = in(operation, 1, step);
+    const int count = output_count(operation);
+    std::array<ExpertOutput, kMaxExpertOutputs> outputs{};
+    for (int i = 0; i < count; ++i)
+        outputs[static_cast<size_t>(i)] = {&weights_[static_cast<size_t>(operation.weight[i])].matrix,
+                                           vector(operation.weight[3 + i]), value(operation.output[i])};
+    const int64_t columns = outputs[0].weight->columns;
+    const ExpertCall call{input.data, choices.data,           input.rows,     choices.width,
+                          columns,    input.width == columns, outputs.data(), count};
+    hearth::expert_linear(engine_->isa, call, linear_scratch_, engine_->pool);
+}
+
+void Model::grouped_linear(const hearth_operation& operation, const hearth_step& step) {
+    const ConstRows input = in(operation, 0, step);
+    const PackedWeight& weight = weights_[static_cast<size_t>(operation.weight[0])].matrix;
+    const ExpertOutput output{&weight, nullptr, value(operation.output[0])};
+    const ExpertCall call{input.data, nullptr, input.rows, weight.stack, weight.columns, false, &output, 1};
+    hearth::expert_linear(engine_->isa, call, linear_scratch_, engine_->pool);
+}
+
+}  // namespace hearth

@@ -1,0 +1,62 @@
+// What products with packed weights share: rows cut into tiles, and activations in the form that the kernels
+// of a weight's type take.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/linear/kernels.h"
+#include "hearth.h"
+
+namespace hearth {
+
+constexpr int kMaxTileRows = 16;
+
+// Weights of a piece of work: small enough that threads end together, large enough to hide the handing out.
+constexpr int64_t kDecodePieceBytes = int64_t{128} << 10;
+// With many rows the panels of a piece stay in a core's own cache while tile after tile passes over them.
+constexpr int64_t kPrefillPieceBytes = int64_t{256} << 10;
+constexpr int64_t kPiecesPerThread = 8;
+// Below this many values the activations are prepared by the calling thread alone: waking others costs more.
+constexpr int64_t kParallelValues = 16384;
+
+const LinearKernels& linear_kernels(hearth_isa isa);
+
+// Rows cut into tiles: all of the largest size but the last, which has the smallest size that holds the rest.
+struct Tiles {
+    int64_t rows;  // at least 1
+    int64_t count;
+    int largest;
+    int last;  // size of the last tile
+
+    // sizes: LinearKernels::tile_sizes.
+    Tiles(int64_t rows, const int* sizes);
+
+    int size(int64_t tile) const { return tile + 1 < count ? largest : last; }
+    int valid(int64_t tile) const {
+        return static_cast<int>(tile + 1 < count ? largest : rows - tile * largest);
+    }
+    int64_t padded_rows() const { return (count - 1) * largest + last; }
+};
+
+// How activations are handed to the kernels of a weight's type.
+enum class Preparation {
+    Exact,     // float32, for F32 and F16 weights
+    Bfloat16,  // rounded to bfloat16 (still as float32): what bfloat16 weights met in training, and meet in
+               // llama.cpp
+    Quantized  // 8-bit codes with a scale a block
+};
+constexpr int kPreparations = 3;
+
+Preparation preparation_of(hearth_type type);
+
+// Bytes of a row of a tile.
+int64_t tile_row_bytes(Preparation preparation, int64_t columns);
+
+// Ties to even. A NaN stays one: its upper half is kept, made quiet.
+float round_to_bfloat16(float value);
+
+inline int64_t divide_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+}  // namespace hearth
