@@ -1,6 +1,8 @@
 // A paged cache filled through cache_write, and attention in plain double precision to compare with.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -26,12 +28,18 @@ struct AttentionCase {
     int window = 0, prefix = 0;
     float softcap = 0, alibi = 0;
     bool sinks = false;
+    int bias_buckets = 0, bias_distance = 0;
+    int temperature_length = 0;
+    float temperature = 0, temperature_offset = 0;
+    bool values_in_keys = false;
+    std::vector<int>
+        memory{};  // positions of each sequence's memory; empty: attention to the sequence itself
     int threads = 2;
     uint32_t seed = 1;
 
     hearth_attention_parameters parameters() const {
         hearth_attention_parameters p{};
-        p.source = HEARTH_SOURCE_CACHE;
+        p.source = memory.empty() ? HEARTH_SOURCE_CACHE : HEARTH_SOURCE_MEMORY;
         p.heads = heads;
         p.kv_heads = kv_heads;
         p.key_width = key_width;
@@ -42,7 +50,16 @@ struct AttentionCase {
         p.scale = 1.0f / std::sqrt(static_cast<float>(key_width));
         p.softcap = softcap;
         p.alibi_bias = alibi;
+        p.bias_buckets = bias_buckets;
+        p.bias_distance = bias_distance;
+        p.temperature_length = temperature_length;
+        p.temperature = temperature;
+        p.temperature_offset = temperature_offset;
+        p.values_in_keys = values_in_keys;
         return p;
+    }
+    int key_count(size_t s) const {
+        return memory.empty() ? sequences[s].past + sequences[s].rows : memory[s];
     }
     int total_rows() const {
         return std::accumulate(sequences.begin(), sequences.end(), 0,
@@ -57,9 +74,26 @@ inline std::string describe(const AttentionCase& c) {
                        std::to_string(c.value_type) + " mask " + std::to_string(c.mask) + " window " +
                        std::to_string(c.window) + " prefix " + std::to_string(c.prefix) + " softcap " +
                        std::to_string(c.softcap) + " alibi " + std::to_string(c.alibi) + " sinks " +
-                       std::to_string(c.sinks) + " threads " + std::to_string(c.threads) + " sequences";
+                       std::to_string(c.sinks) + " buckets " + std::to_string(c.bias_buckets) + "," +
+                       std::to_string(c.bias_distance) + " temperature " + std::to_string(c.temperature) +
+                       "/" + std::to_string(c.temperature_length) + "+" +
+                       std::to_string(c.temperature_offset) + " values in keys " +
+                       std::to_string(c.values_in_keys) + " threads " + std::to_string(c.threads) +
+                       " sequences";
     for (Span s : c.sequences) text += " " + std::to_string(s.past) + "+" + std::to_string(s.rows);
+    for (int length : c.memory) text += " memory " + std::to_string(length);
     return text;
+}
+
+// The bucket of a key `distance` after its query (arXiv 1910.10683 and its published code), in float64: the
+// nudge keeps whole numbers whole.
+inline int bias_bucket(bool two_sided, int buckets, int furthest, int distance) {
+    const int count = two_sided ? buckets / 2 : buckets, exact = count / 2;
+    const int first = two_sided && distance > 0 ? count : 0;
+    const int apart = two_sided ? std::abs(distance) : std::max(-distance, 0);
+    if (apart < exact) return first + apart;
+    const double steps = std::log(1.0 * apart / exact) / std::log(1.0 * furthest / exact) * (count - exact);
+    return first + std::min(count - 1, exact + static_cast<int>(steps + 1e-7));
 }
 
 // Queries of all rows, keys and values of all positions of all sequences; a cache whose pages are shuffled.
@@ -72,15 +106,17 @@ class AttentionData {
         const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
         queries = normal_floats(size(c.total_rows(), c.heads * c.key_width), c.seed, 1.5f);
         sinks = normal_floats(static_cast<size_t>(c.heads), c.seed + 3);
+        biases = normal_floats(size(c.bias_buckets, c.heads), c.seed + 4, 2.0f);
         int positions = 0, pages = 0;
-        for (Span s : c.sequences) {
+        for (size_t s = 0; s < c.sequences.size(); ++s) {
             first_position_.push_back(positions);
             first_page_.push_back(pages);
-            positions += s.past + s.rows;
-            pages += (s.past + s.rows + c.page_tokens - 1) / c.page_tokens;
+            positions += c.key_count(s);
+            pages += (c.key_count(s) + c.page_tokens - 1) / c.page_tokens;
         }
         keys = normal_floats(size(positions, c.kv_heads * c.key_width), c.seed + 1);
-        values = normal_floats(size(positions, c.kv_heads * c.value_width), c.seed + 2);
+        values =
+            normal_floats(c.values_in_keys ? 0 : size(positions, c.kv_heads * c.value_width), c.seed + 2);
         page_table_.resize(static_cast<size_t>(pages));
         std::iota(page_table_.begin(), page_table_.end(), 0);
         std::mt19937 generator(c.seed);
@@ -89,13 +125,14 @@ class AttentionData {
         layer_.page_tokens = c.page_tokens;
         layer_.kv_heads = c.kv_heads;
         layer_.key_width = c.key_width;
-        layer_.value_width = c.value_width;
+        layer_.value_width = c.values_in_keys ? 0 : c.value_width;
         layer_.key_type = c.key_type;
         layer_.value_type = c.value_type;
         layer_.key_page_bytes =
             hearth::cache_row_bytes(c.key_type, c.key_width) * size(c.kv_heads, c.page_tokens);
-        layer_.value_page_bytes =
-            hearth::cache_row_bytes(c.value_type, c.value_width) * size(c.kv_heads, c.page_tokens);
+        if (!c.values_in_keys)
+            layer_.value_page_bytes =
+                hearth::cache_row_bytes(c.value_type, c.value_width) * size(c.kv_heads, c.page_tokens);
         // What nobody has written is NaN in every type: reading it shows.
         key_pages_.assign(layer_.key_page_bytes * page_table_.size(), 0xff);
         value_pages_.assign(layer_.value_page_bytes * page_table_.size(), 0xff);
@@ -107,12 +144,13 @@ class AttentionData {
     void fill_cache(hearth_isa isa) {
         for (bool past : {true, false}) {
             for (size_t s = 0; s < case_.sequences.size(); ++s) {
-                const Span span = case_.sequences[s];
+                const int key_count = case_.key_count(s);
+                const Span span = case_.memory.empty() ? case_.sequences[s] : Span{key_count, 0};
                 const hearth::SequenceRows rows{first_position_[s] + (past ? 0 : span.past),
                                                 past ? span.past : span.rows, past ? 0 : span.past,
                                                 page_table_.data() + first_page_[s]};
                 hearth::CacheWriteCall call{keys.data(),
-                                            values.data(),
+                                            values_or_null(),
                                             case_.kv_heads * case_.key_width,
                                             case_.kv_heads * case_.value_width,
                                             &rows,
@@ -127,8 +165,12 @@ class AttentionData {
         std::vector<hearth::SequenceRows> rows;
         int row = 0;
         for (size_t s = 0; s < case_.sequences.size(); ++s) {
-            rows.push_back(
-                {row, case_.sequences[s].rows, case_.sequences[s].past, page_table_.data() + first_page_[s]});
+            const int32_t* pages = page_table_.data() + first_page_[s];
+            const Span span = case_.sequences[s];
+            if (case_.memory.empty())
+                rows.push_back({row, span.rows, span.past, pages});
+            else
+                rows.push_back({row, span.rows, span.past, nullptr, pages, case_.memory[s]});
             row += case_.sequences[s].rows;
         }
         return rows;
@@ -143,6 +185,7 @@ class AttentionData {
         call.output = output.data();
         call.output_stride = case_.heads * case_.value_width;
         call.sinks = case_.sinks ? sinks.data() : nullptr;
+        call.biases = case_.bias_buckets > 0 ? biases.data() : nullptr;
         call.sequences = rows.data();
         call.sequence_count = static_cast<int32_t>(rows.size());
         call.parameters = case_.parameters();
@@ -169,7 +212,7 @@ class AttentionData {
         for (size_t s = 0; s < rows.size(); ++s) {
             alone.sequences = &rows[s];
             alone.keys = keys.data() + first_position_[s] * alone.key_stride;
-            alone.values = values.data() + first_position_[s] * alone.value_stride;
+            if (!case_.values_in_keys) alone.values = values.data() + first_position_[s] * alone.value_stride;
             alone.key_rows = rows[s].past + rows[s].row_count;
             hearth::attention(isa, alone, scratch_, pool_);
         }
@@ -182,6 +225,12 @@ class AttentionData {
         std::vector<double> key_numbers(keys.begin(), keys.end()),
             value_numbers(values.begin(), values.end());
         if (cached) read_cache(key_numbers, value_numbers);
+        if (case_.values_in_keys) {
+            const size_t key_width = static_cast<size_t>(case_.key_width);
+            for (size_t first = 0; first < key_numbers.size(); first += key_width)
+                value_numbers.insert(value_numbers.end(), key_numbers.data() + first,
+                                     key_numbers.data() + first + case_.value_width);
+        }
         std::vector<double> output(static_cast<size_t>(case_.total_rows() * case_.heads * case_.value_width),
                                    0.0);
         int row = 0;
@@ -201,9 +250,11 @@ class AttentionData {
                       kv_head, d);
     }
 
-    std::vector<float> queries, keys, values, sinks;
+    std::vector<float> queries, keys, values, sinks, biases;
 
   private:
+    const float* values_or_null() const { return case_.values_in_keys ? nullptr : values.data(); }
+
     double cached(const std::vector<uint8_t>& pages, size_t page_bytes, hearth_type type, int width, size_t s,
                   int position, int kv_head, int d) const {
         const size_t page = static_cast<size_t>(
@@ -214,16 +265,33 @@ class AttentionData {
     }
 
     bool sees(size_t s, int query, int key) const {
-        const int count = case_.sequences[s].past + case_.sequences[s].rows;
-        if (key >= count || (case_.window > 0 && query - key >= case_.window)) return false;
+        if (key >= case_.key_count(s)) return false;
+        if (!case_.memory.empty()) return true;
+        const bool in_window = case_.window == 0 || query - key < case_.window;
         switch (case_.mask) {
             case HEARTH_MASK_CAUSAL:
-                return key <= query;
+                return in_window && key <= query;
             case HEARTH_MASK_PREFIX:
-                return key <= query || (query < case_.prefix && key < case_.prefix);
+                return in_window && (key <= query || (query < case_.prefix && key < case_.prefix));
+            case HEARTH_MASK_CHUNKED:
+                return key <= query && key / case_.window == query / case_.window;
             default:
-                return true;
+                return case_.window == 0 || std::abs(query - key) <= case_.window / 2;
         }
+    }
+
+    double bias(int head, int distance) const {
+        if (case_.bias_buckets == 0) return 0;
+        const int bucket = bias_bucket(case_.mask == HEARTH_MASK_BIDIRECTIONAL, case_.bias_buckets,
+                                       case_.bias_distance, distance);
+        return biases[static_cast<size_t>(bucket * case_.heads + head)];
+    }
+
+    double scale(int position) const {
+        const double plain = 1 / std::sqrt(static_cast<double>(case_.key_width));
+        if (case_.temperature_length == 0) return plain;
+        const double rises = std::floor((position + case_.temperature_offset) / case_.temperature_length);
+        return plain * (1 + case_.temperature * std::log(1 + rises));
     }
 
     double slope(int head) const {
@@ -236,18 +304,17 @@ class AttentionData {
     void read_cache(std::vector<double>& key_numbers, std::vector<double>& value_numbers) const {
         auto key = key_numbers.begin(), value = value_numbers.begin();
         for (size_t s = 0; s < case_.sequences.size(); ++s)
-            for (int p = 0; p < case_.sequences[s].past + case_.sequences[s].rows; ++p)
+            for (int p = 0; p < case_.key_count(s); ++p)
                 for (int h = 0; h < case_.kv_heads; ++h) {
                     for (int d = 0; d < case_.key_width; ++d) *key++ = cached_key(s, p, h, d);
-                    for (int d = 0; d < case_.value_width; ++d) *value++ = cached_value_of(s, p, h, d);
+                    for (int d = 0; d < layer_.value_width; ++d) *value++ = cached_value_of(s, p, h, d);
                 }
     }
 
     void reference_line(size_t s, int i, int row, int head, const std::vector<double>& key_numbers,
                         const std::vector<double>& value_numbers, std::vector<double>& output) const {
         const int kv_head = head / (case_.heads / case_.kv_heads);
-        const int query = case_.sequences[s].past + i,
-                  count = case_.sequences[s].past + case_.sequences[s].rows;
+        const int query = case_.sequences[s].past + i, count = case_.key_count(s);
         const auto at = [&](int k, int width) {
             return static_cast<size_t>(((first_position_[s] + k) * case_.kv_heads + kv_head) * width);
         };
@@ -259,9 +326,9 @@ class AttentionData {
             for (int d = 0; d < case_.key_width; ++d)
                 score += queries[static_cast<size_t>((row * case_.heads + head) * case_.key_width + d)] *
                          key_numbers[at(k, case_.key_width) + static_cast<size_t>(d)];
-            score /= std::sqrt(static_cast<double>(case_.key_width));
+            score *= scale(query);
             if (case_.softcap != 0) score = case_.softcap * std::tanh(score / case_.softcap);
-            scores.push_back(score - slope(head) * std::abs(query - k));
+            scores.push_back(score - slope(head) * std::abs(query - k) + bias(head, k - query));
             seen.push_back(k);
         }
         if (seen.empty()) return;
@@ -284,5 +351,20 @@ class AttentionData {
     std::vector<int32_t> page_table_;
     std::vector<uint8_t> key_pages_, value_pages_;
 };
+
+// float32 arithmetic over some hundred terms: outputs are averages of values of about 1, so the error is
+// absolute, a few roundings (6e-8) of scores of a few units.
+constexpr double kArithmetic = 4e-6;
+
+// Scores that a test makes larger carry larger roundings.
+inline void expect_reference(const AttentionCase& c, double tolerance = kArithmetic) {
+    for (hearth_isa isa : isas_here()) {
+        AttentionData data(c);
+        data.fill_cache(isa);
+        const std::vector<float> output = data.from_cache(isa);
+        EXPECT_LE(largest_error(output.data(), data.reference(true), 1.0), tolerance)
+            << hearth::isa_name(isa) << ": " << describe(c);
+    }
+}
 
 }  // namespace hearth_test

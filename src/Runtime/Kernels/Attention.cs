@@ -36,7 +36,10 @@ public sealed record AttentionOptions
     /// <summary>Which keys a query sees.</summary>
     public AttentionMask Mask { get; init; }
 
-    /// <summary>A key further back than this many positions, its own counted, is hidden; 0: no window.</summary>
+    /// <summary>
+    /// Keys that a query sees, its own counted; with <see cref="AttentionMask.Bidirectional"/> those at most half of it away on either
+    /// side; with <see cref="AttentionMask.Chunked"/>, where it must be above 0, the positions of a chunk. 0: no window.
+    /// </summary>
     public int Window { get; init; }
 
     /// <summary>For <see cref="AttentionMask.Prefix"/>: positions that every query sees.</summary>
@@ -50,6 +53,24 @@ public sealed record AttentionOptions
 
     /// <summary>The largest bias of ALiBi (arXiv 2108.12409), usually 8; 0: none.</summary>
     public float AlibiBias { get; init; }
+
+    /// <summary>Buckets of T5's relative bias (arXiv 1910.10683), 4 to 65536; their values are the call's <c>biases</c>. 0: none.</summary>
+    public int BiasBuckets { get; init; }
+
+    /// <summary>The distance from which on all keys share T5's last bucket, at most 65536; 0 without buckets.</summary>
+    public int BiasDistance { get; init; }
+
+    /// <summary>Positions between rises of the scores' scale (Llama 4); 0: it does not rise.</summary>
+    public int TemperatureLength { get; init; }
+
+    /// <summary>The scale at position p is Scale * (1 + Temperature * ln(1 + floor((p + TemperatureOffset) / TemperatureLength))).</summary>
+    public float Temperature { get; init; }
+
+    /// <summary>Added to the position before it is divided; at least 0.</summary>
+    public float TemperatureOffset { get; init; }
+
+    /// <summary>Whether the values are the first <see cref="ValueWidth"/> values of the keys (DeepSeek-V2, arXiv 2405.04434); the call's values are empty then.</summary>
+    public bool ValuesInKeys { get; init; }
 
     /// <summary>Position of the first query; key j stands at position j. 0 for self-attention over whole texts.</summary>
     public int QueryOffset { get; init; }
@@ -82,15 +103,16 @@ public static class Attention
     /// <summary>Multi-head attention, grouped where there are fewer key than query heads (arXiv 2305.13245).</summary>
     /// <param name="queries">[queryRows, heads, keyWidth].</param>
     /// <param name="keys">[keyRows, kvHeads, keyWidth].</param>
-    /// <param name="values">[keyRows, kvHeads, valueWidth].</param>
+    /// <param name="values">[keyRows, kvHeads, valueWidth]; empty where the values lie in the keys.</param>
     /// <param name="output">[queryRows, heads, valueWidth], filled.</param>
     /// <param name="options">Shapes and terms.</param>
     /// <param name="sinks">[heads] scores of a key without value (attention sinks), or empty.</param>
+    /// <param name="biases">[BiasBuckets, heads] added to the scaled scores, or empty without buckets.</param>
     /// <exception cref="ArgumentException">The spans do not have the shapes that the options name.</exception>
     /// <exception cref="NativeLibraryException">The native library is missing.</exception>
     public static unsafe void MultiHead(
         ReadOnlySpan<float> queries, ReadOnlySpan<float> keys, ReadOnlySpan<float> values, Span<float> output, AttentionOptions options,
-        ReadOnlySpan<float> sinks = default)
+        ReadOnlySpan<float> sinks = default, ReadOnlySpan<float> biases = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         var kvHeads = options.KvHeads ?? options.Heads;
@@ -100,7 +122,7 @@ public static class Attention
         if (!sinks.IsEmpty && sinks.Length != options.Heads)
             throw new ArgumentException($"[attention] sinks must hold {options.Heads} values, one a head, got {sinks.Length}", nameof(sinks));
         var engine = Engine.Get(options.Threads);
-        fixed (float* q = queries, k = keys, v = values, o = output, s = sinks)
+        fixed (float* q = queries, k = keys, v = values, o = output, s = sinks, b = biases)
         {
             var call = new NativeAttentionCall
             {
@@ -108,10 +130,12 @@ public static class Attention
                 Keys = k,
                 Values = v,
                 Sinks = s,
+                Biases = b,
                 Output = o,
                 QuerySize = (nuint)queries.Length,
                 KeySize = (nuint)keys.Length,
                 ValueSize = (nuint)values.Length,
+                BiasSize = (nuint)biases.Length,
                 OutputSize = (nuint)output.Length,
                 QueryRows = (int)(queries.Length / ((long)options.Heads * options.KeyWidth)),
                 KeyRows = (int)(keys.Length / ((long)kvHeads * options.KeyWidth)),
@@ -128,6 +152,12 @@ public static class Attention
                     Scale = options.Scale ?? 1 / MathF.Sqrt(options.KeyWidth),
                     Softcap = options.Softcap,
                     AlibiBias = options.AlibiBias,
+                    BiasBuckets = options.BiasBuckets,
+                    BiasDistance = options.BiasDistance,
+                    TemperatureLength = options.TemperatureLength,
+                    Temperature = options.Temperature,
+                    TemperatureOffset = options.TemperatureOffset,
+                    ValuesInKeys = options.ValuesInKeys ? 1 : 0,
                 },
             };
             NativeStatus.Check(NativeMethods.hearth_attention(engine.Handle, &call, (nuint)sizeof(NativeAttentionCall)));

@@ -12,9 +12,9 @@ public sealed class BoundaryTests
     [Fact]
     public void Elements_of_arrays_have_the_sizes_that_the_library_asserts()
     {
-        Assert.Equal(116, Unsafe.SizeOf<NativeOperation>());
+        Assert.Equal(148, Unsafe.SizeOf<NativeOperation>());
         Assert.Equal(24, Unsafe.SizeOf<NativeWeight>());
-        Assert.Equal(20, Unsafe.SizeOf<StepSequence>());
+        Assert.Equal(32, Unsafe.SizeOf<StepSequence>());
         Assert.Equal(12, Unsafe.SizeOf<NativeCacheLayer>());
     }
 
@@ -23,6 +23,7 @@ public sealed class BoundaryTests
     {
         Assert.Equal(52, (int)Marshal.OffsetOf<NativeOperation>(nameof(NativeOperation.Parameters)));
         Assert.Equal(36, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.Scale)));
+        Assert.Equal(68, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.ValuesInKeys)));
         Assert.Equal(16, (int)Marshal.OffsetOf<NativeRopeParameters>(nameof(NativeRopeParameters.Base)));
     }
 

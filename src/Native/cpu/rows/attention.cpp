@@ -159,6 +159,9 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
     if (scratch.size() < layout.total)
         fail(HEARTH_INTERNAL, "[attention] expected %zu bytes of scratch, got %zu", layout.total,
              scratch.size());
+    // Whole blocks of the keys make up the values too.
+    if (call.layer && call.parameters.values_in_keys)
+        cache_row_bytes(call.layer->key_type, call.parameters.value_width);
     first_item_ = scratch.as<int64_t>(layout.first_item);
     slopes_ = scratch.as<float>(layout.slopes);
     finished_chunks_ = scratch.as<int32_t>(layout.finished);
