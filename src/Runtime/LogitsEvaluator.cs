@@ -19,6 +19,12 @@ internal static class LogitsEvaluator
     /// <param name="cancellationToken">Looked at before each piece.</param>
     public static void Run(CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken)
     {
+        if (program.Program.NeedsWholeText)
+        {
+            RunWhole(program, tokens, receive, cancellationToken);
+            return;
+        }
+
         var pageCount = (tokens.Length + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
         using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pageCount, cacheType, cacheType);
         var runner = new StepRunner(program, store.Handle);
@@ -35,6 +41,27 @@ internal static class LogitsEvaluator
             var filled = logits.AsSpan(0, rows * runner.VocabularySize);
             runner.Run(batch, filled);
             receive(past, filled);
+        }
+    }
+
+    // Every row sees all others, so each piece of the logits takes a step over the whole text.
+    private static void RunWhole(CompiledProgram program, ReadOnlySpan<int> tokens, LogitsReceiver receive, CancellationToken cancellationToken)
+    {
+        var runner = new StepRunner(program, cache: null);
+        if (tokens.Length > runner.MaxRows)
+            throw new ContextLengthExceededException(tokens.Length, runner.MaxRows);
+        var piece = Math.Min(tokens.Length, runner.MaxOutputRows);
+        var logits = new float[(long)piece * runner.VocabularySize];
+        var batch = new StepBatch();
+        batch.Add(past: 0, tokens, pages: [], outputs: 0);
+        for (var first = 0; first < tokens.Length; first += piece)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var rows = Math.Min(piece, tokens.Length - first);
+            batch.WantOnly(first, rows);
+            var filled = logits.AsSpan(0, rows * runner.VocabularySize);
+            runner.Run(batch, filled);
+            receive(first, filled);
         }
     }
 }

@@ -228,7 +228,7 @@ public sealed unsafe class ProgramBuilder
 
     /// <summary>input / sqrt(mean(input^2) + epsilon) * weight (arXiv 1910.07467).</summary>
     /// <param name="input">[rows, width].</param>
-    /// <param name="weight">[groupWidth], or [width]; null: 1.</param>
+    /// <param name="weight">[groupWidth]; null: 1.</param>
     /// <param name="epsilon">Added to the mean square.</param>
     /// <param name="groupWidth">Values normalized together (a head's, for query-key norm); 0: the row.</param>
     public Value RmsNorm(Value input, Weight? weight, float epsilon, int groupWidth = 0)
@@ -241,7 +241,7 @@ public sealed unsafe class ProgramBuilder
 
     /// <summary>(input - mean) / sqrt(variance + epsilon) * weight + bias (arXiv 1607.06450).</summary>
     /// <param name="input">[rows, width].</param>
-    /// <param name="weight">[groupWidth], or [width]; null: 1.</param>
+    /// <param name="weight">[groupWidth]; null: 1.</param>
     /// <param name="bias">Like the weight; null: 0.</param>
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="groupWidth">Values normalized together; 0: the row.</param>
@@ -347,6 +347,9 @@ public sealed unsafe class ProgramBuilder
         Rows = 1,
         Memory = 2,
     }
+
+    internal static bool IsAmongRows(NativeOperation operation)
+        => operation.Kind == (int)Kind.Attention && operation.Parameters.Attention.Source == (int)Source.Rows;
 
     private static CacheLayer Shape(AttentionTerms terms) => new(terms.KvHeads, terms.KeyWidth, terms.ValuesInKeys ? 0 : terms.ValueWidth);
 

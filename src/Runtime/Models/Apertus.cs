@@ -14,13 +14,17 @@ internal static class Apertus
         float[] negative = Constant("alpha_n"), positive = Constant("alpha_p"), beta = Constant("beta"), epsilon = Constant("eps");
         return Qwen.NormalizedHeads(model) with
         {
-            FeedForward = layer => new XieluFeedForward(new XieluTerms(negative[layer], positive[layer], beta[layer], epsilon[layer])),
+            FeedForward = layer => new XieluFeedForward(
+                new XieluTerms(beta[layer] + Softplus(negative[layer]), Softplus(positive[layer]), beta[layer], epsilon[layer])),
             Head = HeadWeights.Own,
         };
 
         // These keys bear no architecture.
         float[] Constant(string name) => Hyperparameters.Keys.Bare(model.Metadata).LayerNumbers($"xielu.{name}", model.Sizes.Layers);
     }
+
+    // The file holds what was trained, before it is made positive.
+    private static float Softplus(float x) => x > 20 ? x : MathF.Log(1 + MathF.Exp(x));
 
     private sealed record XieluFeedForward(XieluTerms Terms) : FeedForwardPart
     {

@@ -71,7 +71,7 @@ internal sealed class Decoder
     private Value Layer(Block block, Value x, ref Value start, bool isLast)
     {
         var attention = _description.Attention(block.Layer);
-        var normed = Norm(block, x, _description.AttentionNorm);
+        var normed = attention is null ? x : Norm(block, x, _description.AttentionNorm);
         var attended = attention?.Attend(block, normed);
 
         // Rows whose logits nobody wants have done their part once their keys and values are in the cache.

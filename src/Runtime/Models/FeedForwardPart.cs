@@ -40,7 +40,9 @@ internal sealed record GatedFeedForward(Gate Gate) : FeedForwardPart
     {
         var width = Width ?? HiddenWidth(block);
         string gate = "ffn_gate" + Suffix, up = "ffn_up" + Suffix;
-        var isFused = !block.Has(gate + ".weight") && block.Model.Rows(block.Name(up + ".weight")) == 2L * width;
+        var isFused = !block.Has(gate + ".weight");
+        if (isFused && block.Model.Rows(block.Name(up + ".weight")) is > 0 and var rows && rows != 2L * width)
+            throw block.Model.Wrong($"tensor '{block.Name(gate + ".weight")}' is missing, and '{block.Name(up + ".weight")}' has {rows} rows, not the {2L * width} of both");
         var hidden = isFused ? block.SplitLinear(x, up, width, width) : block.Linears(x, (gate, width), (up, width));
         var gated = Gate.Apply(block.Program, hidden[0], hidden[1]);
         return block.Linear(InnerNorm is null ? gated : block.Norm(gated, InnerNorm), "ffn_down" + Suffix, block.Model.Sizes.Width);

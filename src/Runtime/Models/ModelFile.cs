@@ -8,6 +8,9 @@ internal sealed class ModelFile
 {
     private readonly GgufFile _file;
 
+    // Tensors of which one is used, depending on what is asked for.
+    private readonly HashSet<string> _alternatives = new(StringComparer.Ordinal);
+
     /// <summary>Reads the sizes.</summary>
     /// <param name="file">Open until the program is compiled.</param>
     /// <param name="limits">The most that will be asked of the program.</param>
@@ -33,8 +36,8 @@ internal sealed class ModelFile
     /// <summary>The architecture's metadata.</summary>
     public Hyperparameters.Keys Keys { get; }
 
-    /// <summary>The file's path, for errors.</summary>
-    public string Path => _file.Path;
+    /// <summary>An error about the file.</summary>
+    public ModelFormatException Wrong(string what) => new(what, _file.Path);
 
     /// <summary>All metadata, for keys that are not the architecture's.</summary>
     public GgufMetadata Metadata => _file.Metadata;
@@ -90,6 +93,7 @@ internal sealed class ModelFile
         const string Short = "rope_factors_short.weight", Long = "rope_factors_long.weight";
         var hasLong = Has(Short) || Has(Long);
         var terms = Sizes.ReadRope(Keys, layout, hasLong);
+        _alternatives.UnionWith([Short, Long]);
         if (!hasLong)
             return new Rotation(terms, Program.OptionalVector("rope_freqs.weight", terms.Dimensions / 2));
         var context = Limits.ContextLength > 0 ? Limits.ContextLength : Sizes.ContextLength;
@@ -151,9 +155,12 @@ internal sealed class ModelFile
         if (norm.Span == NormSpan.Row)
             return Norm(x, name, norm.Norm);
         var hasBias = norm.Norm.Bias == Presence.Required || (norm.Norm.Bias == Presence.Optional && Has(name + ".bias"));
-        return Norm(x, norm.Norm, norm.Norm.IsWeighted ? Weights(WeightName(name)) : null, hasBias ? Weights(name + ".bias") : null, headWidth);
+        if (norm.Span == NormSpan.Head)
+            return Norm(x, norm.Norm, norm.Norm.IsWeighted ? Program.Vector(WeightName(name), headWidth) : null, hasBias ? Program.Vector(name + ".bias", headWidth) : null, headWidth);
+        var normed = Program.Multiply(Norm(x, norm.Norm, weight: null, bias: null, headWidth), Table(WeightName(name)));
+        return hasBias ? Program.Add(normed, Table(name + ".bias")) : normed;
 
-        Weight Weights(string tensor) => norm.Span == NormSpan.Head ? Program.Vector(tensor, headWidth) : Program.Table(tensor, headWidth, x.Width / headWidth);
+        Weight Table(string tensor) => Program.Table(tensor, headWidth, x.Width / headWidth);
     }
 
     /// <summary>Refuses a file that holds more than its program uses: what is left over would silently not be computed.</summary>
@@ -162,11 +169,11 @@ internal sealed class ModelFile
     public void RequireAllUsed(Func<string, bool>? ignored = null)
     {
         var used = Program.Weights.Select(w => w.Tensor.Name).ToHashSet(StringComparer.Ordinal);
-        var unused = _file.Tensors.Select(t => t.Name).Where(n => !used.Contains(n) && ignored?.Invoke(n) != true).ToArray();
+        var unused = _file.Tensors.Select(t => t.Name).Where(n => !used.Contains(n) && !_alternatives.Contains(n) && ignored?.Invoke(n) != true).ToArray();
         if (unused.Length > 0)
         {
             var some = string.Join(", ", unused.Take(3).Select(n => $"'{n}'")) + (unused.Length > 3 ? " and others" : "");
-            throw new UnsupportedModelException($"{Path}: {unused.Length} tensors that {Sizes.Architecture} does not use ({some})", ["files whose tensors are all used"]);
+            throw new UnsupportedModelException($"{_file.Path}: {unused.Length} tensors that {Sizes.Architecture} does not use ({some})", ["files whose tensors are all used"]);
         }
     }
 
