@@ -17,6 +17,7 @@ internal static class ModelFamilies
         Parallel.Architectures,
         PostNorm.Architectures,
         Gemma.Architectures,
+        Gemma4.Architectures,
         Apertus.Architectures,
         Talkie.Architectures,
         Diffusion.Architectures,
