@@ -14,12 +14,14 @@
 #include "core/formats/formats.h"
 #include "core/isa.h"
 #include "core/types.h"
+#include "rounded_activations.h"
 #include "weight_samples.h"
 
 namespace {
 
 using hearth::PackedWeight;
 using hearth::ThreadPool;
+using hearth_tests::rounded;
 
 std::vector<hearth_isa> isas() {
     std::vector<hearth_isa> found;
@@ -41,34 +43,15 @@ double function_of(hearth_function function, double x) {
             return x > 0 ? x : 0;
         case HEARTH_FUNCTION_RELU_SQUARED:
             return x > 0 ? x * x : 0;
+        case HEARTH_FUNCTION_SIGMOID:
+            return 1 / (1 + std::exp(-x));
+        case HEARTH_FUNCTION_GELU_SIGMOID:
+            return x / (1 + std::exp(-1.702 * x));
+        case HEARTH_FUNCTION_TANH:
+            return std::tanh(x);
         default:
             return x;
     }
-}
-
-double bfloat16(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
-    std::memcpy(&value, &bits, sizeof value);
-    return static_cast<double>(value);
-}
-
-// What the activations are for a weight of this type: as they are for F32 and F16, rounded to bfloat16 for
-// BF16, else to 8 bits a group of 32.
-std::vector<double> rounded(const std::vector<float>& input, hearth_type type) {
-    std::vector<double> result(input.begin(), input.end());
-    if (type == HEARTH_TYPE_BF16) std::transform(input.begin(), input.end(), result.begin(), bfloat16);
-    if (hearth::type_info(type).block == 1) return result;
-    for (size_t g = 0; g < input.size(); g += 32) {
-        float largest = 0;
-        for (size_t i = g; i < g + 32; ++i) largest = std::max(largest, std::fabs(input[i]));
-        if (largest == 0) continue;
-        const float scale = largest / 127.0f, inverse = 127.0f / largest;
-        for (size_t i = g; i < g + 32; ++i)
-            result[i] = static_cast<double>(scale) * std::nearbyint(static_cast<double>(input[i] * inverse));
-    }
-    return result;
 }
 
 // The normalized mean squared error that rounding the activations may bring.
@@ -406,7 +389,7 @@ TEST(Linear, FunctionsAreAccurateEverywhere) {
         input.values[static_cast<size_t>(i)] = static_cast<float>(i - 2000) * 0.01f;
     input.spread(c.call_rows, 1);
     for (const hearth_isa isa : isas())
-        for (int f = HEARTH_FUNCTION_NONE; f <= HEARTH_FUNCTION_RELU_SQUARED; ++f) {
+        for (int f = HEARTH_FUNCTION_NONE; f <= HEARTH_FUNCTION_TANH; ++f) {
             const auto function = static_cast<hearth_function>(f);
             Output output(isa, HEARTH_TYPE_F32, 1, 1, c.call_rows, false, 1, pool);
             const float one = 1.0f;

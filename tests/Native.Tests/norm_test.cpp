@@ -82,6 +82,22 @@ TEST(Norm, GroupsShareTheWeightOfOneGroup) {
             }
 }
 
+TEST(Norm, WeightAndBiasAreOptionalEachAndBelongToAGroup) {
+    for (hearth_isa isa : isas_here())
+        for (const bool weighted : {false, true})
+            for (const bool biased : {false, true}) {
+                const std::vector<float> x = normal_floats(4 * 5 * 24, 14), w = normal_floats(24, 15),
+                                         b = normal_floats(24, 16);
+                const float* weight = weighted ? w.data() : nullptr;
+                const float* bias = biased ? b.data() : nullptr;
+                std::vector<float> y(x.size(), NAN);
+                run(kNorms[1], isa, x.data(), 4, 5 * 24, 24, 1e-5f, weight, bias, y.data(), 2);
+                EXPECT_LE(largest_error(y.data(), reference(kNorms[1], x, 24, 1e-5f, weight, bias), 1.0),
+                          kNormError)
+                    << hearth::isa_name(isa) << " " << weighted << biased;
+            }
+}
+
 TEST(Norm, ALargeMeanDoesNotCancelTheVariance) {
     for (hearth_isa isa : isas_here()) {
         std::vector<float> x = normal_floats(4096, 6);

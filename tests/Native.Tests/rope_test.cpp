@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "cpu/operations.h"
 #include "rows_support.h"
 
@@ -121,6 +123,39 @@ TEST(Rope, BothLayoutsRotateEveryShapeInPlaceToo) {
                                  pool);
                     EXPECT_EQ(x, y);
                 }
+}
+
+TEST(Rope, AnOffsetRotatesInsideTheHeadAndLeavesTheRest) {
+    for (hearth_rope_layout layout : {HEARTH_ROPE_INTERLEAVED, HEARTH_ROPE_HALVES})
+        for (hearth_isa isa : isas_here())
+            for (const auto& [heads, head_width, dimensions, offset] :
+                 {std::array{3, 24, 8, 16}, std::array{1, 64, 32, 7}, std::array{16, 192, 64, 128},
+                  std::array{2, 10, 4, 1}}) {
+                auto p = plain(head_width, dimensions, layout);
+                const auto x = normal_floats(static_cast<size_t>(5 * heads * head_width), 9);
+                const auto table = table_of({0, 3, 10, 1000, 77}, nullptr, p);
+                hearth::ThreadPool pool(2);
+                p.offset = offset;
+                std::vector<float> y(x.size(), NAN), in_place = x;
+                const int width = heads * head_width;
+                hearth::rope(isa, {x.data(), 5, width}, table.data(), p, {y.data(), 5, width}, pool);
+                hearth::rope(isa, {in_place.data(), 5, width}, table.data(), p, {in_place.data(), 5, width},
+                             pool);
+                EXPECT_EQ(y, in_place);
+                // The rotated part alone, as heads of its own.
+                std::vector<float> part, expected = x;
+                for (int h = 0; h < 5 * heads; ++h)
+                    for (int i = 0; i < dimensions; ++i)
+                        part.push_back(x[static_cast<size_t>(h * head_width + offset + i)]);
+                const auto alone = plain(dimensions, dimensions, layout);
+                hearth::rope(isa, {part.data(), 5, heads * dimensions}, table.data(), alone,
+                             {part.data(), 5, heads * dimensions}, pool);
+                for (int h = 0; h < 5 * heads; ++h)
+                    for (int i = 0; i < dimensions; ++i)
+                        expected[static_cast<size_t>(h * head_width + offset + i)] =
+                            part[static_cast<size_t>(h * dimensions + i)];
+                EXPECT_EQ(y, expected) << hearth::isa_name(isa) << " layout " << layout;
+            }
 }
 
 }  // namespace

@@ -175,7 +175,8 @@ typedef enum hearth_function {
     HEARTH_FUNCTION_SIGMOID = 6,
     HEARTH_FUNCTION_GELU_SIGMOID = 7, /* x * sigmoid(1.702 x) */
     HEARTH_FUNCTION_TANH = 8,
-    HEARTH_FUNCTION_XIELU = 9 /* arXiv 2411.13010; an activation operation only, with its four parameters */
+    HEARTH_FUNCTION_XIELU = 9, /* arXiv 2411.13010; an activation operation only, with its four parameters */
+    HEARTH_FUNCTION_SOFTPLUS = 10 /* log(1 + e^x) */
 } hearth_function;
 
 typedef enum hearth_rope_layout {

@@ -31,6 +31,9 @@ public enum ActivationFunction
 
     /// <summary>The hyperbolic tangent.</summary>
     Tanh = 8,
+
+    /// <summary>log(1 + e^x).</summary>
+    Softplus = 10,
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>

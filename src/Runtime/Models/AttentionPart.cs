@@ -47,6 +47,18 @@ internal sealed record SelfAttention(AttentionTerms Terms) : AttentionPart
     /// <summary>The norm of what was attended to, before it is projected; null: none.</summary>
     public string? InnerNorm { get; init; }
 
+    /// <summary>Scores of a key without value, one a head: <c>attn_sinks</c> (gpt-oss).</summary>
+    public Presence Sinks { get; init; }
+
+    /// <summary>The function of a gate on what was attended to, before it is projected: <c>attn_gate</c>, a value for each of those or one for each head; null: none.</summary>
+    public ActivationFunction? Gate { get; init; }
+
+    /// <summary>Whether files may lack the gate.</summary>
+    public bool GateIsOptional { get; init; }
+
+    /// <summary>Factor of the projection.</summary>
+    public float OutputScale { get; init; } = 1;
+
     /// <summary>Whether a bias of the output's projection is added where the file has one.</summary>
     public bool AddsOutputBias { get; init; } = true;
 
@@ -64,16 +76,32 @@ internal sealed record SelfAttention(AttentionTerms Terms) : AttentionPart
         key = Prepare(block, key, "attn_k_norm");
         if (QueryGain is not null)
             query = block.Program.Multiply(query, block.Program.RepeatedVector(block.Name(QueryGain), Terms.Heads, Terms.KeyWidth));
-        return Terms.Mask == AttentionMask.Bidirectional
+        var attended = Terms.Mask == AttentionMask.Bidirectional
             ? block.Program.RowAttention(query, key, value, Terms)
-            : block.Program.CachedAttention(query, key, value, block.Program.CacheLayerCount, Terms);
+            : block.Program.CachedAttention(query, key, value, block.Program.CacheLayerCount, Terms, SinkScores(block));
+        return Gate is { } function && !(GateIsOptional && !block.Has("attn_gate.weight")) ? Gated(block, x, attended, function) : attended;
     }
 
     /// <inheritdoc/>
     public override Value Project(Block block, Value attended)
     {
         var input = InnerNorm is null ? attended : block.Norm(attended, InnerNorm);
-        return AddsOutputBias ? base.Project(block, input) : block.Program.Linear(input, block.Matrix("attn_output", input.Width, block.Model.Sizes.Width));
+        var output = AddsOutputBias ? base.Project(block, input) : block.Program.Linear(input, block.Matrix("attn_output", input.Width, block.Model.Sizes.Width));
+        return OutputScale == 1 ? output : block.Program.Scale(output, OutputScale);
+    }
+
+    private Weight? SinkScores(Block block) => Sinks switch
+    {
+        Presence.None => null,
+        Presence.Optional => block.Program.OptionalVector(block.Name("attn_sinks.weight"), Terms.Heads),
+        _ => block.Program.Vector(block.Name("attn_sinks.weight"), Terms.Heads),
+    };
+
+    private Value Gated(Block block, Value x, Value attended, ActivationFunction function)
+    {
+        var isByHead = block.Model.Rows(block.Name("attn_gate.weight")) == Terms.Heads;
+        var gate = block.Program.Activate(function, block.Linear(x, "attn_gate", isByHead ? Terms.Heads : attended.Width));
+        return attended * (isByHead ? block.Spread(gate, Terms.Heads, Terms.ValueWidth) : gate);
     }
 
     private (Value Query, Value Key, Value Value) QueryKeyValue(Block block, Value x)

@@ -95,6 +95,20 @@ internal sealed class Block(ModelFile model, DecoderDescription description, int
             : [.. products.Select(p => Program.Multiply(p, scale))];
     }
 
+    /// <summary>Repeats the one value of every group.</summary>
+    /// <param name="x">[rows, groups].</param>
+    /// <param name="groups">Heads, say.</param>
+    /// <param name="times">How often.</param>
+    /// <returns>[rows, groups * times].</returns>
+    public Value Spread(Value x, int groups, int times)
+    {
+        if (times == 1)
+            return x;
+        var half = Spread(x, groups, times / 2);
+        var even = Program.Concat(half, half, groups);
+        return times % 2 == 0 ? even : Program.Concat(even, x, groups);
+    }
+
     /// <summary>The decoder's norm of a row, with <c>NAME.weight</c> and <c>NAME.bias</c> as the norm has them.</summary>
     public Value Norm(Value x, string name) => model.Norm(x, Name(name), description.Norm);
 

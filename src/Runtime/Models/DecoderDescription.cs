@@ -29,7 +29,7 @@ internal sealed record DecoderDescription
     public required Func<int, AttentionPart?> Attention { get; init; }
 
     /// <summary>The feed-forward part of each layer: dense, or experts; null where a layer has none.</summary>
-    public Func<int, FeedForwardPart?> FeedForward { get; init; } = _ => new GatedFeedForward(ActivationFunction.Silu);
+    public Func<int, FeedForwardPart?> FeedForward { get; init; } = _ => GatedFeedForward.Silu;
 
     /// <summary>The norm of rows, everywhere but of queries and keys.</summary>
     public Norm Norm { get; init; } = Norm.Rms;

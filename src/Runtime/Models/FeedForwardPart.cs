@@ -3,11 +3,7 @@ using Hearth.Runtime.Graphs;
 namespace Hearth.Runtime.Models;
 
 /// <summary>What a layer does to each row by itself: a dense feed-forward, or experts.</summary>
-/// <remarks>
-/// A mixture of experts is one more kind of this: it routes <c>x</c> (or <see cref="Block.Input"/>, where its router reads
-/// the residual stream), sums the chosen experts, and adds a <see cref="GatedFeedForward"/> with the suffix <c>_shexp</c>
-/// for experts that are always on. Leading dense layers are a choice by layer in <see cref="DecoderDescription.FeedForward"/>.
-/// </remarks>
+/// <remarks>Which layers are dense and which have experts is a choice by layer in <see cref="DecoderDescription.FeedForward"/>.</remarks>
 internal abstract record FeedForwardPart
 {
     /// <summary>Writes the part.</summary>
@@ -23,10 +19,13 @@ internal abstract record FeedForwardPart
 }
 
 /// <summary>down(function(gate(x)) * up(x)) (arXiv 2002.05202).</summary>
-/// <param name="Function">Of the gate.</param>
+/// <param name="Gate">How gate and up become one.</param>
 /// <remarks>Gate and up are <c>ffn_gate</c> and <c>ffn_up</c>, or both in <c>ffn_up</c>, the gate's rows first.</remarks>
-internal sealed record GatedFeedForward(ActivationFunction Function) : FeedForwardPart
+internal sealed record GatedFeedForward(Gate Gate) : FeedForwardPart
 {
+    /// <summary>Llama's.</summary>
+    public static readonly GatedFeedForward Silu = new(ActivationFunction.Silu);
+
     /// <summary>The hidden width; null: the layer's.</summary>
     public int? Width { get; init; }
 
@@ -45,7 +44,7 @@ internal sealed record GatedFeedForward(ActivationFunction Function) : FeedForwa
         if (isFused && block.Model.Rows(block.Name(up + ".weight")) is > 0 and var rows && rows != 2L * width)
             throw block.Model.Wrong($"tensor '{block.Name(gate + ".weight")}' is missing, and '{block.Name(up + ".weight")}' has {rows} rows, not the {2L * width} of both");
         var hidden = isFused ? block.SplitLinear(x, up, width, width) : block.Linears(x, (gate, width), (up, width));
-        var gated = block.Program.Activate(Function, hidden[0], hidden[1]);
+        var gated = Gate.Apply(block.Program, hidden[0], hidden[1]);
         return block.Linear(InnerNorm is null ? gated : block.Norm(gated, InnerNorm), "ffn_down" + Suffix, block.Model.Sizes.Width);
     }
 }

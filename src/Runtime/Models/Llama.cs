@@ -40,11 +40,15 @@ internal static class Llama
         ["bitnet"] = BitNet,
         ["cogvlm"] = CogVlm,
         ["baichuan"] = Baichuan,
-        ["refact"] = model => new() { Attention = model.Attention(layout: null, a => a.WithAlibi(8)) },
+        ["refact"] = model => Interleaved(model) with { Attention = model.Attention(layout: null, a => a.WithAlibi(8)) },
     };
 
     /// <summary>Llama itself, in whose files neighbours rotate together.</summary>
-    public static DecoderDescription Interleaved(ModelFile model) => new() { Attention = model.Attention(RopeLayout.Interleaved) };
+    public static DecoderDescription Interleaved(ModelFile model) => new()
+    {
+        Attention = model.Attention(RopeLayout.Interleaved),
+        FeedForward = Mixtral.ExpertsOrDense(model),
+    };
 
     /// <summary>Llama as most others store it, where the halves of a head rotate together.</summary>
     public static DecoderDescription Halves(ModelFile model) => new() { Attention = model.Attention(RopeLayout.Halves) };
@@ -69,6 +73,7 @@ internal static class Llama
                 var attention = model.Attention(layer, rotation);
                 return temperature == 0 ? attention : attention with { Terms = attention.Terms with { Temperature = temperature, TemperatureLength = length } };
             },
+            FeedForward = Mixtral.ExpertsOrDense(model),
         };
     }
 

@@ -19,7 +19,12 @@ internal static class ModelFamilies
         Gemma.Architectures,
         Apertus.Architectures,
         Talkie.Architectures,
-        Diffusion.Architectures);
+        Diffusion.Architectures,
+        Mixtral.Architectures,
+        DeepSeek.Architectures,
+        WindowedExperts.Architectures,
+        GptOss.Architectures,
+        Llama4.Architectures);
 
     // State that is carried from token to token in place of attention: another engine than this one.
     private static readonly HashSet<string> _recurrent =

@@ -58,15 +58,17 @@ internal sealed class ModelFile
     }
 
     /// <summary>Attention of which some layers look back through a window, <c>attention.sliding_window</c>.</summary>
-    /// <param name="window">Positions where the file does not say; 0: no layer is windowed then.</param>
-    /// <param name="period">Of so many layers the last sees everything, where the file does not say.</param>
+    /// <param name="window">Positions where the file does not say; 0: no layer is windowed then; null: the file must say.</param>
+    /// <param name="period">Of so many layers one sees everything, where the file does not say.</param>
     /// <param name="local">Rotates the windowed layers; null: they are not rotated.</param>
     /// <param name="global">Rotates the others, likewise.</param>
     /// <param name="change">What differs from the usual.</param>
-    public Func<int, AttentionPart> WindowedAttention(int window, int period, Rotation? local, Rotation? global, Func<SelfAttention, SelfAttention>? change = null)
+    /// <param name="firstSeesAll">Whether it is the first of a period rather than the last.</param>
+    public Func<int, SelfAttention> WindowedAttention(
+        int? window, int period, Rotation? local, Rotation? global, Func<SelfAttention, SelfAttention>? change = null, bool firstSeesAll = false)
     {
         var found = Keys.Size("attention.sliding_window", int.MaxValue, window, least: 0);
-        var isWindowed = Windowed(period);
+        var isWindowed = Windowed(period, firstSeesAll);
         return layer =>
         {
             var isLocal = found > 0 && isWindowed(layer);

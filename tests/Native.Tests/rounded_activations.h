@@ -1,0 +1,40 @@
+// What a kernel is given of its activations, in double precision.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "core/types.h"
+#include "hearth.h"
+
+namespace hearth_tests {
+
+inline double bfloat16(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return static_cast<double>(value);
+}
+
+// What the activations are for a weight of this type: as they are for F32 and F16, rounded to bfloat16 for
+// BF16, else to 8 bits a group of 32.
+inline std::vector<double> rounded(const std::vector<float>& input, hearth_type type) {
+    std::vector<double> result(input.begin(), input.end());
+    if (type == HEARTH_TYPE_BF16) std::transform(input.begin(), input.end(), result.begin(), bfloat16);
+    if (hearth::type_info(type).block == 1) return result;
+    for (size_t g = 0; g < input.size(); g += 32) {
+        float largest = 0;
+        for (size_t i = g; i < g + 32; ++i) largest = std::max(largest, std::fabs(input[i]));
+        if (largest == 0) continue;
+        const float scale = largest / 127.0f, inverse = 127.0f / largest;
+        for (size_t i = g; i < g + 32; ++i)
+            result[i] = static_cast<double>(scale) * std::nearbyint(static_cast<double>(input[i] * inverse));
+    }
+    return result;
+}
+
+}  // namespace hearth_tests
