@@ -42,12 +42,12 @@ internal sealed class Decoder
     private Value Forward()
     {
         var embedding = Embedding();
-        var start = Embed(embedding);
-        var x = start;
+        var x = Embed(embedding);
+        var prepared = _description.Ending?.Prepare(_model, x);
         for (var loop = 1; loop <= _description.Loops; loop++)
         {
             for (var layer = 0; layer < _model.Sizes.Layers; layer++)
-                x = Layer(new Block(_model, _description, layer), x, ref start, loop == _description.Loops && layer == _model.Sizes.Layers - 1);
+                x = Layer(new Block(_model, _description, layer), x, prepared, loop == _description.Loops && layer == _model.Sizes.Layers - 1);
             if (loop < _description.Loops && _description.NormalizesLoops)
                 x = Norm(x, "output_norm");
         }
@@ -55,9 +55,11 @@ internal sealed class Decoder
         return Head(Norm(x, "output_norm"), embedding);
     }
 
-    // The head's weights stand in for an embedding that the file has left out (CodeShell).
     private Weight Embedding()
-        => _program.Matrix(_model.Has("token_embd.weight") || !_model.Has("output.weight") ? "token_embd.weight" : "output.weight", _width);
+    {
+        const string Name = "token_embd.weight";
+        return _program.Matrix(_description.EmbedsByHead && !_model.Has(Name) ? "output.weight" : Name, _width);
+    }
 
     private Value Embed(Weight embedding)
     {
@@ -68,7 +70,7 @@ internal sealed class Decoder
         return _description.NormalizesEmbedding ? Norm(x, "token_embd_norm") : x;
     }
 
-    private Value Layer(Block block, Value x, ref Value start, bool isLast)
+    private Value Layer(Block block, Value x, Value? prepared, bool isLast)
     {
         var attention = _description.Attention(block.Layer);
         var normed = attention is null ? x : Norm(block, x, _description.AttentionNorm);
@@ -80,8 +82,7 @@ internal sealed class Decoder
             (x, attended) = (_program.Gather(x), attended is null ? null : _program.Gather(attended));
             if (_description.IsParallel)
                 normed = _program.Gather(normed);
-            if (_description.EmbeddingSkip is not null)
-                start = _program.Gather(start);
+            prepared = prepared is null ? null : _program.Gather(prepared);
         }
 
         block.Input = x;
@@ -94,7 +95,7 @@ internal sealed class Decoder
             sum = Add(block, sum, feedForward.Write(block, input), _description.FeedForwardPostNorm);
         }
 
-        return _description.EmbeddingSkip is { } skip ? sum + _program.Multiply(start, _program.Vector(block.Name(skip + ".weight"), 1)) : sum;
+        return prepared is null ? sum : _description.Ending!.End(block, sum, prepared);
     }
 
     // The residual stream with what a part adds to it.

@@ -39,6 +39,9 @@ internal sealed record DecoderDescription
 
     // ---- Before the layers
 
+    /// <summary>Whether the head's weights stand in for an embedding that a file has left out.</summary>
+    public bool EmbedsByHead { get; init; }
+
     /// <summary>Factor of the embedding's rows.</summary>
     public float EmbeddingScale { get; init; } = 1;
 
@@ -68,8 +71,8 @@ internal sealed record DecoderDescription
     /// <summary>Factor of what each part adds to the residual stream.</summary>
     public float ResidualScale { get; init; } = 1;
 
-    /// <summary>A factor of one value by which each layer adds the embedding once more; null: none.</summary>
-    public string? EmbeddingSkip { get; init; }
+    /// <summary>What is done to the residual stream behind each layer with the embedding in hand; null: nothing.</summary>
+    public LayerEnding? Ending { get; init; }
 
     /// <summary>How often the layers are run one after another, each time with keys and values of their own.</summary>
     public int Loops { get; init; } = 1;
@@ -96,4 +99,19 @@ internal sealed record DecoderDescription
 
     /// <summary>Says of a tensor that files of this architecture hold it though it is not used: an image tower's, say.</summary>
     public Func<string, bool>? Ignores { get; init; }
+}
+
+/// <summary>An operation behind every layer that reads something made of the embedding.</summary>
+internal abstract record LayerEnding
+{
+    /// <summary>Makes of the embedded rows what all layers read.</summary>
+    /// <param name="model">The file.</param>
+    /// <param name="embedded">[rows, width].</param>
+    public abstract Value Prepare(ModelFile model, Value embedded);
+
+    /// <summary>Ends a layer.</summary>
+    /// <param name="block">The layer.</param>
+    /// <param name="x">[rows, width], the residual stream.</param>
+    /// <param name="prepared">From <see cref="Prepare"/>, of the same rows.</param>
+    public abstract Value End(Block block, Value x, Value prepared);
 }

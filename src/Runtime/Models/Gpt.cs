@@ -20,7 +20,7 @@ internal static class Gpt
         ["jais"] = Jais,
         ["jais2"] = model => Biased(model, RopeLayout.Halves, ActivationFunction.ReluSquared),
         ["mpt"] = Mpt,
-        ["codeshell"] = model => Biased(model, RopeLayout.Halves) with { Head = HeadWeights.Own },
+        ["codeshell"] = model => Biased(model, RopeLayout.Halves) with { Head = HeadWeights.Own, EmbedsByHead = true },
         ["starcoder2"] = model => Biased(model, RopeLayout.Halves),
         ["nemotron"] = model => Biased(model, RopeLayout.Halves, ActivationFunction.ReluSquared) with { RequiresBiases = false, Head = HeadWeights.Own },
         ["orion"] = model => Llama.Halves(model) with { Norm = Norm.Layer, Head = HeadWeights.Own },

@@ -22,8 +22,17 @@ internal static class Talkie
         }),
         Norm = Norm.PlainRms,
         NormalizesEmbedding = true,
-        EmbeddingSkip = "layer_output_scale",
+        Ending = new EmbeddingSkip(),
         Head = HeadWeights.Own,
         LogitScale = model.Keys.Number("logit_scale"),
     };
+
+    // Every layer adds the embedding once more, times a factor of its own.
+    private sealed record EmbeddingSkip : LayerEnding
+    {
+        public override Value Prepare(ModelFile model, Value embedded) => embedded;
+
+        public override Value End(Block block, Value x, Value prepared)
+            => x + block.Program.Multiply(prepared, block.Program.Vector(block.Name("layer_output_scale.weight"), 1));
+    }
 }
