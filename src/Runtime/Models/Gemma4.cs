@@ -23,13 +23,14 @@ internal static class Gemma4
             EmbeddingScale = MathF.Sqrt(model.Sizes.Width),
             Ending = new EmbeddedAndScaled(width == 0 ? null : new LayerEmbeddings(width)),
             LogitCap = model.Keys.Number("final_logit_softcapping", 30, least: 0),
+            Ignores = SharingAttention.IsIdle(model, FirstSharing(model)),
         };
     }
 
     private static Func<int, AttentionPart> Attention(ModelFile model)
     {
         var (keys, sizes) = (model.Keys, model.Sizes);
-        var head = keys.Size("attention.key_length_swa", Hyperparameters.LargestWidth / sizes.Of(0).Heads);
+        var head = keys.Size("attention.key_length_swa", Hyperparameters.LargestWidth / Math.Max(sizes.Of(0).Heads, 1));
         var global = model.Rotation(RopeLayout.Halves);
         var local = new RopeTerms
         {
@@ -44,7 +45,7 @@ internal static class Gemma4
 
         var window = keys.Size("attention.sliding_window", int.MaxValue);
         var isWindowed = model.Windowed(period: 0);
-        var ownLayers = sizes.Layers - keys.Size("attention.shared_kv_layers", sizes.Layers - 2, otherwise: 0, least: 0);
+        var ownLayers = FirstSharing(model);
         return layer =>
         {
             var isLocal = isWindowed(layer);
@@ -54,6 +55,10 @@ internal static class Gemma4
             return new SharingAttention(terms, isLocal ? new(local, Factors: null) : global) { Shares = layer < ownLayers ? null : ownLayers - (isLocal ? 2 : 1) };
         };
     }
+
+    // The layer behind the last with keys of its own; the last two of those are a windowed one and one that sees everything.
+    private static int FirstSharing(ModelFile model)
+        => model.Sizes.Layers - model.Keys.Size("attention.shared_kv_layers", Math.Max(model.Sizes.Layers - 2, 0), otherwise: 0, least: 0);
 
     private static FeedForwardPart FeedForward(ModelFile model)
     {
@@ -113,6 +118,12 @@ internal sealed record SharingAttention(AttentionTerms Terms, Rotation Rotation)
 
     /// <summary>The layer whose keys and values are attended to; null: its own.</summary>
     public int? Shares { get; init; }
+
+    /// <summary>Says of a tensor that it would make keys and values of a layer that has none; some files hold such.</summary>
+    /// <param name="model">The file.</param>
+    /// <param name="first">The first layer without keys and values.</param>
+    public static Func<string, bool> IsIdle(ModelFile model, int first)
+        => name => model.IsOfLayer(layer => layer >= first)(name) && (name.Contains(".attn_k", StringComparison.Ordinal) || name.Contains(".attn_v", StringComparison.Ordinal));
 
     /// <inheritdoc/>
     public override Value Attend(Block block, Value x)
