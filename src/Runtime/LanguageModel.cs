@@ -137,6 +137,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        if (_program.Program.NeedsWholeText)
+            throw new UnsupportedModelException($"generating with the diffusion model '{Information.Architecture}', which fills in a text rather than continuing it,", ["its logits"]);
         return _loop.Submit(request, new GeneratedText(_tokenizer), cancellationToken);
     }
 

@@ -23,6 +23,12 @@ internal static class LogitsEvaluator
         CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken,
         CompiledProgram? encoder = null, ReadOnlySpan<int> source = default)
     {
+        if (program.Program.NeedsWholeText)
+        {
+            RunWhole(program, tokens, receive, cancellationToken);
+            return;
+        }
+
         using var memory = encoder is null ? null : Read(encoder, source, cacheType);
         var memoryPages = memory is null ? [] : Enumerable.Range(0, memory.PageCount).ToArray();
         var held = program.Program.Recurrence is { } recurrence
@@ -72,5 +78,26 @@ internal static class LogitsEvaluator
     {
         var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
         return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, cacheType, cacheType);
+    }
+
+    // Every row sees all others, so each piece of the logits takes a step over the whole text.
+    private static void RunWhole(CompiledProgram program, ReadOnlySpan<int> tokens, LogitsReceiver receive, CancellationToken cancellationToken)
+    {
+        var runner = new StepRunner(program, cache: null);
+        if (tokens.Length > runner.MaxRows)
+            throw new ContextLengthExceededException(tokens.Length, runner.MaxRows);
+        var piece = Math.Min(tokens.Length, runner.MaxOutputRows);
+        var logits = new float[(long)piece * runner.VocabularySize];
+        var batch = new StepBatch();
+        batch.Add(past: 0, tokens, pages: [], outputs: 0);
+        for (var first = 0; first < tokens.Length; first += piece)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var rows = Math.Min(piece, tokens.Length - first);
+            batch.WantOnly(first, rows);
+            var filled = logits.AsSpan(0, rows * runner.VocabularySize);
+            runner.Run(batch, filled);
+            receive(first, filled);
+        }
     }
 }

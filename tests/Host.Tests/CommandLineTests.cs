@@ -26,6 +26,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("serve --threads 2")]
     [InlineData("logits MODEL")]
     [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
+    [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts 4 --experts-used 5 out.gguf")]
+    [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts-used 1 out.gguf")]
     [InlineData("bench MODEL --sequences 0")]
     [InlineData("quantize MODEL out.gguf")]
     [InlineData("quantize MODEL out.gguf Q9_K")]

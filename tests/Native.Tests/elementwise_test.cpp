@@ -36,6 +36,9 @@ double gelu_sigmoid(double x) {
 double hyperbolic_tangent(double x) {
     return std::tanh(x);
 }
+double softplus(double x) {
+    return std::log1p(std::exp(-std::fabs(x))) + relu(x);
+}
 double identity(double x) {
     return x;
 }
@@ -52,7 +55,8 @@ constexpr Activation kActivations[] = {{HEARTH_FUNCTION_NONE, identity},
                                        {HEARTH_FUNCTION_RELU_SQUARED, relu_squared},
                                        {HEARTH_FUNCTION_SIGMOID, sigmoid},
                                        {HEARTH_FUNCTION_GELU_SIGMOID, gelu_sigmoid},
-                                       {HEARTH_FUNCTION_TANH, hyperbolic_tangent}};
+                                       {HEARTH_FUNCTION_TANH, hyperbolic_tangent},
+                                       {HEARTH_FUNCTION_SOFTPLUS, softplus}};
 
 hearth_activation_parameters plain(hearth_function function) {
     return {function, 0.0f, 0.0f, 0.0f, 0.0f};

@@ -258,7 +258,9 @@ class ProgramChecker {
     void check_linear() {
         expect_counts(1, 3, 6);
         const Value source = input(0);
-        check_function(operation_->parameters.linear.function, HEARTH_FUNCTION_TANH);
+        check_function(operation_->parameters.linear.function);
+        require(operation_->parameters.linear.function != HEARTH_FUNCTION_XIELU,
+                "XIELU is for the activation operation");
         for (int i = 0; i < 3; ++i) {
             if (operation_->output[i] < 0) {
                 require(i > 0, "at least one output is needed");
@@ -519,14 +521,15 @@ class ProgramChecker {
         expect_output(0, source.rows, weight.rows * weight.stack);
     }
 
-    void check_function(int32_t function, int32_t last) const {
-        if (function < HEARTH_FUNCTION_NONE || function > last) reject("unknown function %d", function);
+    void check_function(int32_t function) const {
+        if (function < HEARTH_FUNCTION_NONE || function > HEARTH_FUNCTION_SOFTPLUS)
+            reject("unknown function %d", function);
     }
 
     void check_activation() {
         expect_counts(2, 1, 0);
         const auto& p = operation_->parameters.activation;
-        check_function(p.function, HEARTH_FUNCTION_GELU_TANH_HALF);
+        check_function(p.function);
         require(std::isfinite(p.negative_alpha) && std::isfinite(p.positive_alpha) && std::isfinite(p.beta) &&
                     std::isfinite(p.epsilon),
                 "XIELU's parameters must be finite");

@@ -28,7 +28,7 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
 {
     /// <summary>Takes address space for a pool.</summary>
     /// <param name="engine">The engine whose models use it.</param>
-    /// <param name="layers">What each layer holds.</param>
+    /// <param name="layers">What each layer holds; none for a model that caches nothing, whose pages are empty.</param>
     /// <param name="pageTokens">Positions of a page: a power of two from 8 to 256.</param>
     /// <param name="pageCount">Pages.</param>
     /// <param name="keyType">How keys are stored.</param>
@@ -39,6 +39,10 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(layers);
+        PageTokens = pageTokens;
+        PageCount = pageCount;
+        if (layers.Count == 0)
+            return;
         var shapes = layers.Select(l => new NativeCacheLayer { KvHeads = l.KvHeads, KeyWidth = l.KeyWidth, ValueWidth = l.ValueWidth }).ToArray();
         fixed (NativeCacheLayer* native = shapes)
         {
@@ -54,8 +58,6 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
             Handle = CacheHandle.Create(engine.Handle, &options);
         }
 
-        PageTokens = pageTokens;
-        PageCount = pageCount;
         ulong bytes;
         NativeStatus.Check(NativeMethods.hearth_cache_page_bytes(Handle, &bytes));
         PageBytes = (long)bytes;
@@ -70,7 +72,8 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
     /// <inheritdoc/>
     public long PageBytes { get; }
 
-    internal CacheHandle Handle { get; }
+    /// <summary>The engine's handle; null where nothing is cached.</summary>
+    internal CacheHandle? Handle { get; }
 
     /// <summary>Bytes that one position takes over all layers.</summary>
     /// <param name="layers">What each layer holds.</param>
@@ -83,11 +86,17 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public void CopyPage(int source, int destination) => NativeStatus.Check(NativeMethods.hearth_cache_copy_page(Handle, source, destination));
+    public void CopyPage(int source, int destination)
+    {
+        if (Handle is not null)
+            NativeStatus.Check(NativeMethods.hearth_cache_copy_page(Handle, source, destination));
+    }
 
     /// <inheritdoc/>
     public void ReadPage(int page, Span<byte> buffer)
     {
+        if (Handle is null)
+            return;
         fixed (byte* data = buffer)
             NativeStatus.Check(NativeMethods.hearth_cache_read_page(Handle, page, data, (nuint)buffer.Length));
     }
@@ -95,12 +104,14 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
     /// <inheritdoc/>
     public void WritePage(int page, ReadOnlySpan<byte> buffer)
     {
+        if (Handle is null)
+            return;
         fixed (byte* data = buffer)
             NativeStatus.Check(NativeMethods.hearth_cache_write_page(Handle, page, data, (nuint)buffer.Length));
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Handle.Dispose();
+    public void Dispose() => Handle?.Dispose();
 
     // Twice the bits of a value, so that half bits stay whole.
     private static long Bits(CacheType type) => type switch

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Hearth.Runtime.Gguf;
 
-/// <summary>The sizes of a Llama-architecture model.</summary>
+/// <summary>The sizes of a Llama-architecture model, dense or with experts.</summary>
 /// <param name="Embedding">E: the width of the residual stream.</param>
 /// <param name="Layers">L: blocks of attention and feed-forward.</param>
 /// <param name="Heads">H: query heads; E / H is the head size, an even number.</param>
@@ -11,6 +11,12 @@ namespace Hearth.Runtime.Gguf;
 /// <param name="Vocabulary">V: tokens, at least 259.</param>
 public readonly record struct SyntheticShape(int Embedding, int Layers, int Heads, int KvHeads, int FeedForward, int Vocabulary)
 {
+    /// <summary>N: experts of FF inner values in every layer, as in Mixtral; 0: one dense feed-forward part.</summary>
+    public int Experts { get; init; }
+
+    /// <summary>Experts that a token meets, 1 to N; 0 without experts.</summary>
+    public int ExpertsUsed { get; init; }
+
     /// <summary>Reads <c>E,L,H,KV,FF,V</c>.</summary>
     /// <exception cref="FormatException">The text is not six whole numbers.</exception>
     public static SyntheticShape Parse(string text)
@@ -104,6 +110,7 @@ public static class ModelSynthesizer
     private static List<Tensor> Tensors(SyntheticShape shape, Recipe recipe)
     {
         var (e, l, h, kv, ff, v) = shape;
+        var n = shape.Experts;
         var kvWidth = e / h * kv;
         var list = new List<Tensor> { new("token_embd.weight", recipe.Type, [e, v], 1) };
         for (var i = 0; i < l; i++)
@@ -115,9 +122,11 @@ public static class ModelSynthesizer
             Linear($"blk.{i}.attn_v.weight", rich, e, kvWidth);
             Linear($"blk.{i}.attn_output.weight", recipe.Type, e, e);
             Norm($"blk.{i}.ffn_norm.weight");
-            Linear($"blk.{i}.ffn_gate.weight", recipe.Type, e, ff);
-            Linear($"blk.{i}.ffn_up.weight", recipe.Type, e, ff);
-            Linear($"blk.{i}.ffn_down.weight", rich, ff, e);
+            if (n > 0)
+                Linear($"blk.{i}.ffn_gate_inp.weight", GgmlType.F32, e, n);
+            FeedForward($"blk.{i}.ffn_gate", recipe.Type, e, ff);
+            FeedForward($"blk.{i}.ffn_up", recipe.Type, e, ff);
+            FeedForward($"blk.{i}.ffn_down", rich, ff, e);
         }
 
         Norm("output_norm.weight");
@@ -125,6 +134,14 @@ public static class ModelSynthesizer
         return list;
 
         void Linear(string name, GgmlType type, int inputs, int outputs) => list.Add(new(name, type, [inputs, outputs], 1 / Math.Sqrt(inputs)));
+        void FeedForward(string name, GgmlType type, int inputs, int outputs)
+        {
+            if (n > 0)
+                list.Add(new(name + "_exps.weight", type, [inputs, outputs, n], 1 / Math.Sqrt(inputs)));
+            else
+                Linear(name + ".weight", type, inputs, outputs);
+        }
+
         void Norm(string name) => list.Add(new(name, GgmlType.F32, [e], 0.1));
     }
 
@@ -173,6 +190,12 @@ public static class ModelSynthesizer
         writer.Add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
         writer.Add("llama.rope.dimension_count", headSize);
         writer.Add("llama.rope.freq_base", 500000f);
+        if (shape.Experts > 0)
+        {
+            writer.Add("llama.expert_count", (uint)shape.Experts);
+            writer.Add("llama.expert_used_count", (uint)shape.ExpertsUsed);
+        }
+
         SyntheticVocabulary.Write(writer, shape.Vocabulary);
     }
 
@@ -184,6 +207,8 @@ public static class ModelSynthesizer
         Range("KV", shape.KvHeads, 1, shape.Heads);
         Range("FF", shape.FeedForward, 1, 1 << 20);
         Range("V", shape.Vocabulary, SyntheticVocabulary.MinSize, 1 << 20);
+        Range("experts", shape.Experts, 0, 512);
+        Range("experts used", shape.ExpertsUsed, Math.Min(shape.Experts, 1), shape.Experts);
         if (shape.Embedding % (2 * shape.Heads) != 0)
             throw new ArgumentException($"E / H must be an even whole number, found {shape.Embedding} / {shape.Heads}", nameof(shape));
         if (shape.Heads % shape.KvHeads != 0)

@@ -79,7 +79,7 @@ public sealed unsafe class CompiledProgram : IDisposable
         {
             Type = (int)(w.IsVector ? GgmlType.F32 : w.Type),
             Stack = w.Stack,
-            Columns = w.Columns,
+            Columns = w.EngineColumns,
             Rows = w.Rows,
         }).ToArray();
         fixed (NativeOperation* operations = program.Operations)
@@ -158,7 +158,7 @@ public sealed unsafe class CompiledProgram : IDisposable
                 throw new UnsupportedModelException($"type {GgmlTypes.Of(tensor.Type).Name} of the vector '{tensor.Name}'", ["F32", "F16", "BF16"]);
         }
 
-        Load(weight, values);
+        Load(weight, weight.Form!.Apply(values));
     }
 
     private void Load(Weight weight, float[] values)

@@ -61,6 +61,9 @@ public sealed class ModelProgram
     /// <summary>Bytes of the weights that a step of one row reads, as the file stores them: all products', of experts the chosen ones, not the embedding tables'.</summary>
     public long BytesPerStep => Weights.Where(w => w.IsMultiplied).Sum(w => GgmlTypes.ByteSize(w.Type, w.Count / w.Stack * w.StackRead));
 
+    /// <summary>Whether rows attend to each other within a step, so that a text must be one step and nothing of it is cached.</summary>
+    public bool NeedsWholeText => Operations.Any(ProgramBuilder.IsAmongRows);
+
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;
 

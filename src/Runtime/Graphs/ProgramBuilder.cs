@@ -40,7 +40,7 @@ public sealed unsafe class ProgramBuilder
     private readonly List<NativeOperation> _operations = [];
     private readonly List<int> _widths = [];
     private readonly List<Weight> _weights = [];
-    private readonly Dictionary<(string Name, long First, long Columns, long Rows, bool IsVector), Weight> _known = [];
+    private readonly Dictionary<(string Name, long First, long Columns, long Rows, WeightForm? Form), Weight> _known = [];
     private readonly List<CacheLayer> _cacheLayers = [];
     private readonly List<CacheLayer> _memoryLayers = [];
 
@@ -51,6 +51,12 @@ public sealed unsafe class ProgramBuilder
         _file = file;
     }
 
+    /// <summary>The weights used so far.</summary>
+    public IReadOnlyList<Weight> Weights => _weights;
+
+    /// <summary>Layers of the cache written so far: the number of the next.</summary>
+    public int CacheLayerCount => _cacheLayers.Count;
+
     // ---- Weights
 
     /// <summary>A matrix that maps <paramref name="columns"/> inputs to <paramref name="rows"/> outputs.</summary>
@@ -60,9 +66,10 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Matrix(string name, int columns, int? rows = null)
     {
-        var tensor = _file.GetTensor(name);
+        var expected = $"[{columns}, {rows?.ToString() ?? "any"}]";
+        var tensor = Tensor(name, expected);
         if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || (rows is not null && tensor.Extent(1) != rows))
-            throw Misshapen(tensor, $"[{columns}, {rows?.ToString() ?? "any"}]");
+            throw Misshapen(tensor, expected);
         return Register(tensor, 0, columns, tensor.Extent(1), isVector: false);
     }
 
@@ -75,7 +82,7 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight MatrixRows(string name, int columns, int firstRow, int rows, int totalRows)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{columns}, {totalRows}]");
         if (tensor.Shape.Length > 2 || tensor.Extent(0) != columns || tensor.Extent(1) != totalRows)
             throw Misshapen(tensor, $"[{columns}, {totalRows}]");
         return Register(tensor, (long)firstRow * columns, columns, rows, isVector: false);
@@ -93,7 +100,7 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight VectorPart(string name, int first, int size, int totalSize)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{totalSize}]");
         if (tensor.ElementCount != totalSize || tensor.Extent(0) != totalSize)
             throw Misshapen(tensor, $"[{totalSize}]");
         return Register(tensor, first, size, 1, isVector: true);
@@ -109,12 +116,23 @@ public sealed unsafe class ProgramBuilder
         return Register(Tensor(name, columns, rows), 0, (long)columns * rows, 1, isVector: true);
     }
 
-    /// <summary>A tensor from which something is computed when the model is loaded.</summary>
+    /// <summary>A vector each of whose values stands for several: a gain for every head.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="size">Values of the tensor.</param>
+    /// <param name="times">How often each stands in the weight, one after another.</param>
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
-    internal GgufTensor Tensor(string name, int columns, int rows)
+    public Weight RepeatedVector(string name, int size, int times) => Prepared(name, size, new WeightForm(times, IsReciprocal: false));
+
+    /// <summary>A vector of which the reciprocals are used: divisors.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight ReciprocalVector(string name, int size) => Prepared(name, size, new WeightForm(1, IsReciprocal: true));
+
+    private Weight Prepared(string name, int size, WeightForm form)
     {
-        var tensor = _file.GetTensor(name);
-        return tensor.Shape.Length <= 2 && tensor.Extent(0) == columns && tensor.Extent(1) == rows ? tensor : throw Misshapen(tensor, $"[{columns}, {rows}]");
+        var tensor = Tensor(name, $"[{size}]");
+        if (tensor.ElementCount != size)
+            throw Misshapen(tensor, $"[{size}]");
+        return Register(tensor, 0, size, 1, isVector: true, form: form);
     }
 
     /// <summary>Matrices of one shape, an expert or a head each.</summary>
@@ -125,7 +143,7 @@ public sealed unsafe class ProgramBuilder
     /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
     public Weight Stack(string name, int columns, int rows, int count)
     {
-        var tensor = _file.GetTensor(name);
+        var tensor = Tensor(name, $"[{columns}, {rows}, {count}]");
         if (tensor.Shape.Length > 3 || tensor.Extent(0) != columns || tensor.Extent(1) != rows || tensor.Extent(2) != count)
             throw Misshapen(tensor, $"[{columns}, {rows}, {count}]");
         return Register(tensor, 0, columns, rows, isVector: false, count);
@@ -139,28 +157,51 @@ public sealed unsafe class ProgramBuilder
     /// <param name="compute">Gives count * rows * columns values, matrix by matrix and row by row.</param>
     internal Weight Computed(string name, int columns, int rows, int count, Func<float[]> compute)
     {
-        if (_known.TryGetValue((name, 0, columns, rows, false), out var known))
+        if (_known.TryGetValue((name, 0, columns, rows, null), out var known))
             return known;
-        var weight = new Weight(_weights.Count, name, compute, columns, rows, count, isVector: false);
+        var weight = new Weight(_weights.Count, name, compute, columns, rows, count, form: null);
         _weights.Add(weight);
-        _known.Add((name, 0, columns, rows, false), weight);
+        _known.Add((name, 0, columns, rows, null), weight);
         return weight;
     }
 
-    // A tensor that is used twice alike (tied embeddings) is one weight.
-    private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1)
+    /// <summary>A vector as a stack of matrices of one value: a factor for each expert.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight StackOfValues(string name, int count)
     {
-        var key = (tensor.Name, first, columns, rows, isVector);
+        var tensor = Tensor(name, $"[{count}]");
+        if (tensor.ElementCount != count || tensor.Extent(0) != count)
+            throw Misshapen(tensor, $"[{count}]");
+        return Register(tensor, 0, 1, 1, isVector: false, count);
+    }
+
+    // A tensor that is used twice alike (tied embeddings) is one weight.
+    private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1, WeightForm? form = null)
+    {
+        if (isVector)
+            form ??= WeightForm.AsStored;
+        var key = (tensor.Name, first, columns, rows, form);
         if (!_known.TryGetValue(key, out var weight))
         {
             EngineTypes.Require(tensor);
-            weight = new Weight(_weights.Count, tensor, first, columns, rows, stack, isVector);
+            weight = new Weight(_weights.Count, tensor, first, columns, rows, stack, form);
             _weights.Add(weight);
             _known.Add(key, weight);
         }
 
         return weight;
     }
+
+    /// <summary>A tensor from which something is computed when the model is loaded.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    internal GgufTensor Tensor(string name, int columns, int rows)
+    {
+        var tensor = Tensor(name, $"[{columns}, {rows}]");
+        return tensor.Shape.Length <= 2 && tensor.Extent(0) == columns && tensor.Extent(1) == rows ? tensor : throw Misshapen(tensor, $"[{columns}, {rows}]");
+    }
+
+    private GgufTensor Tensor(string name, string shape)
+        => _file.FindTensor(name) ?? throw new ModelFormatException($"tensor '{name}' of the shape {shape} is missing", _file.Path);
 
     private ModelFormatException Misshapen(GgufTensor tensor, string expected)
         => new($"tensor '{tensor.Name}' must have the shape {expected}, found [{string.Join(", ", tensor.Shape)}]", _file.Path);
@@ -231,7 +272,7 @@ public sealed unsafe class ProgramBuilder
 
     /// <summary>input / sqrt(mean(input^2) + epsilon) * weight (arXiv 1910.07467).</summary>
     /// <param name="input">[rows, width].</param>
-    /// <param name="weight">[groupWidth], or [width]; null: 1.</param>
+    /// <param name="weight">[groupWidth]; null: 1.</param>
     /// <param name="epsilon">Added to the mean square.</param>
     /// <param name="groupWidth">Values normalized together (a head's, for query-key norm); 0: the row.</param>
     public Value RmsNorm(Value input, Weight? weight, float epsilon, int groupWidth = 0)
@@ -244,7 +285,7 @@ public sealed unsafe class ProgramBuilder
 
     /// <summary>(input - mean) / sqrt(variance + epsilon) * weight + bias (arXiv 1607.06450).</summary>
     /// <param name="input">[rows, width].</param>
-    /// <param name="weight">[groupWidth], or [width]; null: 1.</param>
+    /// <param name="weight">[groupWidth]; null: 1.</param>
     /// <param name="bias">Like the weight; null: 0.</param>
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="groupWidth">Values normalized together; 0: the row.</param>
@@ -364,6 +405,9 @@ public sealed unsafe class ProgramBuilder
         Rows = 1,
         Memory = 2,
     }
+
+    internal static bool IsAmongRows(NativeOperation operation)
+        => operation.Kind == (int)Kind.Attention && operation.Parameters.Attention.Source == (int)Source.Rows;
 
     private static CacheLayer Shape(AttentionTerms terms) => new(terms.KvHeads, terms.KeyWidth, terms.ValuesInKeys ? 0 : terms.ValueWidth);
 

@@ -85,6 +85,18 @@ public sealed class StepBatch
         _pages.AddRange(memoryPages);
     }
 
+    /// <summary>Asks for other rows than those that were asked for as rows were added.</summary>
+    /// <param name="first">The first row, counted through the step.</param>
+    /// <param name="count">How many, at least one.</param>
+    public void WantOnly(int first, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first + count, RowCount);
+        _outputRows.Clear();
+        _outputRows.AddRange(Enumerable.Range(first, count));
+    }
+
     internal ReadOnlySpan<int> TokenSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_tokens);
 
     internal ReadOnlySpan<int> PositionSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_positions);

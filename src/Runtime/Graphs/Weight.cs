@@ -6,18 +6,18 @@ namespace Hearth.Runtime.Graphs;
 /// <remarks>Shape as GGUF has it: a matrix maps Columns inputs to Rows outputs; a vector has one row.</remarks>
 public sealed class Weight
 {
-    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, bool isVector)
-        : this(number, tensor.Name, tensor.Type, columns, rows, stack, isVector)
+    internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, WeightForm? form)
+        : this(number, tensor.Name, tensor.Type, columns, rows, stack, form)
     {
         Tensor = tensor;
         First = first;
     }
 
-    internal Weight(int number, string name, Func<float[]> compute, long columns, long rows, int stack, bool isVector)
-        : this(number, name, GgmlType.F32, columns, rows, stack, isVector)
+    internal Weight(int number, string name, Func<float[]> compute, long columns, long rows, int stack, WeightForm? form)
+        : this(number, name, GgmlType.F32, columns, rows, stack, form)
         => Compute = compute;
 
-    private Weight(int number, string name, GgmlType type, long columns, long rows, int stack, bool isVector)
+    private Weight(int number, string name, GgmlType type, long columns, long rows, int stack, WeightForm? form)
     {
         Number = number;
         Name = name;
@@ -25,7 +25,7 @@ public sealed class Weight
         Columns = columns;
         Rows = rows;
         Stack = stack;
-        IsVector = isVector;
+        Form = form;
     }
 
     /// <summary>The tensor's name, or what the computed numbers are.</summary>
@@ -46,7 +46,7 @@ public sealed class Weight
     /// <summary>Matrices of this shape that lie one after another, an expert or a head each; 1 for most.</summary>
     public int Stack { get; }
 
-    /// <summary>Values in all.</summary>
+    /// <summary>Values in all, as the file has them.</summary>
     public long Count => Columns * Rows * Stack;
 
     internal int Number { get; }
@@ -64,5 +64,11 @@ public sealed class Weight
     internal int StackRead { get; set; } = 1;
 
     /// <summary>Whether a norm, bias or the like uses it: such vectors are kept in float32.</summary>
-    internal bool IsVector { get; }
+    internal bool IsVector => Form is not null;
+
+    /// <summary>How a vector's values are made of the tensor's; null for a matrix.</summary>
+    internal WeightForm? Form { get; }
+
+    /// <summary>Values of a row as the engine gets them.</summary>
+    internal long EngineColumns => Columns * (Form?.Times ?? 1);
 }

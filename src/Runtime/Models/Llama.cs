@@ -1,108 +1,169 @@
-using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Models;
 
 /// <summary>Llama and its kin: pre-norm decoders with RMS norm, rotary positions, grouped heads and a gated feed-forward.</summary>
 /// <remarks>
-/// Sources: LLaMA (arXiv 2302.13971), Llama 3 (2407.21783), Mistral (2310.06825), Qwen2 (2407.10671: biases on query, key
-/// and value), Qwen3 (2505.09388: query and key normalized head by head). Tensor names are GGUF's.
+/// Sources: LLaMA (arXiv 2302.13971), Llama 3 (2407.21783), Mistral (2310.06825), Phi-3 (2404.14219: query, key and value
+/// in one matrix, gate and up in another), InternLM2 (2403.17297), Arcee and SmolLM3 (model cards), BitNet b1.58
+/// (2402.17764), Hunyuan (2411.02265), Pangu Embedded (2505.22375), ERNIE 4.5, Seed-OSS and EXAONE 3 (2408.03541).
+/// Biases are added where a file has them.
 /// </remarks>
-internal sealed class Llama
+internal static class Llama
 {
-    /// <summary>What sets the members of the family apart.</summary>
-    /// <param name="Layout">Which values of a head rotate together in this architecture's files.</param>
-    /// <param name="NormalizesHeads">Whether every query and key head is normalized before it is rotated.</param>
-    private sealed record Member(RopeLayout Layout, bool NormalizesHeads = false);
-
-    private static readonly Dictionary<string, Member> _members = new()
+    /// <summary>The kin, by GGUF's general.architecture.</summary>
+    public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new()
     {
-        ["llama"] = new(RopeLayout.Interleaved),
-        ["mistral"] = new(RopeLayout.Interleaved),
-        ["qwen2"] = new(RopeLayout.Halves),
-        ["qwen3"] = new(RopeLayout.Halves, NormalizesHeads: true),
+        ["llama"] = Interleaved,
+        ["mistral"] = Interleaved,
+        ["mistral3"] = Mistral3,
+        ["internlm2"] = model => Interleaved(model) with { Head = HeadWeights.Own },
+        ["xverse"] = model => Interleaved(model) with { Head = HeadWeights.Own },
+        ["arcee"] = model => Interleaved(model) with { FeedForward = _ => new PlainFeedForward(ActivationFunction.ReluSquared) },
+        ["smollm3"] = SmolLm3,
+        ["maincoder"] = model => NormalizedBehindRotation(model, model.Rotation(RopeLayout.Interleaved)),
+        ["nanbeige"] = Nanbeige,
+        ["deci"] = Deci,
+
+        // The bias of attention's output stands in the file, but llama.cpp, for which it is made, does not add it.
+        ["ernie4_5"] = model => Ernie(model, RopeLayout.Interleaved),
+        ["paddleocr"] = model => Ernie(model, RopeLayout.Halves),
+
+        // attention.sliding_window is not applied: exporters fill it from configurations that do not say which layers it
+        // is for, and llama.cpp, for which these files are made, leaves it alone for that reason.
+        ["phi3"] = Halves,
+        ["exaone"] = Halves,
+        ["pangu-embedded"] = model => Halves(model) with { Attention = model.Attention(RopeLayout.Halves, a => a with { Rotation = a.Rotation! with { Factors = null } }) },
+        ["seed_oss"] = model => Halves(model) with { FeedForwardNorm = "post_attention_norm" },
+        ["hunyuan-dense"] = Hunyuan,
+        ["hunyuan_vl"] = Hunyuan,
+        ["bitnet"] = BitNet,
+        ["cogvlm"] = CogVlm,
+        ["baichuan"] = Baichuan,
+        ["refact"] = model => Interleaved(model) with { Attention = model.Attention(layout: null, a => a.WithAlibi(8)) },
     };
 
-    /// <summary>The architectures of this family.</summary>
-    public static IEnumerable<string> Architectures => _members.Keys;
-
-    private readonly ProgramBuilder _program;
-    private readonly Hyperparameters _sizes;
-    private readonly Member _member;
-    private readonly RopeTerms _rope;
-    private readonly Weight? _ropeFactors;
-
-    private Llama(GgufFile file)
+    /// <summary>Llama itself, in whose files neighbours rotate together.</summary>
+    public static DecoderDescription Interleaved(ModelFile model) => new()
     {
-        _program = new ProgramBuilder(file);
-        _sizes = Hyperparameters.Read(file.Metadata, "attention.layer_norm_rms_epsilon");
-        _member = _members[_sizes.Architecture];
-        _rope = _sizes.ReadRope(file.Metadata, _member.Layout);
-        _ropeFactors = _program.OptionalVector("rope_freqs.weight", _rope.Dimensions / 2);
-    }
+        Attention = model.Attention(RopeLayout.Interleaved),
+        FeedForward = Mixtral.ExpertsOrDense(model),
+    };
 
-    /// <summary>Writes the program of a file of this family.</summary>
-    public static ModelProgram Build(GgufFile file, StepLimits limits)
-    {
-        var model = new Llama(file);
-        return model._program.Build(model.Forward(tied: file.FindTensor("output.weight") is null), limits);
-    }
+    /// <summary>Llama as most others store it, where the halves of a head rotate together.</summary>
+    public static DecoderDescription Halves(ModelFile model) => new() { Attention = model.Attention(RopeLayout.Halves) };
 
-    private Value Forward(bool tied)
+    // Ministral 3: Llama 4's temperature, and a share of YaRN's magnitude taken back.
+    private static DecoderDescription Mistral3(ModelFile model)
     {
-        var embedding = _program.Matrix("token_embd.weight", _sizes.Width);
-        var x = _program.Embed(embedding);
-        for (var layer = 0; layer < _sizes.Layers; layer++)
+        var rotation = model.Rotation(RopeLayout.Interleaved);
+        var multiplier = model.Keys.Number("rope.scaling.yarn_log_multiplier", 0, least: 0);
+        if (rotation.Terms.Extrapolation > 0 && multiplier > 0)
         {
-            var attended = Attention(layer, Norm(x, $"blk.{layer}.attn_norm.weight"));
-
-            // Rows whose logits nobody wants have done their part once their keys and values are in the cache.
-            if (layer == _sizes.Layers - 1)
-                (x, attended) = (_program.Gather(x), _program.Gather(attended));
-
-            x += _program.Linear(attended, _program.Matrix($"blk.{layer}.attn_output.weight", attended.Width, _sizes.Width), Bias($"blk.{layer}.attn_output.bias", _sizes.Width));
-            x += FeedForward(layer, Norm(x, $"blk.{layer}.ffn_norm.weight"));
+            var magnitude = 1 + (0.1f * multiplier * MathF.Log(1 / rotation.Terms.FrequencyScale));
+            rotation = rotation with { Terms = rotation.Terms with { AttentionFactor = rotation.Terms.AttentionFactor / magnitude } };
         }
 
-        var output = tied ? embedding : _program.Matrix("output.weight", _sizes.Width, (int)embedding.Rows);
-        return _program.Linear(Norm(x, "output_norm.weight"), output);
-    }
-
-    private Value Attention(int layer, Value x)
-    {
-        var prefix = $"blk.{layer}.attn_";
-        var projected = _program.Linear(
-            x,
-            ActivationFunction.None,
-            (_program.Matrix(prefix + "q.weight", _sizes.Width, _sizes.QueryWidth), Bias(prefix + "q.bias", _sizes.QueryWidth)),
-            (_program.Matrix(prefix + "k.weight", _sizes.Width, _sizes.KeysWidth), Bias(prefix + "k.bias", _sizes.KeysWidth)),
-            (_program.Matrix(prefix + "v.weight", _sizes.Width, _sizes.ValuesWidth), Bias(prefix + "v.bias", _sizes.ValuesWidth)));
-        var (query, key, value) = (projected[0], projected[1], projected[2]);
-        if (_member.NormalizesHeads)
+        var temperature = model.Keys.Number("attention.temperature_scale", 0);
+        var length = model.Keys.Size("rope.scaling.original_context_length", Hyperparameters.LongestContext, model.Sizes.ContextLength);
+        return new()
         {
-            query = _program.RmsNorm(query, _program.Vector(prefix + "q_norm.weight", _sizes.KeyWidth), _sizes.Epsilon, _sizes.KeyWidth);
-            key = _program.RmsNorm(key, _program.Vector(prefix + "k_norm.weight", _sizes.KeyWidth), _sizes.Epsilon, _sizes.KeyWidth);
-        }
-
-        query = _program.Rope(query, _sizes.KeyWidth, _rope, _ropeFactors);
-        key = _program.Rope(key, _sizes.KeyWidth, _rope, _ropeFactors);
-        return _program.CachedAttention(query, key, value, layer, _sizes.Attention);
+            Attention = layer =>
+            {
+                var attention = model.Attention(layer, rotation);
+                return temperature == 0 ? attention : attention with { Terms = attention.Terms with { Temperature = temperature, TemperatureLength = length } };
+            },
+            FeedForward = Mixtral.ExpertsOrDense(model),
+        };
     }
 
-    // SwiGLU: down(silu(gate(x)) * up(x)), arXiv 2002.05202.
-    private Value FeedForward(int layer, Value x)
+    // Every fourth layer is not rotated (NoPE, arXiv 2501.18795).
+    private static DecoderDescription SmolLm3(ModelFile model)
     {
-        var prefix = $"blk.{layer}.ffn_";
-        var hidden = _program.Linear(
-            x,
-            ActivationFunction.None,
-            (_program.Matrix(prefix + "gate.weight", _sizes.Width, _sizes.FeedForward), Bias(prefix + "gate.bias", _sizes.FeedForward)),
-            (_program.Matrix(prefix + "up.weight", _sizes.Width, _sizes.FeedForward), Bias(prefix + "up.bias", _sizes.FeedForward)));
-        var gated = _program.Activate(ActivationFunction.Silu, hidden[0], hidden[1]);
-        return _program.Linear(gated, _program.Matrix(prefix + "down.weight", _sizes.FeedForward, _sizes.Width), Bias(prefix + "down.bias", _sizes.Width));
+        var rotation = model.Rotation(RopeLayout.Interleaved);
+        return new() { Attention = layer => model.Attention(layer, (layer + 1) % 4 == 0 ? null : rotation) };
     }
 
-    private Value Norm(Value x, string name) => _program.RmsNorm(x, _program.Vector(name, _sizes.Width), _sizes.Epsilon);
+    private static DecoderDescription NormalizedBehindRotation(ModelFile model, Rotation rotation) => new()
+    {
+        Attention = layer => model.Attention(layer, rotation) with { QueryKeyNorm = new(Norm.Rms) { AfterRotation = true } },
+    };
 
-    private Weight? Bias(string name, int size) => _program.OptionalVector(name, size);
+    // The layers are run several times over.
+    private static DecoderDescription Nanbeige(ModelFile model) => Interleaved(model) with
+    {
+        Loops = model.Keys.Size("num_loops", Hyperparameters.MostLayers / model.Sizes.Layers, 1),
+        NormalizesLoops = !model.Keys.Flag("skip_loop_final_norm", false),
+    };
+
+    // Llama thinned out layer by layer (arXiv 2411.19146). Of a layer without feed-forward llama.cpp, for which the files
+    // are made, runs nothing at all.
+    private static DecoderDescription Deci(ModelFile model)
+    {
+        var rotation = model.Rotation(RopeLayout.Interleaved);
+        return new()
+        {
+            Attention = layer => model.Sizes.Of(layer) switch
+            {
+                { Heads: 0 } or { FeedForward: 0 } => null,
+                { KvHeads: 0 } => new LinearAttention(),
+                _ => model.Attention(layer, rotation),
+            },
+            FeedForward = layer => model.Sizes.Of(layer).FeedForward == 0 ? null : new GatedFeedForward(ActivationFunction.Silu),
+            Ignores = model.IsOfLayer(layer => model.Sizes.Of(layer).FeedForward == 0),
+        };
+    }
+
+    private static DecoderDescription Ernie(ModelFile model, RopeLayout layout) => new()
+    {
+        Attention = model.Attention(layout, a => a with { AddsOutputBias = false }),
+        Ignores = name => name.EndsWith(".attn_output.bias", StringComparison.Ordinal),
+    };
+
+    // The base of the frequencies grows with rope.scaling.alpha (NTK-aware scaling).
+    private static DecoderDescription Hunyuan(ModelFile model)
+    {
+        var rotation = model.Rotation(RopeLayout.Halves);
+        var alpha = model.Keys.Number("rope.scaling.alpha", 0);
+        double head = model.Sizes.KeyWidth;
+        if (alpha > 0 && head > 2)
+            rotation = rotation with { Terms = rotation.Terms with { Base = rotation.Terms.Base * (float)Math.Pow(alpha, head / (head - 2)) } };
+        return NormalizedBehindRotation(model, rotation);
+    }
+
+    private static DecoderDescription BitNet(ModelFile model) => new()
+    {
+        Attention = model.Attention(RopeLayout.Halves, a => a with { InnerNorm = "attn_sub_norm" }),
+        FeedForward = _ => new GatedFeedForward(ActivationFunction.Silu) { InnerNorm = "ffn_sub_norm" },
+        Head = HeadWeights.Embedding,
+    };
+
+    // Text alone: the experts of image rows stay unused, and no key changes the rotation.
+    private static DecoderDescription CogVlm(ModelFile model)
+    {
+        var rotation = new Rotation(new RopeTerms { Layout = RopeLayout.Halves, Dimensions = model.Sizes.KeyWidth }, Factors: null);
+        return new()
+        {
+            Attention = layer => model.Attention(layer, rotation),
+            Ignores = name => name.Contains(".vis_", StringComparison.Ordinal) || name == "rope_freqs.weight",
+        };
+    }
+
+    // No key tells 7B, which rotates, from 13B, which biases the scores (Baichuan 2, arXiv 2309.10305).
+    private static DecoderDescription Baichuan(ModelFile model) => new()
+    {
+        Attention = model.Sizes.Layers switch
+        {
+            32 => model.Attention(RopeLayout.Interleaved),
+            40 => model.Attention(layout: null, a => a.WithAlibi(8)),
+            _ => model.Attention(layout: null),
+        },
+        Head = HeadWeights.Own,
+    };
+
+    /// <summary>What is left of attention where a layer has no keys: the product with the output's matrix.</summary>
+    private sealed record LinearAttention : AttentionPart
+    {
+        public override Value Attend(Block block, Value x) => x;
+    }
 }

@@ -9,15 +9,52 @@ internal delegate ModelProgram ModelFamily(GgufFile file, StepLimits limits);
 /// <summary>The families that are built in, by GGUF's general.architecture.</summary>
 internal static class ModelFamilies
 {
-    private static readonly Dictionary<string, ModelFamily> _families = Collect(
-        (Llama.Architectures, Llama.Build),
-        (Gpt2.Architectures, Gpt2.Build),
-        (Gemma.Architectures, Gemma.Build),
-        (Phi3.Architectures, Phi3.Build),
-        (T5.Architectures, T5.Build),
-        (EncoderDecoder.Architectures, EncoderDecoder.Build),
-        (TransformerXl.Architectures, TransformerXl.Build),
-        (Bert.Architectures, Bert.Build));
+    private static readonly Dictionary<string, ModelFamily> _families = new(Collect(
+        Llama.Architectures,
+        Qwen.Architectures,
+        Granite.Architectures,
+        Gpt.Architectures,
+        Parallel.Architectures,
+        PostNorm.Architectures,
+        Gemma.Architectures,
+        Gemma4.Architectures,
+        Apertus.Architectures,
+        Talkie.Architectures,
+        Diffusion.Architectures,
+        Mixtral.Architectures,
+        DeepSeek.Architectures,
+        WindowedExperts.Architectures,
+        GptOss.Architectures,
+        Llama4.Architectures))
+    {
+        ["gemma3n"] = Gemma3n.Build,
+        ["t5"] = T5.Build,
+        ["t5encoder"] = T5.Build,
+        ["encoder-decoder"] = EncoderDecoder.Build,
+        ["transformer-xl"] = TransformerXl.Build,
+        ["bert"] = Bert.Build,
+        ["nomic-bert"] = Bert.Build,
+        ["nomic-bert-moe"] = Bert.Build,
+        ["jina-bert-v2"] = Bert.Build,
+        ["jina-bert-v3"] = Bert.Build,
+    };
+
+    // What these need beside the operations that there are.
+    private static readonly Dictionary<string, string> _lacking = new()
+    {
+        ["deepseek32"] = "attention to positions that an indexer chooses",
+        ["glm-dsa"] = "attention to positions that an indexer chooses",
+        ["minimax-m3"] = "attention to blocks that an indexer chooses",
+        ["deepseek4"] = "compressed attention and hyper-connections",
+        ["grovemoe"] = "experts chosen by the group of others",
+    };
+
+    // State that is carried from token to token in place of attention: another engine than this one.
+    private static readonly HashSet<string> _recurrent =
+    [
+        "mamba", "mamba2", "jamba", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7", "plamo2", "falcon-h1", "granitehybrid", "lfm2", "lfm2moe",
+        "nemotron_h", "nemotron_h_moe", "qwen3next", "qwen35", "qwen35moe", "kimi-linear",
+    ];
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
@@ -29,7 +66,7 @@ internal static class ModelFamilies
         var architecture = file.Metadata.Get<string>("general.architecture");
         return _families.TryGetValue(architecture, out var family)
             ? family
-            : throw new UnsupportedModelException($"architecture '{architecture}'", Architectures);
+            : throw new UnsupportedModelException($"architecture '{architecture}'{Reason(architecture)}", Architectures);
     }
 
     /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
@@ -38,13 +75,16 @@ internal static class ModelFamilies
     /// <summary>Whether an architecture has an encoder before its decoder.</summary>
     public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";
 
-    private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<(IEnumerable<string> Architectures, ModelFamily Family)> families)
+    private static string Reason(string architecture)
+        => _recurrent.Contains(architecture) ? " (recurrent layers)" : _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
+
+    private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)
     {
         var all = new Dictionary<string, ModelFamily>(StringComparer.Ordinal);
-        foreach (var (architectures, family) in families)
+        foreach (var kin in decoders)
         {
-            foreach (var architecture in architectures)
-                all.Add(architecture, family);
+            foreach (var (architecture, describe) in kin)
+                all.Add(architecture, (file, limits) => Decoder.Build(file, limits, describe));
         }
 
         return all;

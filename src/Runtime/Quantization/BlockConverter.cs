@@ -18,6 +18,15 @@ internal static unsafe class BlockConverter
             NativeStatus.Check(NativeMethods.hearth_dequantize((int)type, from, (nuint)blocks.Length, to, (nuint)values.Length));
     }
 
+    /// <summary>A whole tensor as float32.</summary>
+    /// <exception cref="HearthException">The library does not read its type.</exception>
+    public static float[] ToSingle(GgufTensor tensor)
+    {
+        var values = new float[tensor.ElementCount];
+        Dequantize(tensor.Type, tensor.Bytes(), values);
+        return values;
+    }
+
     /// <summary>Rows of float32 as blocks with the least squared error that is found.</summary>
     /// <param name="type">The type of <paramref name="blocks"/>.</param>
     /// <param name="values">Rows of <paramref name="columns"/> numbers.</param>

@@ -58,7 +58,7 @@ internal sealed class BytePairTokenizer : Tokenizer
 
     private protected override void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids)
     {
-        var work = _idle.TryTake(out var idle) ? idle : new Workspace();
+        var work = _idle.TryTake(out var idle) ? idle : new Workspace(this);
         try
         {
             if (Model == "whitespace")
@@ -108,32 +108,12 @@ internal sealed class BytePairTokenizer : Tokenizer
         var start = 0;
         foreach (var end in work.Ends)
         {
-            EncodeWord(work.Text.Bytes(start, end), work, ids);
+            work.Cache.Encode(work.Text.Bytes(start, end), ids);
             start = end;
         }
     }
 
-    private void EncodeWord(ReadOnlySpan<byte> word, Workspace work, List<int> ids)
-    {
-        if (word.Length > WordCache.LongestWord)
-        {
-            MergeWord(word, work, ids);
-            return;
-        }
-
-        var hash = ByteStringTable.Hash(word);
-        if (work.Cache.TryGet(word, hash, out var known))
-        {
-            ids.AddRange(known);
-            return;
-        }
-
-        var first = ids.Count;
-        MergeWord(word, work, ids);
-        work.Cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
-    }
-
-    private void MergeWord(ReadOnlySpan<byte> word, Workspace work, List<int> ids)
+    private void MergeWord(ReadOnlySpan<byte> word, PairMerger merger, List<int> ids)
     {
         if ((_preTokenizer.IgnoresMerges || (_preTokenizer.KeepsLineFeedRuns && !word.ContainsAnyExcept((byte)'\n')))
             && _symbols.Find(word) is >= 0 and var whole && _tokenOfSymbol[whole] >= 0)
@@ -142,7 +122,6 @@ internal sealed class BytePairTokenizer : Tokenizer
             return;
         }
 
-        var merger = work.Merger;
         merger.Clear();
         for (var at = 0; at < word.Length;)
         {
@@ -241,10 +220,12 @@ internal sealed class BytePairTokenizer : Tokenizer
         public List<int> Ends = [];
         public List<int> Spare = [];
 
+        public Workspace(BytePairTokenizer tokenizer) => Cache = new WordCache((word, ids) => tokenizer.MergeWord(word, Merger, ids));
+
         public CodePointText Text { get; } = new();
 
         public PairMerger Merger { get; } = new();
 
-        public WordCache Cache { get; } = new();
+        public WordCache Cache { get; }
     }
 }

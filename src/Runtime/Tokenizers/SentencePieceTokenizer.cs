@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Runtime.InteropServices;
 using Hearth.Runtime.Tokenizers.Text;
 
 namespace Hearth.Runtime.Tokenizers;
@@ -35,7 +34,7 @@ internal sealed class SentencePieceTokenizer : Tokenizer
 
     private protected override void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids)
     {
-        var work = _idle.TryTake(out var idle) ? idle : new Workspace();
+        var work = _idle.TryTake(out var idle) ? idle : new Workspace(this);
         try
         {
             ReadOnlySpan<byte> escaped = Utf8.Replace(text, " "u8, Utf8.EscapedSpace);
@@ -46,14 +45,14 @@ internal sealed class SentencePieceTokenizer : Tokenizer
 
             if (!_wordsAreIndependent)
             {
-                MergeWord(escaped, work, ids);
+                MergeWord(escaped, work.Merger, ids);
                 return;
             }
 
             while (!escaped.IsEmpty)
             {
                 var length = WordLength(escaped);
-                EncodeWord(escaped[..length], work, ids);
+                work.Cache.Encode(escaped[..length], ids);
                 escaped = escaped[length..];
             }
         }
@@ -104,29 +103,8 @@ internal sealed class SentencePieceTokenizer : Tokenizer
         return text.Length;
     }
 
-    private void EncodeWord(ReadOnlySpan<byte> word, Workspace work, List<int> ids)
+    private void MergeWord(ReadOnlySpan<byte> word, PairMerger merger, List<int> ids)
     {
-        if (word.Length > WordCache.LongestWord)
-        {
-            MergeWord(word, work, ids);
-            return;
-        }
-
-        var hash = ByteStringTable.Hash(word);
-        if (work.Cache.TryGet(word, hash, out var known))
-        {
-            ids.AddRange(known);
-            return;
-        }
-
-        var first = ids.Count;
-        MergeWord(word, work, ids);
-        work.Cache.Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
-    }
-
-    private void MergeWord(ReadOnlySpan<byte> word, Workspace work, List<int> ids)
-    {
-        var merger = work.Merger;
         merger.Clear();
         for (var at = 0; at < word.Length;)
         {
@@ -163,8 +141,10 @@ internal sealed class SentencePieceTokenizer : Tokenizer
 
     private sealed class Workspace
     {
+        public Workspace(SentencePieceTokenizer tokenizer) => Cache = new WordCache((word, ids) => tokenizer.MergeWord(word, Merger, ids));
+
         public PairMerger Merger { get; } = new();
 
-        public WordCache Cache { get; } = new();
+        public WordCache Cache { get; }
     }
 }

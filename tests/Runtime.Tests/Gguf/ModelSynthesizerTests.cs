@@ -50,6 +50,33 @@ public sealed class ModelSynthesizerTests
         Assert.Equal(2, Enumerable.Range(0, 4).Count(i => file.GetTensor($"blk.{i}.attn_v.weight").Type == GgmlType.Q6_K));
     }
 
+    [Fact]
+    public void Experts_stand_in_stacks_behind_a_router()
+    {
+        using var folder = new TemporaryFolder();
+        ModelSynthesizer.Write(folder.File("m.gguf"), Small with { Experts = 8, ExpertsUsed = 2 }, "Q4_K");
+        using var file = GgufFile.Open(folder.File("m.gguf"));
+        Assert.Equal((8, 2), (file.Metadata.Get<int>("llama.expert_count"), file.Metadata.Get<int>("llama.expert_used_count")));
+        Assert.Equal([256, 8], file.GetTensor("blk.0.ffn_gate_inp.weight").Shape);
+        Assert.Equal(GgmlType.F32, file.GetTensor("blk.0.ffn_gate_inp.weight").Type);
+        Assert.Equal([256, 512, 8], file.GetTensor("blk.3.ffn_gate_exps.weight").Shape);
+        Assert.Equal([512, 256, 8], file.GetTensor("blk.3.ffn_down_exps.weight").Shape);
+        Assert.Equal(3 + 4 * 10, file.Tensors.Count);
+    }
+
+    [Theory]
+    [InlineData(8, 0)]
+    [InlineData(8, 9)]
+    [InlineData(0, 1)]
+    [InlineData(-1, 0)]
+    [InlineData(513, 2)]
+    public void Impossible_numbers_of_experts_are_refused_and_leave_no_file(int experts, int used)
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Throws<ArgumentException>(() => ModelSynthesizer.Write(folder.File("m.gguf"), Small with { Experts = experts, ExpertsUsed = used }, "Q4_K"));
+        Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
     [Theory]
     [InlineData(259, 0)]
     [InlineData(270, 11)]

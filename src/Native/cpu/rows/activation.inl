@@ -1,5 +1,6 @@
 // Activation functions, alone or times a gate: silu x / (1 + e^-x), gelu x Phi(x) (arXiv 1606.08415), its
-// tanh and its sigmoid approximation, relu, relu^2, sigmoid, tanh, xielu (arXiv 2411.13010).
+// tanh and its sigmoid approximation, relu, relu^2, sigmoid, tanh, softplus log(1 + e^x), xielu (arXiv
+// 2411.13010).
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -30,6 +31,9 @@ inline Floats sigmoid(Floats x) {
 }
 inline Floats gelu_sigmoid(Floats x) {
     return x / (splat(1.0f) + exponential(x * splat(-1.702f)));
+}
+inline Floats softplus(Floats x) {
+    return relu(x) + logarithm_of_one_more(exponential(splat(0.0f) - absolute(x)));
 }
 
 template <typename F>
@@ -64,6 +68,8 @@ void activation(hearth_function function, const float* input, const float* gate,
         case HEARTH_FUNCTION_GELU_TANH_HALF:
             return activate(input, gate, output, count,
                             [](Floats x) { return rounded_to_half(gelu_tanh(rounded_to_half(x))); });
+        case HEARTH_FUNCTION_SOFTPLUS:
+            return activate(input, gate, output, count, [](Floats x) { return softplus(x); });
         case HEARTH_FUNCTION_XIELU:
             return;  // has parameters: the function below
     }

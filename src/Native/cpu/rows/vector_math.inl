@@ -54,6 +54,19 @@ inline Floats hyperbolic_tangent(Floats x) {
     return select(less(a, splat(0.625f)), near, select(less(x, splat(0.0f)), splat(0.0f) - far, far));
 }
 
+// log(1 + x) for x from 0 to 1: 2 artanh(s), s = x / (2 + x), by its series (2e-8).
+inline Floats logarithm_of_one_more(Floats x) {
+    const Floats s = x / (x + splat(2.0f));
+    const Floats u = s * s;
+    Floats p = fma(splat(2.0f / 13.0f), u, splat(2.0f / 11.0f));
+    p = fma(p, u, splat(2.0f / 9.0f));
+    p = fma(p, u, splat(2.0f / 7.0f));
+    p = fma(p, u, splat(2.0f / 5.0f));
+    p = fma(p, u, splat(2.0f / 3.0f));
+    p = fma(p, u, splat(2.0f));
+    return p * s;
+}
+
 // The normal distribution function: for a = |x|, Phi(-a) = e^(-a^2/2) t Q(t) with t = 1 / (1 + 0.3 a)
 // (relative 2e-8).
 inline Floats normal_distribution(Floats x) {

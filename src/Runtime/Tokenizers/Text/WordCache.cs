@@ -1,11 +1,17 @@
+using System.Runtime.InteropServices;
+
 namespace Hearth.Runtime.Tokenizers.Text;
+
+/// <summary>Appends the ids of a word.</summary>
+internal delegate void WordEncoder(ReadOnlySpan<byte> word, List<int> ids);
 
 /// <summary>Remembers the ids of words met before. Direct-mapped and bounded: a newcomer takes its slot's place.</summary>
 /// <remarks>Not safe for several threads; each encoder at work has one of its own.</remarks>
-internal sealed class WordCache
+/// <param name="encode">Encodes a word that is not remembered.</param>
+internal sealed class WordCache(WordEncoder encode)
 {
     /// <summary>Longer words are rare and cost more to keep than to merge again.</summary>
-    public const int LongestWord = 64;
+    private const int LongestWord = 64;
 
     private const int Slots = 1 << 16;
     private const int ArenaLimit = 1 << 21;
@@ -16,7 +22,28 @@ internal sealed class WordCache
     private int _wordsUsed;
     private int _idsUsed;
 
-    public bool TryGet(ReadOnlySpan<byte> word, ulong hash, out ReadOnlySpan<int> ids)
+    /// <summary>Appends the ids of a word, remembered or made now.</summary>
+    public void Encode(ReadOnlySpan<byte> word, List<int> ids)
+    {
+        if (word.Length > LongestWord)
+        {
+            encode(word, ids);
+            return;
+        }
+
+        var hash = ByteStringTable.Hash(word);
+        if (TryGet(word, hash, out var known))
+        {
+            ids.AddRange(known);
+            return;
+        }
+
+        var first = ids.Count;
+        encode(word, ids);
+        Add(word, hash, CollectionsMarshal.AsSpan(ids)[first..]);
+    }
+
+    private bool TryGet(ReadOnlySpan<byte> word, ulong hash, out ReadOnlySpan<int> ids)
     {
         ref readonly var entry = ref _entries[(int)hash & (Slots - 1)];
         if (entry.Hash == hash && entry.WordLength == word.Length && _words.AsSpan(entry.WordStart, entry.WordLength).SequenceEqual(word))
@@ -29,7 +56,7 @@ internal sealed class WordCache
         return false;
     }
 
-    public void Add(ReadOnlySpan<byte> word, ulong hash, ReadOnlySpan<int> ids)
+    private void Add(ReadOnlySpan<byte> word, ulong hash, ReadOnlySpan<int> ids)
     {
         if (_wordsUsed + word.Length > ArenaLimit || _idsUsed + ids.Length > ArenaLimit)
         {

@@ -1,0 +1,121 @@
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime.Models;
+
+/// <summary>One layer while its operations are written: what its parts need to know, and its tensors by their short names.</summary>
+/// <param name="model">The file.</param>
+/// <param name="description">The decoder.</param>
+/// <param name="layer">Which layer, from 0.</param>
+internal sealed class Block(ModelFile model, DecoderDescription description, int layer)
+{
+    /// <summary>The file.</summary>
+    public ModelFile Model => model;
+
+    /// <summary>What is written to.</summary>
+    public ProgramBuilder Program => model.Program;
+
+    /// <summary>Which layer, from 0.</summary>
+    public int Layer => layer;
+
+    /// <summary>Heads and widths of this layer.</summary>
+    public LayerSizes Sizes => model.Sizes.Of(layer);
+
+    /// <summary>The residual stream as it entered the layer, of the rows that are computed after attention.</summary>
+    public Value? Input { get; set; }
+
+    /// <summary>A tensor's name in the file, for instance <c>blk.0.ffn_up.weight</c>.</summary>
+    public string Name(string name) => $"blk.{layer}.{name}";
+
+    /// <summary>Whether the file has a tensor, named behind the layer: <c>ffn_gate.weight</c>.</summary>
+    public bool Has(string name) => model.Has(Name(name));
+
+    /// <summary>x * weight^T + bias, with <c>NAME.weight</c> and, where the file has it, <c>NAME.bias</c>.</summary>
+    /// <param name="x">[rows, columns of the weight].</param>
+    /// <param name="name">The tensor's name behind the layer, without <c>.weight</c>.</param>
+    /// <param name="outputs">Rows of the weight.</param>
+    /// <param name="function">Applied to the result.</param>
+    public Value Linear(Value x, string name, int outputs, ActivationFunction function = ActivationFunction.None)
+    {
+        if (!Has(name + ".scale"))
+            return Program.Linear(x, Matrix(name, x.Width, outputs), Bias(name, outputs), function);
+        var product = Linears(x, (name, outputs))[0];
+        return function == ActivationFunction.None ? product : Program.Activate(function, product);
+    }
+
+    /// <summary>Two or three products with one input, which are computed together.</summary>
+    public Value[] Linears(Value x, params ReadOnlySpan<(string Name, int Outputs)> parts)
+    {
+        var pieces = new (Weight, Weight?)[parts.Length];
+        var isScaled = false;
+        for (var i = 0; i < parts.Length; i++)
+        {
+            isScaled |= Has(parts[i].Name + ".scale");
+            pieces[i] = (Matrix(parts[i].Name, x.Width, parts[i].Outputs), Bias(parts[i].Name, parts[i].Outputs));
+        }
+
+        if (!isScaled)
+            return Program.Linear(x, ActivationFunction.None, pieces);
+
+        // A factor of the whole matrix, which files of ternary weights (BitNet) keep apart.
+        var products = Program.Linear(x, ActivationFunction.None, [.. pieces.Select(p => (p.Item1, (Weight?)null))]);
+        for (var i = 0; i < products.Length; i++)
+        {
+            if (Program.OptionalVector(Name(parts[i].Name + ".scale"), 1) is { } scale)
+                products[i] = Program.Multiply(products[i], scale);
+            if (pieces[i].Item2 is { } bias)
+                products[i] = Program.Add(products[i], bias);
+        }
+
+        return products;
+    }
+
+    /// <summary>Products with matrices that the file stores as one, one below another.</summary>
+    /// <param name="x">[rows, columns of the weight].</param>
+    /// <param name="name">The tensor's name behind the layer, without <c>.weight</c>.</param>
+    /// <param name="outputs">Rows of each, from the top.</param>
+    public Value[] SplitLinear(Value x, string name, params ReadOnlySpan<int> outputs)
+    {
+        var total = 0;
+        foreach (var rows in outputs)
+            total = checked(total + rows);
+        var pieces = new (Weight, Weight?)[outputs.Length];
+        var biased = HasBias(name);
+        var first = 0;
+        for (var i = 0; i < outputs.Length; first += outputs[i++])
+        {
+            var weight = Program.MatrixRows(Name(name + ".weight"), x.Width, first, outputs[i], total);
+            pieces[i] = (weight, biased ? Program.VectorPart(Name(name + ".bias"), first, outputs[i], total) : null);
+        }
+
+        var products = Program.Linear(x, ActivationFunction.None, pieces);
+        if (Program.OptionalVector(Name(name + ".scale"), 1) is not { } scale)
+            return products;
+        return biased
+            ? throw new UnsupportedModelException($"'{Name(name)}' with both scale and bias", ["one of them"])
+            : [.. products.Select(p => Program.Multiply(p, scale))];
+    }
+
+    /// <summary>Repeats the one value of every group.</summary>
+    /// <param name="x">[rows, groups].</param>
+    /// <param name="groups">Heads, say.</param>
+    /// <param name="times">How often.</param>
+    /// <returns>[rows, groups * times].</returns>
+    public Value Spread(Value x, int groups, int times)
+    {
+        if (times == 1)
+            return x;
+        var half = Spread(x, groups, times / 2);
+        var even = Program.Concat(half, half, groups);
+        return times % 2 == 0 ? even : Program.Concat(even, x, groups);
+    }
+
+    /// <summary>The decoder's norm of a row, with <c>NAME.weight</c> and <c>NAME.bias</c> as the norm has them.</summary>
+    public Value Norm(Value x, string name) => model.Norm(x, Name(name), description.Norm);
+
+    /// <summary>A matrix of this layer.</summary>
+    public Weight Matrix(string name, int columns, int rows) => Program.Matrix(Name(name + ".weight"), columns, rows);
+
+    private Weight? Bias(string name, int size) => HasBias(name) ? Program.Vector(Name(name + ".bias"), size) : null;
+
+    private bool HasBias(string name) => description.RequiresBiases || Has(name + ".bias");
+}

@@ -1,0 +1,99 @@
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime.Models;
+
+/// <summary>Latent attention: keys and values of all heads are made from one narrow row a token, beside which one rotated key serves all heads.</summary>
+/// <param name="Sizes">Widths.</param>
+/// <param name="Terms">Mask and scale; heads and widths are the sizes'.</param>
+/// <param name="Rotation">How the last values of a head are rotated.</param>
+/// <remarks>
+/// Source: DeepSeek-V2 (arXiv 2405.04434). Files hold it in two forms. In the absorbed one (<c>attn_k_b</c>,
+/// <c>attn_v_b</c>) the cache has the narrow row itself, query heads are mapped to it, and what they gather is mapped to
+/// values afterwards; in the other (<c>attn_kv_b</c>) keys and values are made for each head and cached as any others.
+/// </remarks>
+internal sealed record LatentAttention(LatentSizes Sizes, AttentionTerms Terms, Rotation Rotation) : AttentionPart
+{
+    private int Rotated => Rotation.Terms.Dimensions;
+
+    private int Unrotated => Sizes.Head - Rotated;
+
+    /// <inheritdoc/>
+    public override Value Attend(Block block, Value x)
+    {
+        var program = block.Program;
+        var query = program.Rope(Query(block, x), Sizes.Head, Rotation.Terms with { Offset = Unrotated }, Rotation.Factors);
+        var both = block.Linear(x, "attn_kv_a_mqa", Sizes.Latent + Rotated);
+        var latent = block.Norm(program.Slice(both, 1, 0, Sizes.Latent), "attn_kv_a_norm");
+        var rotated = program.Rope(program.Slice(both, 1, Sizes.Latent, Rotated), Rotated, Rotation.Terms, Rotation.Factors);
+        return Sizes.IsAbsorbed ? Absorbed(block, query, latent, rotated) : Unfolded(block, query, latent, rotated);
+    }
+
+    private Value Query(Block block, Value x)
+    {
+        var width = block.Sizes.Heads * Sizes.Head;
+        return Sizes.Query == 0
+            ? block.Linear(x, "attn_q", width)
+            : block.Linear(block.Norm(block.Linear(x, "attn_q_a", Sizes.Query), "attn_q_a_norm"), "attn_q_b", width);
+    }
+
+    private Value Absorbed(Block block, Value query, Value latent, Value rotated)
+    {
+        var (program, heads) = (block.Program, block.Sizes.Heads);
+        var mapped = program.GroupedLinear(program.Slice(query, heads, 0, Unrotated), program.Stack(block.Name("attn_k_b.weight"), Unrotated, Sizes.Latent, heads));
+        var queries = program.Concat(mapped, program.Slice(query, heads, Unrotated, Rotated), heads);
+        var terms = Terms with { Heads = heads, KvHeads = 1, KeyWidth = Sizes.Latent + Rotated, ValueWidth = Sizes.Latent, ValuesInKeys = true };
+        var gathered = program.CachedAttention(queries, program.Concat(latent, rotated, groups: 1), null, program.CacheLayerCount, terms);
+        return program.GroupedLinear(gathered, program.Stack(block.Name("attn_v_b.weight"), Sizes.Latent, Sizes.Value, heads));
+    }
+
+    private Value Unfolded(Block block, Value query, Value latent, Value rotated)
+    {
+        var (program, heads) = (block.Program, block.Sizes.Heads);
+        var both = block.Linear(latent, "attn_kv_b", heads * (Unrotated + Sizes.Value));
+        var keys = program.Concat(program.Slice(both, heads, 0, Unrotated), rotated, heads, shared: true);
+        var values = program.Slice(both, heads, Unrotated, Sizes.Value);
+        var terms = Terms with { Heads = heads, KvHeads = heads, KeyWidth = Sizes.Head, ValueWidth = Sizes.Value };
+        return program.CachedAttention(query, keys, values, program.CacheLayerCount, terms);
+    }
+}
+
+/// <summary>The widths of latent attention, read from GGUF's keys and checked once.</summary>
+internal sealed record LatentSizes
+{
+    /// <summary>Values of the row that keys and values are made of.</summary>
+    public required int Latent { get; init; }
+
+    /// <summary>Values of the row that queries are made of; 0: they are made of the residual stream.</summary>
+    public required int Query { get; init; }
+
+    /// <summary>Values of a query head before anything is absorbed, the rotated ones last.</summary>
+    public required int Head { get; init; }
+
+    /// <summary>Values of a value head.</summary>
+    public required int Value { get; init; }
+
+    /// <summary>Whether the file has the absorbed form.</summary>
+    public required bool IsAbsorbed { get; init; }
+
+    /// <summary>Reads them.</summary>
+    /// <param name="model">The file.</param>
+    /// <param name="rope">How the last values of a head are rotated; some must be left.</param>
+    /// <exception cref="ModelFormatException">A key is missing or out of range.</exception>
+    public static LatentSizes Read(ModelFile model, RopeTerms rope)
+    {
+        var keys = model.Keys;
+        var most = Hyperparameters.LargestWidth / Math.Max(model.Sizes.Of(0).Heads, 1);
+        var absorbed = keys.Has("attention.key_length_mla") && keys.Has("attention.value_length_mla");
+        var head = absorbed ? keys.Size("attention.key_length_mla", most) : model.Sizes.KeyWidth;
+        if (rope.Dimensions >= head)
+            throw keys.Wrong("rope.dimension_count", $"must be less than a head's {head} values, found {rope.Dimensions}");
+        return new LatentSizes
+        {
+            Latent = keys.Size("attention.kv_lora_rank", Hyperparameters.LargestWidth / 2),
+            Query = model.Has("blk.0.attn_q.weight") ? 0 : keys.Size("attention.q_lora_rank", Hyperparameters.LargestWidth),
+            Head = head,
+            Value = absorbed ? keys.Size("attention.value_length_mla", most) : model.Sizes.ValueWidth,
+            IsAbsorbed = absorbed,
+        };
+    }
+}
