@@ -101,6 +101,15 @@ public sealed record AttentionTerms
     /// <summary>Factor of the scores.</summary>
     public required float Scale { get; init; }
 
+    /// <summary>All query heads together.</summary>
+    public int QueryWidth => Heads * KeyWidth;
+
+    /// <summary>All key heads together.</summary>
+    public int KeysWidth => KvHeads * KeyWidth;
+
+    /// <summary>All value heads together.</summary>
+    public int ValuesWidth => KvHeads * ValueWidth;
+
     /// <summary>Which keys a query sees.</summary>
     public AttentionMask Mask { get; init; }
 

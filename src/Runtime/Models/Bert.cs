@@ -36,24 +36,28 @@ internal sealed class Bert
     /// <summary>The architectures of this family.</summary>
     public static IEnumerable<string> Architectures => _members.Keys;
 
-    private readonly GgufFile _file;
+    private readonly ModelFile _model;
     private readonly ProgramBuilder _program;
     private readonly Hyperparameters _sizes;
     private readonly Member _member;
     private readonly RopeTerms _rope;
     private readonly AttentionTerms _attention;
     private readonly int _expertPeriod;
+    private readonly int _feedForward;
+    private readonly float _epsilon;
 
-    private Bert(GgufFile file)
+    private Bert(GgufFile file, StepLimits limits)
     {
-        _file = file;
-        _program = new ProgramBuilder(file);
-        _sizes = Hyperparameters.Read(file.Metadata, "attention.layer_norm_epsilon");
+        _model = new ModelFile(file, limits);
+        _program = _model.Program;
+        _sizes = _model.Sizes;
         _member = _members[_sizes.Architecture];
-        _rope = _sizes.ReadRope(file.Metadata, RopeLayout.Halves);
-        var keys = new Hyperparameters.Keys(file.Metadata, _sizes.Architecture);
+        var keys = _model.Keys;
+        _feedForward = _sizes.OneForAll(keys).FeedForward;
+        _epsilon = keys.Number("attention.layer_norm_epsilon", least: 0, most: 1);
+        _rope = _sizes.ReadRope(keys, RopeLayout.Halves);
         _expertPeriod = keys.Size("moe_every_n_layers", Hyperparameters.MostLayers, otherwise: 0, least: 0);
-        _attention = _sizes.Attention with
+        _attention = _sizes.Attention(0) with
         {
             Mask = AttentionMask.Bidirectional,
             AlibiBias = _member.Positions == Positions.Alibi ? 8 : 0,
@@ -63,7 +67,7 @@ internal sealed class Bert
     /// <summary>Writes the program of a file of this family.</summary>
     public static ModelProgram Build(GgufFile file, StepLimits limits)
     {
-        var model = new Bert(file);
+        var model = new Bert(file, limits);
         var pooling = Pooling.Read(file.Metadata, limits.Embedding?.Pooling, PoolingKind.Mean);
         var pooled = model._program.Pool(model.Encode(), pooling);
         var result = pooling == PoolingKind.Rank ? model.Classify(pooled) : pooled;
@@ -73,7 +77,7 @@ internal sealed class Bert
     private Value Encode()
     {
         var x = _program.Embed(_program.Matrix("token_embd.weight", _sizes.Width));
-        if (_file.FindTensor("token_types.weight") is not null)
+        if (_model.Has("token_types.weight"))
             x += _program.EmbedFirst(_program.Matrix("token_types.weight", _sizes.Width));
         if (_member.Positions == Positions.Learned)
             x += _program.EmbedPosition(_program.Matrix("position_embd.weight", _sizes.Width, _sizes.ContextLength));
@@ -81,7 +85,7 @@ internal sealed class Bert
         for (var layer = 0; layer < _sizes.Layers; layer++)
         {
             var attended = Norm(x + Linear(Attention(layer, x), $"blk.{layer}.attn_output", _sizes.Width), $"blk.{layer}.attn_output_norm");
-            if (_file.FindTensor($"blk.{layer}.attn_norm_2.weight") is not null)
+            if (_model.Has($"blk.{layer}.attn_norm_2.weight"))
                 attended = Norm(attended + x, $"blk.{layer}.attn_norm_2");
             x = Norm(attended + FeedForward(layer, attended), $"blk.{layer}.layer_output_norm");
         }
@@ -93,9 +97,9 @@ internal sealed class Bert
     {
         var prefix = $"blk.{layer}.attn_";
         var (query, key, value) = Project(prefix, x);
-        if (_file.FindTensor(prefix + "q_norm.weight") is not null)
+        if (_model.Has(prefix + "q_norm.weight"))
             query = Norm(query, prefix + "q_norm");
-        if (_file.FindTensor(prefix + "k_norm.weight") is not null)
+        if (_model.Has(prefix + "k_norm.weight"))
             key = Norm(key, prefix + "k_norm");
         if (_member.Positions == Positions.Rotary)
         {
@@ -109,15 +113,15 @@ internal sealed class Bert
     // Some files hold query, key and value as one matrix, one below the other.
     private (Value Query, Value Key, Value Value) Project(string prefix, Value x)
     {
-        var fused = _file.FindTensor(prefix + "qkv.weight") is not null;
-        var hasBias = _file.FindTensor(prefix + "qkv.bias") is not null;
-        var total = _sizes.QueryWidth + _sizes.KeysWidth + _sizes.ValuesWidth;
+        var fused = _model.Has(prefix + "qkv.weight");
+        var hasBias = _model.Has(prefix + "qkv.bias");
+        var total = _attention.QueryWidth + _attention.KeysWidth + _attention.ValuesWidth;
         var projected = _program.Linear(
             x,
             ActivationFunction.None,
-            Part("q", 0, _sizes.QueryWidth),
-            Part("k", _sizes.QueryWidth, _sizes.KeysWidth),
-            Part("v", _sizes.QueryWidth + _sizes.KeysWidth, _sizes.ValuesWidth));
+            Part("q", 0, _attention.QueryWidth),
+            Part("k", _attention.QueryWidth, _attention.KeysWidth),
+            Part("v", _attention.QueryWidth + _attention.KeysWidth, _attention.ValuesWidth));
         return (projected[0], projected[1], projected[2]);
 
         (Weight Weight, Weight? Bias) Part(string name, int first, int rows) => fused
@@ -128,18 +132,17 @@ internal sealed class Bert
     private Value FeedForward(int layer, Value x)
     {
         var prefix = $"blk.{layer}.ffn_";
-        var size = _sizes.FeedForward;
+        var size = _feedForward;
         if (_expertPeriod > 0 && layer % _expertPeriod == 1 % _expertPeriod)
             return Experts(prefix, x);
         var gateName = prefix + "gate.weight";
-        var up = _file.GetTensor(prefix + "up.weight");
         Value hidden;
-        if (_file.FindTensor(gateName) is not null)
+        if (_model.Has(gateName))
         {
             var both = _program.Linear(x, ActivationFunction.None, (_program.Matrix(gateName, _sizes.Width, size), null), Biased("up", size));
             hidden = _program.Activate(_member.Gate, both[0], both[1]);
         }
-        else if (up.Extent(1) == 2L * size)
+        else if (_model.Rows(prefix + "up.weight") == 2L * size)
         {
             // Gate and up as one matrix, the gate's rows first.
             var both = Linear(x, prefix + "up", 2 * size);
@@ -159,7 +162,7 @@ internal sealed class Bert
     // Experts without a gate, weighted by the softmax over all of them.
     private Value Experts(string prefix, Value x)
     {
-        var keys = new Hyperparameters.Keys(_file.Metadata, _sizes.Architecture);
+        var keys = _model.Keys;
         var count = keys.Size("expert_count", Hyperparameters.MostExperts);
         var terms = new RouterTerms
         {
@@ -168,22 +171,22 @@ internal sealed class Bert
             Scale = keys.Number("expert_weights_scale", 1) is var scale and not 0 ? scale : 1,
         };
         var (weights, experts) = _program.Route(_program.Linear(x, _program.Matrix(prefix + "gate_inp.weight", _sizes.Width, count)), terms);
-        var up = _program.ExpertLinear(x, experts, (_program.Stack(prefix + "up_exps.weight", _sizes.Width, _sizes.FeedForward, count), null))[0];
+        var up = _program.ExpertLinear(x, experts, (_program.Stack(prefix + "up_exps.weight", _sizes.Width, _feedForward, count), null))[0];
         var down = _program.ExpertLinear(
             _program.Activate(ActivationFunction.GeluTanh, up),
             experts,
-            (_program.Stack(prefix + "down_exps.weight", _sizes.FeedForward, _sizes.Width, count), null))[0];
+            (_program.Stack(prefix + "down_exps.weight", _feedForward, _sizes.Width, count), null))[0];
         return _program.ExpertSum(down, weights);
     }
 
     // tanh(dense(x)) before the classes where the file has a dense layer (RoBERTa's head), else the classes alone.
     private Value Classify(Value pooled)
     {
-        var dense = _file.FindTensor("cls.weight") is not null;
-        if (!dense && _file.FindTensor("cls.output.weight") is null)
-            throw new ModelFormatException("the file says that it ranks but has no head: neither 'cls.weight' nor 'cls.output.weight'", _file.Path);
+        var dense = _model.Has("cls.weight");
+        if (!dense && !_model.Has("cls.output.weight"))
+            throw _model.Wrong("the file says that it ranks but has no head: neither 'cls.weight' nor 'cls.output.weight'");
         var x = dense ? _program.Activate(ActivationFunction.Tanh, Head(pooled, "cls")) : pooled;
-        return _file.FindTensor("cls.output.weight") is null ? x : Head(x, "cls.output");
+        return !_model.Has("cls.output.weight") ? x : Head(x, "cls.output");
     }
 
     private Value Head(Value x, string name)
@@ -196,5 +199,5 @@ internal sealed class Bert
         => _program.Linear(x, _program.Matrix(name + ".weight", x.Width, outputs), _program.OptionalVector(name + ".bias", outputs));
 
     private Value Norm(Value x, string name)
-        => _program.LayerNorm(x, _program.Vector(name + ".weight", x.Width), _program.Vector(name + ".bias", x.Width), _sizes.Epsilon);
+        => _program.LayerNorm(x, _program.Vector(name + ".weight", x.Width), _program.Vector(name + ".bias", x.Width), _epsilon);
 }

@@ -18,47 +18,55 @@ internal sealed class EncoderDecoder
     /// <summary>The architectures of this family.</summary>
     public static IEnumerable<string> Architectures => ["encoder-decoder"];
 
-    private readonly GgufFile _file;
+    private readonly ModelFile _model;
     private readonly ProgramBuilder _program;
     private readonly Hyperparameters _sizes;
     private readonly string _stack;
     private readonly int _decoderLayers;
+    private readonly int _feedForward;
+    private readonly float _epsilon;
     private readonly bool _normFirst;
     private readonly bool _learnedPositions;
     private readonly float _embeddingScale;
     private readonly ActivationFunction _activation;
     private readonly AttentionTerms _attention;
 
-    private EncoderDecoder(GgufFile file, string stack)
+    private EncoderDecoder(GgufFile file, StepLimits limits, string stack)
     {
-        _file = file;
-        _program = new ProgramBuilder(file);
+        _model = new ModelFile(file, limits);
+        _program = _model.Program;
+        _sizes = _model.Sizes;
         _stack = stack;
-        var architecture = file.Metadata.Get<string>("general.architecture");
-        var keys = new Hyperparameters.Keys(file.Metadata, architecture);
-        _sizes = Hyperparameters.Read(file.Metadata, "attention.layer_norm_epsilon");
-        _decoderLayers = keys.Size("decoder_block_count", Hyperparameters.MostLayers, otherwise: _sizes.Layers);
+        var keys = _model.Keys;
+        var (heads, _, feedForward) = _sizes.OneForAll(keys);
+        _decoderLayers = keys.Size("decoder.block_count", Hyperparameters.MostLayers, otherwise: _sizes.Layers);
         if (stack == "dec")
         {
-            var heads = keys.Size("decoder.attention.head_count", _sizes.Width, otherwise: _sizes.Heads);
-            if (_sizes.Width % heads != 0)
-                throw keys.Wrong("decoder.attention.head_count", $"must divide the width {_sizes.Width}, found {heads}");
-            _sizes = _sizes with
-            {
-                Heads = heads,
-                KvHeads = heads,
-                KeyWidth = _sizes.Width / heads,
-                ValueWidth = _sizes.Width / heads,
-                FeedForward = keys.Size("decoder.feed_forward_length", Hyperparameters.LargestWidth, otherwise: _sizes.FeedForward),
-            };
+            heads = keys.Size("decoder.attention.head_count", Hyperparameters.MostHeads, otherwise: heads);
+            feedForward = keys.Size("decoder.feed_forward_length", Hyperparameters.LargestWidth, otherwise: feedForward);
         }
 
-        _normFirst = file.Metadata.Get(keys.Name("norm_first"), false);
+        if (_sizes.Width % heads != 0)
+            throw keys.Wrong("attention.head_count", $"must divide the width {_sizes.Width}, found {heads}");
+        _feedForward = feedForward;
+        _epsilon = keys.Number("attention.layer_norm_epsilon", least: 0, most: 1);
+        _normFirst = keys.Flag("norm_first", false);
         _embeddingScale = keys.Number("embedding_scale", 1);
         _learnedPositions = ReadName(keys, "position_type", ("learned", true), ("sinusoidal", false));
+        if (!_learnedPositions && _sizes.Width % 2 != 0)
+            throw keys.Wrong("embedding_length", $"must be even for sinusoidal positions, found {_sizes.Width}");
         _activation = ReadName(
             keys, "activation", ("relu", ActivationFunction.Relu), ("gelu", ActivationFunction.Gelu), ("gelu_tanh", ActivationFunction.GeluTanh), ("silu", ActivationFunction.Silu));
-        _attention = _sizes.Attention with { Mask = stack == "enc" ? AttentionMask.Bidirectional : AttentionMask.Causal };
+        var headWidth = _sizes.Width / heads;
+        _attention = new AttentionTerms
+        {
+            Heads = heads,
+            KvHeads = heads,
+            KeyWidth = headWidth,
+            ValueWidth = headWidth,
+            Scale = 1 / MathF.Sqrt(headWidth),
+            Mask = stack == "enc" ? AttentionMask.Bidirectional : AttentionMask.Causal,
+        };
     }
 
     /// <summary>Writes the decoder's program, with the encoder's beside it.</summary>
@@ -66,8 +74,8 @@ internal sealed class EncoderDecoder
     {
         if (limits.Embedding is not null)
             throw new UnsupportedModelException("embeddings of an encoder–decoder", ["encoders", "decoders"]);
-        var encoder = new EncoderDecoder(file, "enc");
-        var decoder = new EncoderDecoder(file, "dec");
+        var encoder = new EncoderDecoder(file, limits, "enc");
+        var decoder = new EncoderDecoder(file, limits, "dec");
         var hidden = encoder.Encode();
         encoder.WriteMemory(hidden, decoder._attention);
         var source = limits with { MaxRows = Math.Min(encoder._sizes.ContextLength, LongestSource), MaxOutputRows = 1 };
@@ -110,7 +118,7 @@ internal sealed class EncoderDecoder
 
         var hidden = _program.Gather(OptionalNorm(x, "dec.output_norm"));
         var embedding = _program.Matrix("token_embd.weight", _sizes.Width);
-        var output = _file.FindTensor("output.weight") is null ? embedding : _program.Matrix("output.weight", _sizes.Width, (int)embedding.Rows);
+        var output = !_model.Has("output.weight") ? embedding : _program.Matrix("output.weight", _sizes.Width, (int)embedding.Rows);
         return _program.Linear(hidden, output, _program.OptionalVector("output.bias", (int)embedding.Rows));
     }
 
@@ -154,7 +162,7 @@ internal sealed class EncoderDecoder
 
     private Value FeedForward(string prefix, Value x)
     {
-        var (up, bias) = Biased(prefix + "up", _sizes.Width, _sizes.FeedForward);
+        var (up, bias) = Biased(prefix + "up", _sizes.Width, _feedForward);
         return Linear(_program.Linear(x, up, bias, _activation), prefix + "down", _sizes.Width);
     }
 
@@ -167,14 +175,15 @@ internal sealed class EncoderDecoder
     private (Weight Weight, Weight? Bias) Biased(string name, int inputs, int outputs)
         => (_program.Matrix(name + ".weight", inputs, outputs), _program.OptionalVector(name + ".bias", outputs));
 
-    private Value OptionalNorm(Value x, string name) => _file.FindTensor(name + ".weight") is null ? x : Norm(x, name);
+    private Value OptionalNorm(Value x, string name) => !_model.Has(name + ".weight") ? x : Norm(x, name);
 
     private Value Norm(Value x, string name)
-        => _program.LayerNorm(x, _program.Vector(name + ".weight", _sizes.Width), _program.OptionalVector(name + ".bias", _sizes.Width), _sizes.Epsilon);
+        => _program.LayerNorm(x, _program.Vector(name + ".weight", _sizes.Width), _program.OptionalVector(name + ".bias", _sizes.Width), _epsilon);
 
-    private T ReadName<T>(Hyperparameters.Keys keys, string key, params ReadOnlySpan<(string Name, T Value)> known)
+    private static T ReadName<T>(Hyperparameters.Keys keys, string key, params ReadOnlySpan<(string Name, T Value)> known)
     {
-        var name = _file.Metadata.Get<string>(keys.Name(key));
+        keys.Require(key);
+        var name = keys.Text(key, "");
         var names = new List<string>();
         foreach (var (candidate, value) in known)
         {

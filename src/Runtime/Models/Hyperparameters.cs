@@ -48,6 +48,20 @@ internal sealed record Hyperparameters
     /// <summary>The sizes of a layer.</summary>
     public LayerSizes Of(int layer) => _layers[layer];
 
+    /// <summary>The sizes of every layer, where all are alike and have attention and a feed-forward part.</summary>
+    /// <param name="keys">Names the key that is wrong.</param>
+    /// <exception cref="UnsupportedModelException">They are not alike.</exception>
+    /// <exception cref="ModelFormatException">A size is 0.</exception>
+    public LayerSizes OneForAll(Keys keys)
+    {
+        var sizes = _layers[0];
+        if (_layers.Any(layer => layer != sizes))
+            throw new UnsupportedModelException($"'{Architecture}' with layers of different sizes", ["one size for all layers"]);
+        if (sizes.Heads == 0 || sizes.KvHeads == 0)
+            throw keys.Wrong("attention.head_count", "must be at least 1");
+        return sizes.FeedForward > 0 ? sizes : throw keys.Wrong("feed_forward_length", "must be at least 1");
+    }
+
     /// <summary>Attention's usual terms for a layer: causal, scaled by 1 / sqrt(KeyWidth).</summary>
     public AttentionTerms Attention(int layer) => new()
     {

@@ -22,22 +22,26 @@ internal sealed class T5
     /// <summary>The architectures of this family.</summary>
     public static IEnumerable<string> Architectures => ["t5", "t5encoder"];
 
-    private readonly GgufFile _file;
+    private readonly ModelFile _model;
     private readonly ProgramBuilder _program;
     private readonly Hyperparameters _sizes;
     private readonly string _stack;
     private readonly int _decoderLayers;
+    private readonly int _feedForward;
+    private readonly float _epsilon;
     private readonly AttentionTerms _attention;
 
-    private T5(GgufFile file, string stack)
+    private T5(GgufFile file, StepLimits limits, string stack)
     {
-        _file = file;
-        _program = new ProgramBuilder(file);
+        _model = new ModelFile(file, limits);
+        _program = _model.Program;
+        _sizes = _model.Sizes;
         _stack = stack;
-        _sizes = Hyperparameters.Read(file.Metadata, "attention.layer_norm_rms_epsilon");
-        var keys = new Hyperparameters.Keys(file.Metadata, _sizes.Architecture);
+        var keys = _model.Keys;
+        _feedForward = _sizes.OneForAll(keys).FeedForward;
+        _epsilon = keys.Number("attention.layer_norm_rms_epsilon", least: 0, most: 1);
         _decoderLayers = keys.Size("decoder_block_count", Hyperparameters.MostLayers, otherwise: _sizes.Layers);
-        _attention = _sizes.Attention with
+        _attention = _sizes.Attention(0) with
         {
             Scale = 1,
             Mask = stack == "enc" ? AttentionMask.Bidirectional : AttentionMask.Causal,
@@ -49,7 +53,7 @@ internal sealed class T5
     /// <summary>Writes the programs of a file: the decoder's, with the encoder's beside it, or an encoder's alone.</summary>
     public static ModelProgram Build(GgufFile file, StepLimits limits)
     {
-        var encoder = new T5(file, "enc");
+        var encoder = new T5(file, limits, "enc");
         var hidden = encoder.Encode();
         if (encoder._sizes.Architecture == "t5encoder")
         {
@@ -60,7 +64,7 @@ internal sealed class T5
         if (limits.Embedding is not null)
             throw new UnsupportedModelException("embeddings of an encoder–decoder", ["encoders", "decoders"]);
         encoder.WriteMemory(hidden);
-        var decoder = new T5(file, "dec");
+        var decoder = new T5(file, limits, "dec");
         var source = limits with { MaxRows = Math.Max(limits.MaxRows, Math.Min(encoder._sizes.ContextLength, LongestSource)), MaxOutputRows = 1 };
         return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
     }
@@ -87,8 +91,8 @@ internal sealed class T5
             var projected = _program.Linear(
                 hidden,
                 ActivationFunction.None,
-                (_program.Matrix(prefix + "k.weight", _sizes.Width, _sizes.KeysWidth), null),
-                (_program.Matrix(prefix + "v.weight", _sizes.Width, _sizes.ValuesWidth), null));
+                (_program.Matrix(prefix + "k.weight", _sizes.Width, _attention.KeysWidth), null),
+                (_program.Matrix(prefix + "v.weight", _sizes.Width, _attention.ValuesWidth), null));
             _program.WriteCache(projected[0], projected[1], layer, _attention);
         }
     }
@@ -111,13 +115,13 @@ internal sealed class T5
             x += FeedForward(layer, Norm(x, layer, "ffn_norm"));
         }
 
-        var output = _file.FindTensor("output.weight") is null ? embedding : _program.Matrix("output.weight", _sizes.Width, (int)embedding.Rows);
+        var output = !_model.Has("output.weight") ? embedding : _program.Matrix("output.weight", _sizes.Width, (int)embedding.Rows);
         return _program.Linear(FinalNorm(x), output);
     }
 
     private Value Cross(int layer, Value x)
     {
-        var query = _program.Linear(x, _program.Matrix(Name(layer, "cross_attn_q"), _sizes.Width, _sizes.QueryWidth));
+        var query = _program.Linear(x, _program.Matrix(Name(layer, "cross_attn_q"), _sizes.Width, _attention.QueryWidth));
         return _program.MemoryAttention(query, layer, _attention with { BiasBuckets = 0, BiasDistance = 0 });
     }
 
@@ -126,9 +130,9 @@ internal sealed class T5
         var projected = _program.Linear(
             x,
             ActivationFunction.None,
-            (_program.Matrix(Name(layer, prefix + "q"), _sizes.Width, _sizes.QueryWidth), null),
-            (_program.Matrix(Name(layer, prefix + "k"), _sizes.Width, _sizes.KeysWidth), null),
-            (_program.Matrix(Name(layer, prefix + "v"), _sizes.Width, _sizes.ValuesWidth), null));
+            (_program.Matrix(Name(layer, prefix + "q"), _sizes.Width, _attention.QueryWidth), null),
+            (_program.Matrix(Name(layer, prefix + "k"), _sizes.Width, _attention.KeysWidth), null),
+            (_program.Matrix(Name(layer, prefix + "v"), _sizes.Width, _attention.ValuesWidth), null));
         return (projected[0], projected[1], projected[2]);
     }
 
@@ -136,34 +140,34 @@ internal sealed class T5
     // agreed last bits: the reference looks it up by half precision, which shows in the logits at 5e-6, so we round alike.
     private Value FeedForward(int layer, Value x)
     {
-        var up = (_program.Matrix(Name(layer, "ffn_up"), _sizes.Width, _sizes.FeedForward), (Weight?)null);
+        var up = (_program.Matrix(Name(layer, "ffn_up"), _sizes.Width, _feedForward), (Weight?)null);
         Value hidden;
-        if (_file.FindTensor(Name(layer, "ffn_gate")) is null)
+        if (!_model.Has(Name(layer, "ffn_gate")))
         {
             hidden = _program.Linear(x, ActivationFunction.Relu, up)[0];
         }
         else
         {
-            var both = _program.Linear(x, ActivationFunction.None, (_program.Matrix(Name(layer, "ffn_gate"), _sizes.Width, _sizes.FeedForward), null), up);
+            var both = _program.Linear(x, ActivationFunction.None, (_program.Matrix(Name(layer, "ffn_gate"), _sizes.Width, _feedForward), null), up);
             hidden = _program.Activate(ActivationFunction.GeluTanhHalf, both[0], both[1]);
         }
 
-        return _program.Linear(hidden, _program.Matrix(Name(layer, "ffn_down"), _sizes.FeedForward, _sizes.Width));
+        return _program.Linear(hidden, _program.Matrix(Name(layer, "ffn_down"), _feedForward, _sizes.Width));
     }
 
     private Value Output(Value attended, int layer, string name)
-        => _program.Linear(attended, _program.Matrix(Name(layer, name), _sizes.Heads * _sizes.ValueWidth, _sizes.Width));
+        => _program.Linear(attended, _program.Matrix(Name(layer, name), _attention.Heads * _attention.ValueWidth, _sizes.Width));
 
     // Only the first layer of a stack has biases; the others use them too.
     private Weight Biases(int layer)
     {
         var own = Name(layer, "attn_rel_b");
-        return _program.Table(_file.FindTensor(own) is null ? Name(0, "attn_rel_b") : own, _sizes.Heads, _attention.BiasBuckets);
+        return _program.Table(!_model.Has(own) ? Name(0, "attn_rel_b") : own, _attention.Heads, _attention.BiasBuckets);
     }
 
-    private Value Norm(Value x, int layer, string name) => _program.RmsNorm(x, _program.Vector(Name(layer, name), _sizes.Width), _sizes.Epsilon);
+    private Value Norm(Value x, int layer, string name) => _program.RmsNorm(x, _program.Vector(Name(layer, name), _sizes.Width), _epsilon);
 
-    private Value FinalNorm(Value x) => _program.RmsNorm(x, _program.Vector($"{_stack}.output_norm.weight", _sizes.Width), _sizes.Epsilon);
+    private Value FinalNorm(Value x) => _program.RmsNorm(x, _program.Vector($"{_stack}.output_norm.weight", _sizes.Width), _epsilon);
 
     private string Name(int layer, string name) => $"{_stack}.blk.{layer}.{name}.weight";
 }

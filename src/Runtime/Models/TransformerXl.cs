@@ -23,17 +23,22 @@ internal sealed class TransformerXl
     private readonly GgufFile _file;
     private readonly ProgramBuilder _program;
     private readonly Hyperparameters _sizes;
+    private readonly int _feedForward;
+    private readonly float _epsilon;
     private readonly Recurrence _recurrence;
     private readonly int _distances;
     private readonly int[] _ends; // of the clusters of the vocabulary
     private readonly AttentionTerms _attention;
 
-    private TransformerXl(GgufFile file)
+    private TransformerXl(GgufFile file, StepLimits limits)
     {
         _file = file;
-        _program = new ProgramBuilder(file);
-        _sizes = Hyperparameters.Read(file.Metadata, "attention.layer_norm_epsilon");
-        var keys = new Hyperparameters.Keys(file.Metadata, _sizes.Architecture);
+        var model = new ModelFile(file, limits);
+        _program = model.Program;
+        _sizes = model.Sizes;
+        var keys = model.Keys;
+        _feedForward = _sizes.OneForAll(keys).FeedForward;
+        _epsilon = keys.Number("attention.layer_norm_epsilon", least: 0, most: 1);
         _recurrence = new Recurrence(keys.Size("segment_length", LongestSegment), keys.Size("memory_length", LongestSegment, least: 0));
 
         // Distances from the clamp on are alike, so the last one that is told apart stands for them.
@@ -41,7 +46,7 @@ internal sealed class TransformerXl
         var furthest = _recurrence.SegmentLength + _recurrence.MemoryLength - 1;
         _distances = 1 + (clamp > 0 ? Math.Min(clamp, furthest) : furthest);
         _ends = ReadClusters(keys);
-        _attention = _sizes.Attention with
+        _attention = _sizes.Attention(0) with
         {
             Mask = AttentionMask.Chunked,
             Window = _recurrence.SegmentLength,
@@ -54,7 +59,7 @@ internal sealed class TransformerXl
     {
         if (limits.Embedding is not null)
             throw new UnsupportedModelException("embeddings of a Transformer-XL", ["encoders", "decoders"]);
-        var model = new TransformerXl(file);
+        var model = new TransformerXl(file, limits);
         return model._program.Build(model.Forward(), limits, recurrence: model._recurrence);
     }
 
@@ -96,12 +101,12 @@ internal sealed class TransformerXl
         var projected = _program.Linear(
             x,
             ActivationFunction.None,
-            (_program.Matrix(prefix + "q.weight", _sizes.Width, _sizes.QueryWidth), null),
-            (_program.Matrix(prefix + "k.weight", _sizes.Width, _sizes.KeysWidth), null),
-            (_program.Matrix(prefix + "v.weight", _sizes.Width, _sizes.ValuesWidth), null));
+            (_program.Matrix(prefix + "q.weight", _sizes.Width, _attention.QueryWidth), null),
+            (_program.Matrix(prefix + "k.weight", _sizes.Width, _attention.KeysWidth), null),
+            (_program.Matrix(prefix + "v.weight", _sizes.Width, _attention.ValuesWidth), null));
         var (query, key, value) = (projected[0], projected[1], projected[2]);
-        var byContent = _program.Add(query, _program.Vector(prefix + "content_bias", _sizes.QueryWidth));
-        var byPosition = _program.Scale(_program.Add(query, _program.Vector(prefix + "position_bias", _sizes.QueryWidth)), _attention.Scale);
+        var byContent = _program.Add(query, _program.Vector(prefix + "content_bias", _attention.QueryWidth));
+        var byPosition = _program.Scale(_program.Add(query, _program.Vector(prefix + "position_bias", _attention.QueryWidth)), _attention.Scale);
         var relative = _program.GroupedLinear(byPosition, RelativeKeys(prefix + "r.weight"));
         return _program.RelativeAttention(byContent, key, value, relative, layer, _attention);
     }
@@ -109,8 +114,8 @@ internal sealed class TransformerXl
     private Value FeedForward(int layer, Value x)
     {
         var prefix = $"blk.{layer}.ffn_";
-        var hidden = _program.Linear(x, _program.Matrix(prefix + "up.weight", _sizes.Width, _sizes.FeedForward), _program.Vector(prefix + "up.bias", _sizes.FeedForward), ActivationFunction.Relu);
-        return _program.Linear(hidden, _program.Matrix(prefix + "down.weight", _sizes.FeedForward, _sizes.Width), _program.Vector(prefix + "down.bias", _sizes.Width));
+        var hidden = _program.Linear(x, _program.Matrix(prefix + "up.weight", _sizes.Width, _feedForward), _program.Vector(prefix + "up.bias", _feedForward), ActivationFunction.Relu);
+        return _program.Linear(hidden, _program.Matrix(prefix + "down.weight", _feedForward, _sizes.Width), _program.Vector(prefix + "down.bias", _sizes.Width));
     }
 
     // The head tells the first cluster's tokens apart and names the other clusters; each of those has a softmax of its own.
@@ -147,18 +152,18 @@ internal sealed class TransformerXl
     private int Size(int cluster) => _ends[cluster] - First(cluster);
 
     private Value Norm(Value x, string name)
-        => _program.LayerNorm(x, _program.Vector(name + ".weight", _sizes.Width), _program.Vector(name + ".bias", _sizes.Width), _sizes.Epsilon);
+        => _program.LayerNorm(x, _program.Vector(name + ".weight", _sizes.Width), _program.Vector(name + ".bias", _sizes.Width), _epsilon);
 
     // W_r R(distance) of every distance that is told apart, head by head: the same for every step, so computed once.
     private Weight RelativeKeys(string name)
     {
-        var projection = _program.Tensor(name, _sizes.Width, _sizes.QueryWidth);
-        var (width, heads, headWidth, distances) = (_sizes.Width, _sizes.Heads, _sizes.KeyWidth, _distances);
+        var projection = _program.Tensor(name, _sizes.Width, _attention.QueryWidth);
+        var (width, heads, headWidth, distances) = (_sizes.Width, _attention.Heads, _attention.KeyWidth, _distances);
         return _program.Computed(name + " by distance", headWidth, distances, heads, () =>
         {
             var rows = BlockConverter.ToSingle(projection);
             var keys = new float[heads * distances * headWidth];
-            Parallel.For(0, distances, distance =>
+            System.Threading.Tasks.Parallel.For(0, distances, distance =>
             {
                 var sinusoid = Sinusoids.Of(distance, width);
                 for (var head = 0; head < heads; head++)
@@ -174,7 +179,7 @@ internal sealed class TransformerXl
     private int[] ReadClusters(Hyperparameters.Keys keys)
     {
         var vocabulary = keys.Size("vocab_size", 1 << 28);
-        int[] ends = [.. keys.Has("vocabulary_cutoffs") ? _file.Metadata.Get<int[]>(keys.Name("vocabulary_cutoffs")) : [], vocabulary];
+        int[] ends = [.. keys.Numbers("vocabulary_cutoffs"), vocabulary];
         for (var i = 0; i < ends.Length; i++)
         {
             if (ends[i] <= (i == 0 ? 0 : ends[i - 1]))
