@@ -143,7 +143,7 @@ public sealed class NanoGptTests : IDisposable
     private float[] Run(Func<ModelProgram, int> choose, Action<NativeOperation[]>? change = null)
     {
         using var file = GgufFile.Open(Convert());
-        var whole = Gpt2.Build(file, new StepLimits(64, 64));
+        var whole = ModelFamilies.Find(file)(file, new StepLimits(64, 64));
         change?.Invoke(whole.Operations);
         using var compiled = CompiledProgram.Compile(Engine.Get(1), Returning(whole, choose(whole)));
         using var store = new EnginePageStore(compiled.Engine, compiled.Program.CacheLayers, 16, Sequences, CacheType.F32, CacheType.F32);
@@ -162,12 +162,12 @@ public sealed class NanoGptTests : IDisposable
         var gather = Find(program.Operations, "Gather", 0);
         var at = Array.FindIndex(program.Operations, operation => operation.Output[0] == value || operation.Output[1] == value || operation.Output[2] == value);
         if (at > gather)
-            return new ModelProgram(program.Operations, program.ValueWidths, [.. program.Weights], [.. program.CacheLayers], value, program.Limits);
+            return new ModelProgram(program.Operations, program.ValueWidths, [.. program.Weights], [.. program.CacheLayers], [], value, program.Limits);
         var more = program.Operations[gather];
         more.Input[0] = value;
         more.Output[0] = program.ValueWidths.Length;
         return new ModelProgram(
-            [.. program.Operations, more], [.. program.ValueWidths, program.ValueWidths[value]], [.. program.Weights], [.. program.CacheLayers], program.ValueWidths.Length, program.Limits);
+            [.. program.Operations, more], [.. program.ValueWidths, program.ValueWidths[value]], [.. program.Weights], [.. program.CacheLayers], [], program.ValueWidths.Length, program.Limits);
     }
 
     private static unsafe int Value(ModelProgram program, string kind, int which, int output) => program.Operations[Find(program.Operations, kind, which)].Output[output];
