@@ -26,7 +26,6 @@ internal static class PerplexityVerb
         model.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var text = await File.ReadAllTextAsync(parsed.GetRequiredValue(input), new UTF8Encoding(false), cancellationToken);
             var configuration = model.Read(parsed);
             var options = new PerplexityOptions
             {
@@ -40,6 +39,7 @@ internal static class PerplexityVerb
                 throw new UsageException($"--context must be at least {LeastContext}, and --stride at most --context less 2");
             }
 
+            var text = await File.ReadAllTextAsync(parsed.GetRequiredValue(input), new UTF8Encoding(false), cancellationToken);
             // A stride makes chunks longer by half of it.
             var loaded = await environment.LoadModelAsync(configuration with { MaxSequences = 1, ContextLength = options.Context + (options.Stride / 2) }, cancellationToken);
             try
