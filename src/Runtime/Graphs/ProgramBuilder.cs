@@ -151,34 +151,6 @@ public sealed unsafe class ProgramBuilder
         return Register(tensor, 0, columns, rows, isVector: false, count);
     }
 
-    /// <summary>One of several matrices of one shape that the file stores one after another.</summary>
-    /// <param name="name">The tensor's name.</param>
-    /// <param name="columns">Inputs of each.</param>
-    /// <param name="rows">Outputs of each.</param>
-    /// <param name="index">Which, from 0.</param>
-    /// <param name="count">How many there are.</param>
-    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
-    public Weight StackPart(string name, int columns, int rows, int index, int count)
-    {
-        var expected = $"[{columns}, {rows}, {count}]";
-        var tensor = Tensor(name, expected);
-        if (tensor.Shape.Length > 3 || tensor.Extent(0) != columns || tensor.Extent(1) != rows || tensor.Extent(2) != count)
-            throw Misshapen(tensor, expected);
-        return Register(tensor, (long)index * columns * rows, columns, rows, isVector: false);
-    }
-
-    /// <summary>A factor for each expert, as a stack of matrices of one value.</summary>
-    /// <param name="name">The tensor's name.</param>
-    /// <param name="count">Experts.</param>
-    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
-    public Weight ExpertFactors(string name, int count)
-    {
-        var tensor = Tensor(name, $"[{count}]");
-        if (tensor.ElementCount != count)
-            throw Misshapen(tensor, $"[{count}]");
-        return Register(tensor, 0, 1, 1, isVector: false, count);
-    }
-
     // A tensor that is used twice alike (tied embeddings) is one weight.
     private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1, WeightForm? form = null)
     {

@@ -23,9 +23,6 @@ internal sealed class Block(ModelFile model, DecoderDescription description, int
     /// <summary>The residual stream as it entered the layer, of the rows that are computed after attention.</summary>
     public Value? Input { get; set; }
 
-    /// <summary>The residual stream behind attention, before it is normalized for the feed-forward part.</summary>
-    public Value? Stream { get; set; }
-
     /// <summary>A tensor's name in the file, for instance <c>blk.0.ffn_up.weight</c>.</summary>
     public string Name(string name) => $"blk.{layer}.{name}";
 

@@ -91,12 +91,11 @@ internal sealed class Decoder
             sum = Add(block, sum, attention!.Project(block, attended), _description.AttentionPostNorm);
         if (_description.FeedForward(block.Layer) is { } feedForward)
         {
-            block.Stream = sum;
             var input = _description.IsParallel && _description.FeedForwardNorm is null ? normed : Norm(block, _description.IsParallel ? x : sum, _description.FeedForwardNorm);
             sum = Add(block, sum, feedForward.Write(block, input), _description.FeedForwardPostNorm);
         }
 
-        return _description.Ending?.End(block, sum, prepared) ?? sum;
+        return prepared is null ? sum : _description.Ending!.End(block, sum, prepared);
     }
 
     // The residual stream with what a part adds to it.

@@ -104,14 +104,14 @@ internal sealed record DecoderDescription
 /// <summary>An operation behind every layer that reads something made of the embedding.</summary>
 internal abstract record LayerEnding
 {
-    /// <summary>Makes of the embedded rows what all layers read; null where they read nothing.</summary>
+    /// <summary>Makes of the embedded rows what all layers read.</summary>
     /// <param name="model">The file.</param>
     /// <param name="embedded">[rows, width].</param>
-    public abstract Value? Prepare(ModelFile model, Value embedded);
+    public abstract Value Prepare(ModelFile model, Value embedded);
 
     /// <summary>Ends a layer.</summary>
     /// <param name="block">The layer.</param>
     /// <param name="x">[rows, width], the residual stream.</param>
     /// <param name="prepared">From <see cref="Prepare"/>, of the same rows.</param>
-    public abstract Value End(Block block, Value x, Value? prepared);
+    public abstract Value End(Block block, Value x, Value prepared);
 }

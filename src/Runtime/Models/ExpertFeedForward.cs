@@ -53,16 +53,13 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
     {
         RefuseOldForms(block);
         var (weights, experts) = Route(block, RoutesInput ? block.Input! : x);
-        var sum = Sum(block, x, weights, experts);
+        var sum = WeighsInput
+            ? block.Program.ExpertSum(Expert(block, Weighted(x, weights), experts), block.Program.Scale(weights, 0, 1))
+            : block.Program.ExpertSum(Expert(block, x, experts), weights);
         if (SharedWidth > 0)
             sum += Shared(block, x);
         return Scale == 1 ? sum : block.Program.Scale(sum, Scale);
     }
-
-    /// <summary>The sum of chosen experts, by a router's weights.</summary>
-    public Value Sum(Block block, Value x, Value weights, Value experts) => WeighsInput
-        ? block.Program.ExpertSum(Expert(block, Weighted(x, weights), experts), block.Program.Scale(weights, 0, 1))
-        : block.Program.ExpertSum(Expert(block, x, experts), weights);
 
     private (Value Weights, Value Experts) Route(Block block, Value x)
     {

@@ -24,8 +24,7 @@ internal static class ModelFamilies
         DeepSeek.Architectures,
         WindowedExperts.Architectures,
         GptOss.Architectures,
-        Llama4.Architectures,
-        Gemma4.Architectures);
+        Llama4.Architectures);
 
     // State that is carried from token to token in place of attention: another engine than this one.
     private static readonly HashSet<string> _recurrent =
@@ -56,8 +55,6 @@ internal static class ModelFamilies
                 all.Add(architecture, (file, limits) => Decoder.Build(file, limits, describe));
         }
 
-        foreach (var architecture in Gemma3n.Architectures)
-            all.Add(architecture, Gemma3n.Build);
         return all;
     }
 }

@@ -30,9 +30,9 @@ internal static class Talkie
     // Every layer adds the embedding once more, times a factor of its own.
     private sealed record EmbeddingSkip : LayerEnding
     {
-        public override Value? Prepare(ModelFile model, Value embedded) => embedded;
+        public override Value Prepare(ModelFile model, Value embedded) => embedded;
 
-        public override Value End(Block block, Value x, Value? prepared)
-            => x + block.Program.Multiply(prepared!, block.Program.Vector(block.Name("layer_output_scale.weight"), 1));
+        public override Value End(Block block, Value x, Value prepared)
+            => x + block.Program.Multiply(prepared, block.Program.Vector(block.Name("layer_output_scale.weight"), 1));
     }
 }
