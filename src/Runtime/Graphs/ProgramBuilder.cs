@@ -151,6 +151,16 @@ public sealed unsafe class ProgramBuilder
         return Register(tensor, 0, columns, rows, isVector: false, count);
     }
 
+    /// <summary>A vector as a stack of matrices of one value: a factor for each expert.</summary>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight StackOfValues(string name, int count)
+    {
+        var tensor = Tensor(name, $"[{count}]");
+        if (tensor.ElementCount != count || tensor.Extent(0) != count)
+            throw Misshapen(tensor, $"[{count}]");
+        return Register(tensor, 0, 1, 1, isVector: false, count);
+    }
+
     // A tensor that is used twice alike (tied embeddings) is one weight.
     private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1, WeightForm? form = null)
     {

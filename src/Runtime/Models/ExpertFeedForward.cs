@@ -48,11 +48,21 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
     /// <summary>Factor of the sum of all experts.</summary>
     public float Scale { get; init; } = 1;
 
+    /// <summary>Whether files may have a factor for each expert: <c>ffn_down_exps.scale</c> (Gemma 4).</summary>
+    public bool HasScales { get; init; }
+
     /// <inheritdoc/>
-    public override Value Write(Block block, Value x)
+    public override Value Write(Block block, Value x) => Write(block, x, block.Linear(RoutesInput ? block.Input! : x, "ffn_gate_inp", Sizes.Count));
+
+    /// <summary>Writes the part for given scores.</summary>
+    /// <param name="block">The layer.</param>
+    /// <param name="x">[rows, width].</param>
+    /// <param name="scores">[rows, experts].</param>
+    /// <returns>[rows, width].</returns>
+    public Value Write(Block block, Value x, Value scores)
     {
         RefuseOldForms(block);
-        var (weights, experts) = Route(block, RoutesInput ? block.Input! : x);
+        var (weights, experts) = Route(block, scores);
         var sum = WeighsInput
             ? block.Program.ExpertSum(Expert(block, Weighted(x, weights), experts), block.Program.Scale(weights, 0, 1))
             : block.Program.ExpertSum(Expert(block, x, experts), weights);
@@ -61,7 +71,7 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
         return Scale == 1 ? sum : block.Program.Scale(sum, Scale);
     }
 
-    private (Value Weights, Value Experts) Route(Block block, Value x)
+    private (Value Weights, Value Experts) Route(Block block, Value scores)
     {
         var name = block.Name(ChoiceBiasName);
         var bias = ChoiceBias switch
@@ -70,7 +80,11 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
             Presence.Optional => block.Program.OptionalVector(name, Sizes.Count),
             _ => block.Program.Vector(name, Sizes.Count),
         };
-        return block.Program.Route(block.Linear(x, "ffn_gate_inp", Sizes.Count), Router, bias);
+        var (weights, experts) = block.Program.Route(scores, Router, bias);
+        const string Scales = "ffn_down_exps.scale";
+        return HasScales && block.Has(Scales)
+            ? (block.Program.ExpertLinear(weights, experts, (block.Program.StackOfValues(block.Name(Scales), Sizes.Count), null))[0], experts)
+            : (weights, experts);
     }
 
     // [rows, chosen * width]: what each chosen expert makes of the row.

@@ -214,6 +214,14 @@ internal sealed record Hyperparameters
             return values;
         }
 
+        /// <summary>Refuses a file whose key says another size than another one.</summary>
+        /// <exception cref="UnsupportedModelException">It does.</exception>
+        public void Same(string key, int size)
+        {
+            if (Size(key, int.MaxValue, size) != size)
+                throw new UnsupportedModelException($"'{Name(key)}' that differs from {size}", ["one size"]);
+        }
+
         /// <summary>Refuses a file without a key.</summary>
         public void Require(string key)
         {

@@ -9,7 +9,7 @@ internal delegate ModelProgram ModelFamily(GgufFile file, StepLimits limits);
 /// <summary>The families that are built in, by GGUF's general.architecture.</summary>
 internal static class ModelFamilies
 {
-    private static readonly Dictionary<string, ModelFamily> _families = Collect(
+    private static readonly Dictionary<string, ModelFamily> _families = new(Collect(
         Llama.Architectures,
         Qwen.Architectures,
         Granite.Architectures,
@@ -17,6 +17,7 @@ internal static class ModelFamilies
         Parallel.Architectures,
         PostNorm.Architectures,
         Gemma.Architectures,
+        Gemma4.Architectures,
         Apertus.Architectures,
         Talkie.Architectures,
         Diffusion.Architectures,
@@ -24,7 +25,20 @@ internal static class ModelFamilies
         DeepSeek.Architectures,
         WindowedExperts.Architectures,
         GptOss.Architectures,
-        Llama4.Architectures);
+        Llama4.Architectures))
+    {
+        ["gemma3n"] = Gemma3n.Build,
+    };
+
+    // What these need beside the operations that there are.
+    private static readonly Dictionary<string, string> _lacking = new()
+    {
+        ["deepseek32"] = "attention to positions that an indexer chooses",
+        ["glm-dsa"] = "attention to positions that an indexer chooses",
+        ["minimax-m3"] = "attention to blocks that an indexer chooses",
+        ["deepseek4"] = "compressed attention and hyper-connections",
+        ["grovemoe"] = "experts chosen by the group of others",
+    };
 
     // State that is carried from token to token in place of attention: another engine than this one.
     private static readonly HashSet<string> _recurrent =
@@ -43,8 +57,11 @@ internal static class ModelFamilies
         var architecture = file.Metadata.Get<string>("general.architecture");
         return _families.TryGetValue(architecture, out var family)
             ? family
-            : throw new UnsupportedModelException($"architecture '{architecture}'{(_recurrent.Contains(architecture) ? " (recurrent layers)" : "")}", Architectures);
+            : throw new UnsupportedModelException($"architecture '{architecture}'{Reason(architecture)}", Architectures);
     }
+
+    private static string Reason(string architecture)
+        => _recurrent.Contains(architecture) ? " (recurrent layers)" : _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
 
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)
     {

@@ -124,15 +124,9 @@ internal sealed class ModelFile
     /// <exception cref="UnsupportedModelException">They have.</exception>
     public void RequireOneHeadSize()
     {
-        RequireSame("attention.key_length_swa", Sizes.KeyWidth);
-        RequireSame("attention.value_length_swa", Sizes.ValueWidth);
-        RequireSame("rope.dimension_count_swa", Keys.Size("rope.dimension_count", Sizes.KeyWidth, Sizes.KeyWidth));
-    }
-
-    private void RequireSame(string key, int size)
-    {
-        if (Keys.Size(key, int.MaxValue, size) != size)
-            throw new UnsupportedModelException($"'{Keys.Name(key)}' that differs from the other layers' {size}", ["one size for all layers"]);
+        Keys.Same("attention.key_length_swa", Sizes.KeyWidth);
+        Keys.Same("attention.value_length_swa", Sizes.ValueWidth);
+        Keys.Same("rope.dimension_count_swa", Keys.Size("rope.dimension_count", Sizes.KeyWidth, Sizes.KeyWidth));
     }
 
     /// <summary>Says of a tensor's name whether it belongs to one of some layers.</summary>

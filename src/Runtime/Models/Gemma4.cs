@@ -1,0 +1,174 @@
+using Hearth.Runtime.Graphs;
+
+namespace Hearth.Runtime.Models;
+
+/// <summary>Gemma 4: windowed layers with heads of another width, last layers that attend to the keys and values of earlier ones, a narrow embedding for every layer, experts beside a dense layer in one size.</summary>
+/// <remarks>Source: the model cards and configurations of Gemma 4; Gemma 3n's report for what both share.</remarks>
+internal static class Gemma4
+{
+    /// <summary>By GGUF's general.architecture.</summary>
+    public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new() { ["gemma4"] = Describe };
+
+    private static DecoderDescription Describe(ModelFile model)
+    {
+        var feedForward = FeedForward(model);
+        var width = model.Keys.Size("embedding_length_per_layer_input", Hyperparameters.LargestWidth / model.Sizes.Layers, least: 0);
+        return new()
+        {
+            Attention = Attention(model),
+            AttentionPostNorm = "post_attention_norm",
+            FeedForward = _ => feedForward,
+            FeedForwardNorm = null,
+            FeedForwardPostNorm = "post_ffw_norm",
+            EmbeddingScale = MathF.Sqrt(model.Sizes.Width),
+            Ending = new EmbeddedAndScaled(width == 0 ? null : new LayerEmbeddings(width)),
+            LogitCap = model.Keys.Number("final_logit_softcapping", 30, least: 0),
+            Ignores = SharingAttention.IsIdle(model, FirstSharing(model)),
+        };
+    }
+
+    private static Func<int, AttentionPart> Attention(ModelFile model)
+    {
+        var (keys, sizes) = (model.Keys, model.Sizes);
+        var head = keys.Size("attention.key_length_swa", Hyperparameters.LargestWidth / Math.Max(sizes.Of(0).Heads, 1));
+        var global = model.Rotation(RopeLayout.Halves);
+        var local = new RopeTerms
+        {
+            Layout = RopeLayout.Halves,
+            Dimensions = keys.Size("rope.dimension_count_swa", head, otherwise: head),
+            Base = keys.Number("rope.freq_base_swa", 10000, least: float.Epsilon),
+        };
+        if (local.Dimensions % 2 != 0)
+            throw keys.Wrong("rope.dimension_count_swa", $"must be even, found {local.Dimensions}");
+        keys.Same("attention.value_length_swa", head);
+        keys.Same("attention.value_length", sizes.KeyWidth);
+
+        var window = keys.Size("attention.sliding_window", int.MaxValue);
+        var isWindowed = model.Windowed(period: 0);
+        var ownLayers = FirstSharing(model);
+        return layer =>
+        {
+            var isLocal = isWindowed(layer);
+            var terms = sizes.Attention(layer) with { Scale = 1 };
+            if (isLocal)
+                terms = terms with { Window = window, KeyWidth = head, ValueWidth = head };
+            return new SharingAttention(terms, isLocal ? new(local, Factors: null) : global) { Shares = layer < ownLayers ? null : ownLayers - (isLocal ? 2 : 1) };
+        };
+    }
+
+    // The layer behind the last with keys of its own; the last two of those are a windowed one and one that sees everything.
+    private static int FirstSharing(ModelFile model)
+        => model.Sizes.Layers - model.Keys.Size("attention.shared_kv_layers", Math.Max(model.Sizes.Layers - 2, 0), otherwise: 0, least: 0);
+
+    private static FeedForwardPart FeedForward(ModelFile model)
+    {
+        var dense = new GatedFeedForward(ActivationFunction.GeluTanh);
+        if (!ExpertSizes.Any(model))
+            return new NormalizedFeedForward(dense, Experts: null);
+        var sizes = new ExpertSizes(model);
+        return new NormalizedFeedForward(dense, new ExpertFeedForward(sizes, sizes.Router(ExpertGating.Softmax, normalizes: true))
+        {
+            Width = sizes.Expert,
+            Gate = ActivationFunction.GeluTanh,
+            HasScales = true,
+        });
+    }
+
+    private sealed record EmbeddedAndScaled(LayerEmbeddings? Embeddings) : LayerEnding
+    {
+        public override Value Prepare(ModelFile model, Value embedded) => Embeddings?.Prepare(model, embedded) ?? embedded;
+
+        public override Value End(Block block, Value x, Value prepared)
+        {
+            if (Embeddings is not null)
+                x += Embeddings.Write(block, x, prepared);
+            return block.Program.OptionalVector(block.Name("layer_output_scale.weight"), 1) is { } scale ? block.Program.Multiply(x, scale) : x;
+        }
+    }
+
+    /// <summary>A dense layer with its norm and, in some sizes, experts beside it, each with norms of their own.</summary>
+    private sealed record NormalizedFeedForward(FeedForwardPart Dense, ExpertFeedForward? Experts) : FeedForwardPart
+    {
+        public override Value Write(Block block, Value x)
+        {
+            var dense = Dense.Write(block, block.Norm(x, "ffn_norm"));
+            if (Experts is null || !block.Has("ffn_gate_inp.weight"))
+                return dense;
+            var experts = Experts.Write(block, block.Norm(x, "pre_ffw_norm_2"), Scores(block, x));
+            return block.Norm(dense, "post_ffw_norm_1") + block.Norm(experts, "post_ffw_norm_2");
+        }
+
+        // The router has a norm without weights, and a factor for each value.
+        private Value Scores(Block block, Value x)
+        {
+            var (program, width) = (block.Program, block.Model.Sizes.Width);
+            var normed = program.Scale(block.Model.Norm(x, block.Name("ffn_gate_inp"), Norm.PlainRms), 1 / MathF.Sqrt(width));
+            return program.Linear(program.Multiply(normed, program.Vector(block.Name("ffn_gate_inp.scale"), width)), block.Matrix("ffn_gate_inp", width, Experts!.Sizes.Count));
+        }
+    }
+}
+
+/// <summary>Attention with normalized queries, keys and values, of which some layers have only queries and attend to an earlier layer's keys and values (Gemma 3n and 4).</summary>
+/// <param name="Terms">Heads, mask, scale.</param>
+/// <param name="Rotation">How queries and keys are rotated.</param>
+internal sealed record SharingAttention(AttentionTerms Terms, Rotation Rotation) : AttentionPart
+{
+    private static readonly QueryKeyNorm _norm = new(Norm.Rms);
+    private static readonly QueryKeyNorm _valueNorm = new(Norm.PlainRms);
+
+    /// <summary>The layer whose keys and values are attended to; null: its own.</summary>
+    public int? Shares { get; init; }
+
+    /// <summary>Says of a tensor that it would make keys and values of a layer that has none; some files hold such.</summary>
+    /// <param name="model">The file.</param>
+    /// <param name="first">The first layer without keys and values.</param>
+    public static Func<string, bool> IsIdle(ModelFile model, int first)
+        => name => model.IsOfLayer(layer => layer >= first)(name) && (name.Contains(".attn_k", StringComparison.Ordinal) || name.Contains(".attn_v", StringComparison.Ordinal));
+
+    /// <inheritdoc/>
+    public override Value Attend(Block block, Value x)
+    {
+        var program = block.Program;
+        if (Shares is { } earlier)
+            return program.SharedAttention(Heads(block, block.Linear(x, "attn_q", Terms.Heads * Terms.KeyWidth), "attn_q_norm"), earlier, Terms);
+
+        // Without a projection of their own, values are the keys as they were projected.
+        int queries = Terms.Heads * Terms.KeyWidth, keys = Terms.KvHeads * Terms.KeyWidth;
+        var parts = block.Has("attn_v.weight") || Terms.ValueWidth != Terms.KeyWidth
+            ? block.Linears(x, ("attn_q", queries), ("attn_k", keys), ("attn_v", Terms.KvHeads * Terms.ValueWidth))
+            : block.Linears(x, ("attn_q", queries), ("attn_k", keys));
+        var values = block.Model.Norm(parts[^1], block.Name("attn_v_norm"), _valueNorm, Terms.ValueWidth);
+        return program.CachedAttention(Heads(block, parts[0], "attn_q_norm"), Heads(block, parts[1], "attn_k_norm"), values, block.Layer, Terms);
+    }
+
+    private Value Heads(Block block, Value x, string norm)
+        => block.Program.Rope(block.Model.Norm(x, block.Name(norm), _norm, Terms.KeyWidth), Terms.KeyWidth, Rotation.Terms, Rotation.Factors);
+}
+
+/// <summary>A narrow embedding of the token for every layer, which a gate lets into the residual stream (Gemma 3n and 4).</summary>
+/// <param name="width">Values of a layer's embedding.</param>
+internal sealed class LayerEmbeddings(int width)
+{
+    /// <summary>Joins the tokens' own embeddings and what the residual stream's start makes of them.</summary>
+    /// <param name="model">The file.</param>
+    /// <param name="start">[rows, width] the residual stream before the first layer.</param>
+    /// <returns>[rows, layers * width of an embedding].</returns>
+    public Value Prepare(ModelFile model, Value start)
+    {
+        var (program, total) = (model.Program, checked(width * model.Sizes.Layers));
+        var projected = program.Scale(program.Linear(start, program.Matrix("per_layer_model_proj.weight", start.Width, total)), 1 / MathF.Sqrt(start.Width));
+        var own = program.Embed(program.Matrix("per_layer_token_embd.weight", total), MathF.Sqrt(width));
+        return program.Scale(own + model.Norm(projected, "per_layer_proj_norm", new QueryKeyNorm(Norm.Rms), width), 1 / MathF.Sqrt(2));
+    }
+
+    /// <summary>What a layer's embedding adds to the residual stream.</summary>
+    /// <param name="block">The layer.</param>
+    /// <param name="x">[rows, width] what the gate is made of.</param>
+    /// <param name="prepared">From <see cref="Prepare"/>, of the same rows.</param>
+    /// <returns>[rows, width].</returns>
+    public Value Write(Block block, Value x, Value prepared)
+    {
+        var gated = block.Linear(x, "inp_gate", width, ActivationFunction.GeluTanh) * block.Program.Slice(prepared, 1, block.Layer * width, width);
+        return block.Norm(block.Linear(gated, "proj", block.Model.Sizes.Width), "post_norm");
+    }
+}
