@@ -12,7 +12,7 @@ public sealed class DecoderTests
     [
         "apertus", "arcee", "baichuan-13b", "baichuan-7b", "bitnet", "bloom", "bloom-6heads", "chatglm", "codeshell", "cogvlm", "cohere2",
         "command-r", "command-r-plus", "deci", "dream", "ernie4_5", "exaone", "exaone4", "exaone4-swa", "falcon-40b", "falcon-7b", "gemma",
-        "gemma2-27b", "gemma3n", "gemma4", "gemma4-moe", "glm4", "glm4-mrope", "gptneox", "gptneox-sequential", "granite", "granite-norope", "hunyuan-dense", "hunyuan_vl",
+        "gemma2-27b", "glm4", "glm4-mrope", "gptneox", "gptneox-sequential", "granite", "granite-norope", "hunyuan-dense", "hunyuan_vl",
         "internlm2", "jais", "jais2", "llada", "maincoder", "minicpm", "minicpm-longrope", "mistral3", "mpt", "mpt-full", "nanbeige",
         "nanbeige-skipnorm", "nemotron", "olmo", "olmo2", "olmo2-swa", "openelm", "orion", "paddleocr", "pangu-embedded", "phi2", "plamo",
         "plamo3", "qwen", "qwen2vl", "qwen3vl", "refact", "seed_oss", "smollm3", "stablelm", "stablelm-12b", "starcoder", "starcoder2",
