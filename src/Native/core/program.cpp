@@ -521,8 +521,8 @@ class ProgramChecker {
         expect_output(0, source.rows, weight.rows * weight.stack);
     }
 
-    void check_function(int32_t function) const {
-        if (function < HEARTH_FUNCTION_NONE || function > HEARTH_FUNCTION_SOFTPLUS)
+    void check_function(int32_t function, int32_t last = HEARTH_FUNCTION_SOFTPLUS) const {
+        if (function < HEARTH_FUNCTION_NONE || function > last)
             reject("unknown function %d", function);
     }
 

@@ -21,6 +21,8 @@ internal static class ModelFamilies
         Apertus.Architectures,
         Talkie.Architectures,
         Diffusion.Architectures,
+        Bert.Architectures,
+        DecoderEmbedding.Architectures,
         Mixtral.Architectures,
         DeepSeek.Architectures,
         WindowedExperts.Architectures,
@@ -32,11 +34,6 @@ internal static class ModelFamilies
         ["t5encoder"] = T5.Build,
         ["encoder-decoder"] = EncoderDecoder.Build,
         ["transformer-xl"] = TransformerXl.Build,
-        ["bert"] = Bert.Build,
-        ["nomic-bert"] = Bert.Build,
-        ["nomic-bert-moe"] = Bert.Build,
-        ["jina-bert-v2"] = Bert.Build,
-        ["jina-bert-v3"] = Bert.Build,
     };
 
     // What these need beside the operations that there are.
@@ -70,7 +67,7 @@ internal static class ModelFamilies
     }
 
     /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
-    public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.Contains(architecture);
+    public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.ContainsKey(architecture) || DecoderEmbedding.Architectures.ContainsKey(architecture);
 
     /// <summary>Whether an architecture has an encoder before its decoder.</summary>
     public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";

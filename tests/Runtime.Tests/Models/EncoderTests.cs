@@ -9,7 +9,11 @@ public sealed class EncoderTests
 {
     private const double Bound = 1e-6;
 
-    public static TheoryData<string> Encoders => ["bert-mean", "bert-cls", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v2-code", "jina-bert-v3", "t5encoder"];
+    public static TheoryData<string> Encoders =>
+    [
+        "bert-mean", "bert-cls", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v2-code", "jina-bert-v3", "t5encoder", "t5encoder-relu",
+        "neo-bert", "modern-bert", "eurobert", "gemma-embedding", "llama-embed", "llama-embed-last",
+    ];
 
     public static TheoryData<string> EncoderDecoders => ["t5-v1.0", "t5-v1.1"];
 
