@@ -55,7 +55,7 @@ internal static class Gemma
     // Of the one size no key tells that scores are scaled by the width's share of a head.
     private static Func<SelfAttention, SelfAttention> Scores(ModelFile model, int layersOf27B, float cap)
     {
-        var scale = 1 / MathF.Sqrt(model.Sizes.Layers == layersOf27B ? model.Sizes.Width / model.Sizes.Of(0).Heads : model.Sizes.KeyWidth);
+        var scale = 1 / MathF.Sqrt(model.Sizes.Layers == layersOf27B ? model.Sizes.Width / Math.Max(1, model.Sizes.Of(0).Heads) : model.Sizes.KeyWidth);
         cap = model.Keys.Number("attn_logit_softcapping", cap, least: 0);
         return a => a with { Terms = a.Terms with { Scale = scale, Softcap = cap } };
     }

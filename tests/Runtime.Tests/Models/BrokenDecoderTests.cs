@@ -25,11 +25,11 @@ public sealed class BrokenDecoderTests
     public void A_missing_tensor_is_named(string name)
     {
         var model = new PatchedModel(name);
-        foreach (var (tensor, _) in OneOfEachKind(model))
+        foreach (var (tensor, _) in OneOfEachKind(model).Where(t => !IsIdle(name, t.Name)))
         {
             model.Renamed(tensor, file =>
             {
-                if (Optional.Any(o => tensor.EndsWith(o, StringComparison.Ordinal)) || !tensor.EndsWith(".weight", StringComparison.Ordinal) || IsIdle(name, tensor))
+                if (IsOptional(name, tensor))
                     Assert.IsAssignableFrom<HearthException>(Record.Exception(() => Build(file)));
                 else
                     Assert.Contains($"'{tensor}'", Assert.Throws<ModelFormatException>(() => Build(file)).Message, StringComparison.Ordinal);
@@ -131,7 +131,8 @@ public sealed class BrokenDecoderTests
     [InlineData("llada")]
     public async Task A_diffusion_model_gives_logits_of_whole_texts_and_generates_none(string name)
     {
-        await using var model = await LanguageModel.LoadAsync(ReferenceModels.File(name), new ModelOptions { StepTokens = 300 });
+        using var folder = new TemporaryFolder();
+        await using var model = await LanguageModel.LoadAsync(EditedModel.Of(name).Set("context_length", 400).Save(folder), new ModelOptions { StepTokens = 300 });
         var error = Assert.Throws<UnsupportedModelException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [1, 2, 3] }));
         Assert.Contains("diffusion model", error.Message, StringComparison.Ordinal);
 
@@ -160,12 +161,18 @@ public sealed class BrokenDecoderTests
     private static IEnumerable<(string Name, long[] Shape)> OneOfEachKind(PatchedModel model)
         => model.Tensors().GroupBy(t => t.Name.StartsWith("blk.", StringComparison.Ordinal) ? t.Name[t.Name.IndexOf('.', 4)..] : t.Name).Select(g => g.Last());
 
+    private static bool IsOptional(string name, string tensor)
+        => Optional.Any(o => tensor.EndsWith(o, StringComparison.Ordinal)) || !tensor.EndsWith(".weight", StringComparison.Ordinal)
+            || (name.StartsWith("gemma4", StringComparison.Ordinal) && tensor.EndsWith(".attn_v.weight", StringComparison.Ordinal))
+            || (name.StartsWith("gemma4", StringComparison.Ordinal) && tensor.EndsWith(".layer_output_scale.weight", StringComparison.Ordinal));
+
     // Tensors that the architecture's files hold without their being used.
     private static bool IsIdle(string name, string tensor) => name switch
     {
         "cogvlm" => tensor.Contains(".vis_", StringComparison.Ordinal) || tensor == "rope_freqs.weight",
         "ernie4_5" => tensor.EndsWith("attn_output.bias", StringComparison.Ordinal),
         "minicpm-longrope" => tensor == "rope_factors_short.weight",
+        "gemma3n" => tensor.Contains(".attn_k", StringComparison.Ordinal) || tensor.Contains(".attn_v", StringComparison.Ordinal),
         _ => false,
     };
 
