@@ -514,6 +514,7 @@ public sealed unsafe class ProgramBuilder
             ChooseByScore = terms.ChooseByScore ? 1 : 0,
             LeastSum = terms.LeastSum,
             Scale = terms.Scale,
+            ExpertsPerMatrix = terms.ExpertsPerMatrix,
         };
         var weights = NewValue(terms.Chosen);
         var experts = NewValue(terms.Chosen);

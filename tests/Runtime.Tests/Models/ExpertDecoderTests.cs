@@ -14,7 +14,7 @@ public sealed class ExpertDecoderTests
     [
         "afmoe", "arctic", "bailingmoe", "bailingmoe2", "cohere2moe", "cohere2moe-rms", "dbrx", "deepseek", "deepseek2", "deepseek2-fused",
         "deepseek2-lite", "deepseek2-ocr", "deepseek2-v2", "dots1", "ernie4_5-moe", "exaone-moe", "glm4moe", "glm4moe-mrope", "gpt-oss",
-        "granite-moe", "granitemoe", "grok", "grok-2", "hunyuan-moe", "hy_v3", "laguna", "laguna-elementwise", "llada-moe", "llama4",
+        "granite-moe", "granitemoe", "grok", "grok-2", "grovemoe", "hunyuan-moe", "hy_v3", "laguna", "laguna-elementwise", "llada-moe", "llama4",
         "llama4-128e", "mellum", "mellum-array", "mimo2", "mimo2-fused", "minicpm3", "minicpm3-short", "minimax-m2", "mistral3-moe",
         "mistral4", "mixtral", "olmoe", "phimoe", "phimoe-short", "plm", "qwen2moe", "qwen3moe", "qwen3vlmoe", "rnd1", "smallthinker",
         "smallthinker-full", "step35", "gemma3n", "gemma4", "gemma4-moe",
