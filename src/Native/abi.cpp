@@ -216,6 +216,13 @@ hearth_status hearth_model_load_weight(hearth_model* model, int32_t weight, cons
     return guarded([&] { required(model, "model").model.load_weight(weight, data, data_size); });
 }
 
+hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight, const hearth_model* other,
+                                        int32_t other_weight) {
+    return guarded([&] {
+        required(model, "model").model.share_weight(weight, required(other, "other").model, other_weight);
+    });
+}
+
 hearth_status hearth_model_measure(const hearth_model* model, hearth_model_memory* memory,
                                    size_t memory_size) {
     return guarded([&] {

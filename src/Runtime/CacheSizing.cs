@@ -11,6 +11,9 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
     /// <summary>Positions of a page: small enough that prefixes are shared finely, large enough that kernels read long runs.</summary>
     public const int PageTokens = 32;
 
+    /// <summary>The most pages of a cache: the kernels number them with 24 bits.</summary>
+    public const int MostPages = 1 << 24;
+
     /// <summary>Decides from the options, the model and the machine's memory.</summary>
     /// <exception cref="OutOfModelMemoryException">Not even one page of the context asked for fits.</exception>
     public static CacheSizing Decide(ModelOptions options, ModelInformation model, IReadOnlyList<CacheLayer> layers, int maxSequences)
@@ -30,8 +33,8 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
                 throw new OutOfModelMemoryException($"a context of {wished} tokens takes {wished * perToken >> 20} MiB of cache; a quarter of the memory, {budget >> 20} MiB, holds {tokens} tokens. Ask for a shorter context, a smaller cache type, or set the cache's size in tokens.");
         }
 
-        // A sequence may always fill its last page, so round up; the kernels number pages with 24 bits.
-        var pages = (int)Math.Clamp((tokens + PageTokens - 1) / PageTokens, 1, 1 << 24);
+        // A sequence may always fill its last page, so round up.
+        var pages = (int)Math.Clamp((tokens + PageTokens - 1) / PageTokens, 1, MostPages);
         return new CacheSizing(pages, (int)Math.Min(context, (long)pages * PageTokens));
     }
 }

@@ -3,8 +3,11 @@ namespace Hearth.Runtime;
 /// <summary>One prompt to continue.</summary>
 public sealed record GenerationRequest
 {
-    /// <summary>The prompt's token ids, special tokens included; at least one.</summary>
+    /// <summary>The prompt's token ids, special tokens included; at least one. An encoder–decoder's encoder reads them.</summary>
     public required IReadOnlyList<int> Prompt { get; init; }
+
+    /// <summary>What the output of an encoder–decoder begins with. Null: the model's own start token. A decoder alone takes none.</summary>
+    public IReadOnlyList<int>? DecoderPrompt { get; init; }
 
     /// <summary>How to choose tokens and when to stop.</summary>
     public GenerationOptions Options { get; init; } = GenerationOptions.Default;

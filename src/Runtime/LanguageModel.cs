@@ -21,7 +21,9 @@ namespace Hearth.Runtime;
 public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 {
     private readonly CompiledProgram _program;
+    private readonly CompiledProgram? _encoder;
     private readonly EnginePageStore _store;
+    private readonly EnginePageStore? _memory;
     private readonly StepLoop _loop;
     private readonly Tokenizer? _tokenizer;
     private readonly UnsupportedModelException? _noTokenizer;
@@ -31,6 +33,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
     {
         _program = loaded.Program;
+        _encoder = loaded.Encoder;
         Metadata = loaded.Metadata;
         try
         {
@@ -49,8 +52,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         var (keyType, valueType) = (options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
         _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
         Information = loaded.Information with { ContextLength = sizing.ContextLength };
+        _memory = _encoder is null ? null : CreateMemory(_encoder, maxSequences, keyType, valueType);
+        var fingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}";
         _loop = new StepLoop(
-            new StepRunner(_program, _store.Handle),
+            new StepRunner(_program, _store.Handle, _memory?.Handle),
             _store,
             new StepLoopOptions
             {
@@ -60,11 +65,13 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 ContextLength = sizing.ContextLength,
                 CachePrefixes = options.PrefixCaching ?? true,
                 ModelId = Information.Id,
-                ModelFingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}",
+                ModelFingerprint = fingerprint,
+                DecoderStart = _encoder is null ? 0 : ReadDecoderStart(loaded.Metadata),
             },
             id => IsText(_tokenizer, id) && _tokenizer.IsEndOfGeneration(id),
             TimeProvider.System,
-            logger);
+            logger,
+            _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _memory!.Handle), new KvCache(_memory, fingerprint), options.PrefixCaching ?? true));
     }
 
     /// <inheritdoc/>
@@ -89,7 +96,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         get
         {
             var memory = _program.Measure();
-            return (memory.Weights, memory.Scratch, _store.PageBytes * _store.PageCount);
+            var encoder = _encoder?.Measure() ?? default;
+            var cache = (_store.PageBytes * _store.PageCount) + (_memory is null ? 0 : _memory.PageBytes * _memory.PageCount);
+            return (memory.Weights + encoder.Weights, memory.Scratch + encoder.Scratch, cache);
         }
     }
 
@@ -131,20 +140,30 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         return _loop.Submit(request, new GeneratedText(_tokenizer), cancellationToken);
     }
 
+    /// <summary>Whether an encoder reads the prompt before a decoder writes.</summary>
+    public bool HasEncoder => _encoder is not null;
+
     /// <summary>Computes the logits of every position of a text, apart from the requests being served.</summary>
-    /// <param name="tokens">The text; at least one token, at most the context.</param>
+    /// <param name="tokens">The text; at least one token, at most the context. An encoder–decoder's decoder reads it.</param>
     /// <param name="receive">Called in order of position.</param>
     /// <param name="cacheType">How keys and values are kept meanwhile; F32 for comparisons.</param>
+    /// <param name="source">What the encoder of an encoder–decoder reads; empty for a decoder alone.</param>
     /// <param name="cancellationToken">Stops between pieces.</param>
-    /// <exception cref="ContextLengthExceededException">The text does not fit.</exception>
-    /// <exception cref="ArgumentException">A token is not in the vocabulary.</exception>
-    public void ComputeLogits(ReadOnlySpan<int> tokens, LogitsReceiver receive, CacheType cacheType = CacheType.F32, CancellationToken cancellationToken = default)
+    /// <exception cref="ContextLengthExceededException">A text does not fit.</exception>
+    /// <exception cref="ArgumentException">A token is not in the vocabulary, or a source is missing or one too many.</exception>
+    public void ComputeLogits(
+        ReadOnlySpan<int> tokens, LogitsReceiver receive, CacheType cacheType = CacheType.F32, ReadOnlySpan<int> source = default,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(receive);
         ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         if (tokens.Length > Information.ContextLength)
             throw new ContextLengthExceededException(tokens.Length, Information.ContextLength);
-        LogitsEvaluator.Run(_program, tokens, cacheType, receive, cancellationToken);
+        if (HasEncoder == source.IsEmpty)
+            throw new ArgumentException(HasEncoder ? "an encoder–decoder needs a source" : "a decoder alone takes no source", nameof(source));
+        if (_encoder is not null && source.Length > _encoder.Program.Limits.MaxRows)
+            throw new ContextLengthExceededException(source.Length, _encoder.Program.Limits.MaxRows);
+        LogitsEvaluator.Run(_program, tokens, cacheType, receive, cancellationToken, _encoder, source);
     }
 
     /// <summary>Ends all requests and frees the model's memory.</summary>
@@ -153,22 +172,43 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _loop.DisposeAsync().ConfigureAwait(false);
+        _memory?.Dispose();
         _store.Dispose();
+        _encoder?.Dispose();
         _program.Dispose();
     }
 
     private static LanguageModel Create(string path, ModelOptions options, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
     {
-        var loaded = ModelLoader.Load(path, options, progress, cancellationToken);
+        var loaded = ModelLoader.Load(path, options, embedding: null, progress, cancellationToken);
         try
         {
             return new LanguageModel(loaded, options, logger);
         }
         catch
         {
-            loaded.Program.Dispose();
+            loaded.Dispose();
             throw;
         }
+    }
+
+    // Room for the sources of all requests that run at a time, as far as an eighth of the memory holds them.
+    private static EnginePageStore CreateMemory(CompiledProgram encoder, int maxSequences, CacheType keyType, CacheType valueType)
+    {
+        var layers = encoder.Program.CacheLayers;
+        long longest = encoder.Program.Limits.MaxRows;
+        var affordable = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8 / Math.Max(1, EnginePageStore.BytesPerToken(layers, keyType, valueType));
+        var tokens = Math.Max(longest, Math.Min(longest * maxSequences, affordable));
+        var pages = (int)Math.Min((tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens, CacheSizing.MostPages);
+        return new EnginePageStore(encoder.Engine, layers, CacheSizing.PageTokens, pages, keyType, valueType);
+    }
+
+    private static int ReadDecoderStart(Gguf.GgufMetadata metadata)
+    {
+        var key = $"{metadata.Get<string>("general.architecture")}.decoder_start_token_id";
+        return metadata.Get(metadata.Contains(key) ? key : "tokenizer.ggml.bos_token_id", -1) is var start and >= 0
+            ? start
+            : throw new ModelFormatException($"metadata key '{key}' is missing: nothing says how the decoder's text begins", metadata.Source);
     }
 
     // Some models pad their output head beyond the vocabulary: such an id has no text and ends nothing.

@@ -17,7 +17,11 @@ internal static class LogitsEvaluator
     /// <param name="cacheType">How keys and values are kept meanwhile.</param>
     /// <param name="receive">Called for each piece.</param>
     /// <param name="cancellationToken">Looked at before each piece.</param>
-    public static void Run(CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken)
+    /// <param name="encoder">Reads the source, for an encoder–decoder.</param>
+    /// <param name="source">What it reads.</param>
+    public static void Run(
+        CompiledProgram program, ReadOnlySpan<int> tokens, CacheType cacheType, LogitsReceiver receive, CancellationToken cancellationToken,
+        CompiledProgram? encoder = null, ReadOnlySpan<int> source = default)
     {
         if (program.Program.NeedsWholeText)
         {
@@ -25,10 +29,11 @@ internal static class LogitsEvaluator
             return;
         }
 
-        var pageCount = (tokens.Length + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pageCount, cacheType, cacheType);
-        var runner = new StepRunner(program, store.Handle);
-        var pages = Enumerable.Range(0, pageCount).ToArray();
+        using var memory = encoder is null ? null : Read(encoder, source, cacheType);
+        var memoryPages = memory is null ? [] : Enumerable.Range(0, memory.PageCount).ToArray();
+        using var store = Store(program, tokens.Length, cacheType);
+        var runner = new StepRunner(program, store.Handle, memory?.Handle);
+        var pages = Enumerable.Range(0, store.PageCount).ToArray();
         var piece = Math.Min(runner.MaxRows, runner.MaxOutputRows);
         var logits = new float[(long)Math.Min(piece, tokens.Length) * runner.VocabularySize];
         var batch = new StepBatch();
@@ -37,7 +42,7 @@ internal static class LogitsEvaluator
             cancellationToken.ThrowIfCancellationRequested();
             var rows = Math.Min(piece, tokens.Length - past);
             batch.Clear();
-            batch.Add(past, tokens.Slice(past, rows), pages, rows);
+            batch.Add(past, tokens.Slice(past, rows), pages, rows, memoryPages, source.Length);
             var filled = logits.AsSpan(0, rows * runner.VocabularySize);
             runner.Run(batch, filled);
             receive(past, filled);
@@ -63,5 +68,28 @@ internal static class LogitsEvaluator
             runner.Run(batch, filled);
             receive(first, filled);
         }
+    }
+
+    private static EnginePageStore Read(CompiledProgram encoder, ReadOnlySpan<int> source, CacheType cacheType)
+    {
+        var memory = Store(encoder, source.Length, cacheType);
+        try
+        {
+            var batch = new StepBatch();
+            batch.Add(0, source, Enumerable.Range(0, memory.PageCount).ToArray(), outputs: 0);
+            new StepRunner(encoder, memory.Handle).Run(batch, []);
+            return memory;
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
+    }
+
+    private static EnginePageStore Store(CompiledProgram program, int tokens, CacheType cacheType)
+    {
+        var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
+        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, cacheType, cacheType);
     }
 }

@@ -9,10 +9,20 @@ namespace Hearth.Runtime;
 
 /// <summary>A model's pieces once they are in memory; whoever takes them disposes them.</summary>
 /// <param name="Program">Computes steps.</param>
+/// <param name="Encoder">Fills the program's memory, for an encoder–decoder; else null.</param>
 /// <param name="Information">What the model is.</param>
 /// <param name="Metadata">The file's metadata.</param>
 /// <param name="Fingerprint">Names the weights: equal for the same file, used alike, only.</param>
-internal sealed record LoadedModel(CompiledProgram Program, ModelInformation Information, GgufMetadata Metadata, string Fingerprint);
+internal sealed record LoadedModel(CompiledProgram Program, CompiledProgram? Encoder, ModelInformation Information, GgufMetadata Metadata, string Fingerprint)
+    : IDisposable
+{
+    /// <summary>Frees the weights.</summary>
+    public void Dispose()
+    {
+        Encoder?.Dispose();
+        Program.Dispose();
+    }
+}
 
 /// <summary>Reads a file, writes its program and brings the weights into the engine.</summary>
 internal static class ModelLoader
@@ -20,16 +30,43 @@ internal static class ModelLoader
     /// <summary>Rows of one step whose logits can be had; longer prompts' logits are computed in several steps.</summary>
     internal const int MaxOutputRows = 256;
 
+    // Rows of one step: all their values are in memory at once.
+    private const int LongestStep = 8192;
+
     /// <summary>Loads a model.</summary>
-    public static LoadedModel Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    /// <param name="path">The file.</param>
+    /// <param name="options">Sizes.</param>
+    /// <param name="embedding">How texts become vectors; null where text is generated.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    public static LoadedModel Load(string path, ModelOptions options, EmbeddingTerms? embedding, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        var stepTokens = Checked(options.StepTokens ?? 512, 1, 8192, nameof(ModelOptions.StepTokens));
         using var file = GgufFile.Open(path);
+        var stepTokens = Checked(options.StepTokens ?? (embedding is null ? 512 : TextRows(file.Metadata, options)), 1, LongestStep, nameof(ModelOptions.StepTokens));
         var family = ModelFamilies.Find(file);
         var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)));
-        var program = family(file, new StepLimits(stepTokens, Math.Min(stepTokens, MaxOutputRows)) { ContextLength = options.ContextLength ?? 0 });
+        var limits = new StepLimits(stepTokens, Math.Min(stepTokens, MaxOutputRows)) { ContextLength = options.ContextLength ?? 0, Embedding = embedding };
+        var program = family(file, limits);
+        if (program.Pooling is not null && embedding is null)
+            throw new UnsupportedModelException($"generating text with '{file.Metadata.Get<string>("general.architecture")}', which computes embeddings", ["embeddings"]);
         var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken);
-        return new LoadedModel(compiled, Describe(file, program, options), file.Metadata, Fingerprint(file, program));
+        try
+        {
+            var encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, cancellationToken, compiled);
+            return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, Fingerprint(file, program));
+        }
+        catch
+        {
+            compiled.Dispose();
+            throw;
+        }
+    }
+
+    // A text's vector needs all its rows in one step; short texts share one.
+    private static int TextRows(GgufMetadata metadata, ModelOptions options)
+    {
+        var context = options.ContextLength ?? metadata.Get($"{metadata.Get<string>("general.architecture")}.context_length", 512);
+        return Math.Clamp(context, 512, LongestStep);
     }
 
     /// <summary>Checks an option against its range.</summary>
@@ -44,7 +81,7 @@ internal static class ModelLoader
             options.Id ?? Path.GetFileNameWithoutExtension(file.Path),
             architecture,
             file.Metadata.Get<int>($"{architecture}.context_length"),
-            program.OutputWidth,
+            program.Pooling is null ? program.OutputWidth : (int)file.GetTensor("token_embd.weight").Extent(1),
             file.Tensors.Sum(t => t.ElementCount),
             file.Length,
             file.Metadata.Contains("tokenizer.chat_template"),

@@ -14,7 +14,8 @@ Model::Model(std::shared_ptr<Engine> engine, const hearth_program& program)
     : engine_(std::move(engine)),
       program_(program),
       plan_(plan_memory(program_)),
-      weights_(program_.weights().size()) {
+      weights_(program_.weights().size()),
+      borrowed_(program_.weights().size(), false) {
     plan_rope_tables();
     plan_scratch();
     arena_ = Buffer(plan_.arena_bytes);
@@ -73,29 +74,51 @@ void Model::load_weight(int32_t weight, const void* data, size_t size) {
     if (data == nullptr || size != expected)
         fail(HEARTH_INVALID_ARGUMENT, "weight %d has %zu bytes, expected %zu", weight, size, expected);
     std::lock_guard lock(engine_->step);
-    Weight& target = weights_[static_cast<size_t>(weight)];
+    auto target = std::make_shared<Weight>();
     if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Matrix) {
-        target.matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
-                                    shape.columns, data, engine_->pool, shape.stack);
+        target->matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
+                                     shape.columns, data, engine_->pool, shape.stack);
     } else {
-        target.vector.resize(static_cast<size_t>(shape.columns));
-        std::memcpy(target.vector.data(), data, size);
+        target->vector.resize(static_cast<size_t>(shape.columns));
+        std::memcpy(target->vector.data(), data, size);
     }
-    target.loaded = true;
+    weights_[static_cast<size_t>(weight)] = std::move(target);
+    borrowed_[static_cast<size_t>(weight)] = false;
+}
+
+void Model::share_weight(int32_t weight, const Model& other, int32_t other_weight) {
+    if (weight < 0 || static_cast<size_t>(weight) >= weights_.size() || other_weight < 0 ||
+        static_cast<size_t>(other_weight) >= other.weights_.size())
+        fail(HEARTH_INVALID_ARGUMENT, "weights %d and %d are not both among the programs' %zu and %zu",
+             weight, other_weight, weights_.size(), other.weights_.size());
+    if (engine_ != other.engine_)
+        fail(HEARTH_INVALID_ARGUMENT, "the weight's model belongs to another engine");
+    const size_t mine = static_cast<size_t>(weight), theirs = static_cast<size_t>(other_weight);
+    const hearth_weight &a = program_.weights()[mine], &b = other.program_.weights()[theirs];
+    if (a.type != b.type || a.rows != b.rows || a.columns != b.columns || a.stack != b.stack ||
+        program_.roles()[mine] != other.program_.roles()[theirs])
+        fail(HEARTH_INVALID_ARGUMENT, "weights %d and %d differ in type, shape or use", weight, other_weight);
+    std::lock_guard lock(engine_->step);
+    if (!other.weights_[theirs])
+        fail(HEARTH_INVALID_STATE, "weight %d of the other model is not loaded yet", other_weight);
+    weights_[mine] = other.weights_[theirs];
+    borrowed_[mine] = true;
 }
 
 void Model::require_weights() {
     if (complete_) return;
     for (size_t i = 0; i < weights_.size(); ++i)
-        if (!weights_[i].loaded && program_.roles()[i] != WeightRole::Unused)
+        if (!weights_[i] && program_.roles()[i] != WeightRole::Unused)
             fail(HEARTH_INVALID_STATE, "weight %zu is not loaded yet", i);
     complete_ = true;
 }
 
 hearth_model_memory Model::measure() const {
     hearth_model_memory memory{};
-    for (const Weight& weight : weights_)
-        memory.weight_bytes += weight.matrix.data.size() + weight.vector.size() * sizeof(float);
+    for (size_t i = 0; i < weights_.size(); ++i)
+        if (weights_[i] && !borrowed_[i])
+            memory.weight_bytes +=
+                weights_[i]->matrix.data.size() + weights_[i]->vector.size() * sizeof(float);
     memory.scratch_bytes =
         arena_.size() + linear_scratch_.size() + attention_scratch_.size() + router_scratch_.size();
     for (const RopeTable& table : rope_tables_) memory.scratch_bytes += table.values.size();
@@ -125,7 +148,7 @@ void Model::make_rope_tables(const hearth_step& step) {
 }
 
 const float* Model::vector(int32_t weight) const {
-    return weight < 0 ? nullptr : weights_[static_cast<size_t>(weight)].vector.data();
+    return weight < 0 ? nullptr : weights_[static_cast<size_t>(weight)]->vector.data();
 }
 
 int64_t Model::rows(int32_t number, const hearth_step& step) const {
@@ -215,7 +238,7 @@ void Model::embed(const hearth_operation& operation, const hearth_step& step) {
                     static_cast<size_t>(output.rows * output.width) * sizeof(float));
         return;
     }
-    const PackedWeight& table = weights_[static_cast<size_t>(operation.weight[0])].matrix;
+    const PackedWeight& table = matrix(operation.weight[0]);
     const int32_t* indices = by_token ? step.tokens : step.positions;
     const float factor = operation.parameters.embed.scale;
     engine_->pool.parallel_for(output.rows, 8, [&](int64_t begin, int64_t end, int) {
@@ -238,7 +261,7 @@ void Model::combine(const hearth_operation& operation, const hearth_step& step) 
         const ConstRows right = in(operation, 1, step);
         return adds ? add(isa, left, right, output, pool) : multiply(isa, left, right, output, pool);
     }
-    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])].vector;
+    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])]->vector;
     const auto size = static_cast<int64_t>(right.size());
     return adds ? add_vector(isa, left, right.data(), size, output, pool)
                 : multiply_vector(isa, left, right.data(), size, output, pool);
@@ -250,9 +273,8 @@ void Model::linear(const hearth_operation& operation, const hearth_step& step) {
     int count = 0;
     for (; count < 3 && operation.output[count] >= 0; ++count) {
         const size_t slot = static_cast<size_t>(count);
-        outputs[slot] = {&weights_[static_cast<size_t>(operation.weight[count])].matrix,
-                         vector(operation.weight[3 + count]), value(operation.output[count]),
-                         width(operation.output[count])};
+        outputs[slot] = {&matrix(operation.weight[count]), vector(operation.weight[3 + count]),
+                         value(operation.output[count]), width(operation.output[count])};
     }
     if (input.rows == 0) return;
     const LinearCall call{input.data,

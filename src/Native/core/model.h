@@ -24,15 +24,17 @@ class Model {
     Model(std::shared_ptr<Engine> engine, const hearth_program& program);
 
     void load_weight(int32_t weight, const void* data, size_t size);
+    // Uses a loaded weight of another model of the same engine.
+    void share_weight(int32_t weight, const Model& other, int32_t other_weight);
     void run(Cache* cache, const Cache* memory, const hearth_step& step);
     hearth_model_memory measure() const;
     Engine& engine() const { return *engine_; }
 
   private:
+    // Packed once, never changed afterwards; models may share one.
     struct Weight {
         PackedWeight matrix;
         std::vector<float> vector;
-        bool loaded = false;
     };
 
     // Cosines and sines of one set of rope parameters, made once a step for all layers.
@@ -71,7 +73,10 @@ class Model {
     std::shared_ptr<Engine> engine_;
     Program program_;
     Plan plan_;
-    std::vector<Weight> weights_;
+    const PackedWeight& matrix(int32_t weight) const { return weights_[static_cast<size_t>(weight)]->matrix; }
+
+    std::vector<std::shared_ptr<const Weight>> weights_;  // null: not loaded yet
+    std::vector<bool> borrowed_;                          // counted in the memory of the model that loaded it
     std::vector<RopeTable> rope_tables_;
     std::vector<int32_t> rope_table_of_;  // for each operation, -1 where it is no rope
     Buffer arena_, linear_scratch_, attention_scratch_, router_scratch_;

@@ -44,8 +44,8 @@ void Model::expert_linear(const hearth_operation& operation, const hearth_step& 
     const int count = output_count(operation);
     std::array<ExpertOutput, kMaxExpertOutputs> outputs{};
     for (int i = 0; i < count; ++i)
-        outputs[static_cast<size_t>(i)] = {&weights_[static_cast<size_t>(operation.weight[i])].matrix,
-                                           vector(operation.weight[3 + i]), value(operation.output[i])};
+        outputs[static_cast<size_t>(i)] = {&matrix(operation.weight[i]), vector(operation.weight[3 + i]),
+                                           value(operation.output[i])};
     const int64_t columns = outputs[0].weight->columns;
     const ExpertCall call{input.data, choices.data,           input.rows,     choices.width,
                           columns,    input.width == columns, outputs.data(), count};
@@ -54,7 +54,7 @@ void Model::expert_linear(const hearth_operation& operation, const hearth_step& 
 
 void Model::grouped_linear(const hearth_operation& operation, const hearth_step& step) {
     const ConstRows input = in(operation, 0, step);
-    const PackedWeight& weight = weights_[static_cast<size_t>(operation.weight[0])].matrix;
+    const PackedWeight& weight = matrix(operation.weight[0]);
     const ExpertOutput output{&weight, nullptr, value(operation.output[0])};
     const ExpertCall call{input.data, nullptr, input.rows, weight.stack, weight.columns, false, &output, 1};
     hearth::expert_linear(engine_->isa, call, linear_scratch_, engine_->pool);

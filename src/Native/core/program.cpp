@@ -507,15 +507,15 @@ class ProgramChecker {
         expect_output(0, source.rows, weight.rows * weight.stack);
     }
 
-    void check_function(int32_t function) const {
-        if (function < HEARTH_FUNCTION_NONE || function > HEARTH_FUNCTION_SOFTPLUS)
+    void check_function(int32_t function, int32_t last = HEARTH_FUNCTION_SOFTPLUS) const {
+        if (function < HEARTH_FUNCTION_NONE || function > last)
             reject("unknown function %d", function);
     }
 
     void check_activation() {
         expect_counts(2, 1, 0);
         const auto& p = operation_->parameters.activation;
-        check_function(p.function);
+        check_function(p.function, HEARTH_FUNCTION_GELU_TANH_HALF);
         require(std::isfinite(p.negative_alpha) && std::isfinite(p.positive_alpha) && std::isfinite(p.beta) &&
                     std::isfinite(p.epsilon),
                 "XIELU's parameters must be finite");

@@ -176,7 +176,9 @@ typedef enum hearth_function {
     HEARTH_FUNCTION_GELU_SIGMOID = 7, /* x * sigmoid(1.702 x) */
     HEARTH_FUNCTION_TANH = 8,
     HEARTH_FUNCTION_XIELU = 9, /* arXiv 2411.13010; an activation operation only, with its four parameters */
-    HEARTH_FUNCTION_SOFTPLUS = 10 /* log(1 + e^x) */
+    HEARTH_FUNCTION_SOFTPLUS = 10, /* log(1 + e^x) */
+    HEARTH_FUNCTION_GELU_TANH_HALF = 11 /* GELU_TANH of x rounded to half precision, itself rounded so: as
+                                           ggml's table has it; an activation operation only */
 } hearth_function;
 
 typedef enum hearth_rope_layout {
@@ -360,6 +362,11 @@ HEARTH_API void hearth_model_destroy(hearth_model* model);
    that types needing no packing may be copied later: the caller may release it once the call returns. */
 HEARTH_API hearth_status hearth_model_load_weight(hearth_model* model, int32_t weight, const void* data,
                                                   size_t data_size);
+
+/* Uses a weight that another model of the same engine has loaded, without a copy: of the same type and shape,
+   used alike. It stays in memory as long as one of the two models does. */
+HEARTH_API hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight,
+                                                   const hearth_model* other, int32_t other_weight);
 
 typedef struct hearth_model_memory {
     uint64_t weight_bytes;  /* packed weights held now */

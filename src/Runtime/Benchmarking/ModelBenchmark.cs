@@ -73,8 +73,10 @@ public static class ModelBenchmark
         ModelLoader.Checked(options.Depth, 0, 1 << 24, nameof(options.Depth));
         ModelLoader.Checked(options.Sequences, 1, ModelLoader.MaxOutputRows, nameof(options.Sequences));
         ModelLoader.Checked(options.Repetitions, 1, 1000, nameof(options.Repetitions));
-        var loaded = ModelLoader.Load(path, model, progress, cancellationToken);
-        using var program = loaded.Program;
+        using var loaded = ModelLoader.Load(path, model, embedding: null, progress, cancellationToken);
+        if (loaded.Encoder is not null)
+            throw new UnsupportedModelException("benchmarking an encoder–decoder", ["decoders"]);
+        var program = loaded.Program;
         var perSequence = options.Depth + Math.Max(options.PromptTokens, options.GeneratedTokens) + 1;
         var pagesEach = (perSequence + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
         using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16);

@@ -40,16 +40,19 @@ public sealed unsafe class CompiledProgram : IDisposable
     /// <param name="program">What to compute; its file must be open.</param>
     /// <param name="progress">Told after each weight.</param>
     /// <param name="cancellationToken">Looked at before each weight.</param>
+    /// <param name="sharesWith">A program of the same engine and file: weights that both use are in memory once.</param>
     /// <exception cref="OutOfModelMemoryException">Memory cannot be had.</exception>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
-    public static CompiledProgram Compile(Engine engine, ModelProgram program, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    public static CompiledProgram Compile(
+        Engine engine, ModelProgram program, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default,
+        CompiledProgram? sharesWith = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(program);
         var compiled = new CompiledProgram(engine, program, Create(engine, program));
         try
         {
-            compiled.LoadWeights(progress, cancellationToken);
+            compiled.LoadWeights(progress, cancellationToken, sharesWith);
             return compiled;
         }
         catch
@@ -99,15 +102,18 @@ public sealed unsafe class CompiledProgram : IDisposable
         }
     }
 
-    private void LoadWeights(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    private void LoadWeights(IProgress<LoadProgress>? progress, CancellationToken cancellationToken, CompiledProgram? sharesWith)
     {
+        var shared = sharesWith?.Program.Weights.ToDictionary(Place) ?? [];
         var total = Program.Weights.Sum(Bytes);
         long done = 0;
         progress?.Report(new LoadProgress("weights", 0, total));
         foreach (var weight in Program.Weights)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (weight.IsVector)
+            if (shared.TryGetValue(Place(weight), out var same))
+                NativeStatus.Check(NativeMethods.hearth_model_share_weight(Handle, weight.Number, sharesWith!.Handle, same.Number));
+            else if (weight.IsVector)
                 LoadVector(weight);
             else
                 LoadMatrix(weight);
@@ -115,6 +121,10 @@ public sealed unsafe class CompiledProgram : IDisposable
             progress?.Report(new LoadProgress("weights", done, total));
         }
     }
+
+    // What makes two weights the same.
+    private static (string Name, long First, long Columns, long Rows, int Stack, bool IsVector) Place(Weight weight)
+        => (weight.Tensor.Name, weight.First, weight.Columns, weight.Rows, weight.Stack, weight.IsVector);
 
     private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Tensor.Type, weight.Count);
 

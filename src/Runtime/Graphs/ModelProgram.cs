@@ -10,7 +10,14 @@ public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
 {
     /// <summary>Positions that a sequence may have, by which some models choose their rotary frequencies; 0: as many as the model was made for.</summary>
     public int ContextLength { get; init; }
+
+    /// <summary>Null: logits; else hidden states, pooled as the file says.</summary>
+    public EmbeddingTerms? Embedding { get; init; }
 }
+
+/// <summary>Asks a family for a text's vector instead of logits.</summary>
+/// <param name="Pooling">How the tokens' hidden states become one; null: as the file says, else as is usual for its kind.</param>
+public sealed record EmbeddingTerms(PoolingKind? Pooling = null);
 
 /// <summary>What a model computes: a flat list of operations over numbered values, and the weights they use.</summary>
 /// <remarks>Immutable; written with <see cref="ProgramBuilder"/>, run with <see cref="CompiledProgram"/>.</remarks>
@@ -38,6 +45,12 @@ public sealed class ModelProgram
 
     /// <summary>The most rows of a step.</summary>
     public StepLimits Limits { get; }
+
+    /// <summary>The program whose cache is this one's memory: the encoder of an encoder–decoder; null for others.</summary>
+    public ModelProgram? Encoder { get; init; }
+
+    /// <summary>How an output row comes of a text's hidden states; null where the output is logits.</summary>
+    public PoolingKind? Pooling { get; init; }
 
     /// <summary>Floats of one output row.</summary>
     public int OutputWidth => ValueWidths[Result];

@@ -566,8 +566,11 @@ public sealed unsafe class ProgramBuilder
         return Finish(operation, checked((int)weight.Rows * weight.Stack));
     }
 
-    /// <summary>The mean of each wanted row's sequence, over the rows of the step (mean pooling).</summary>
-    public Value Pool(Value input) => Finish(Start(Kind.Pool, input), input.Width);
+    /// <summary>The mean of each wanted row's sequence, over the rows of the step.</summary>
+    public Value Mean(Value input) => Finish(Start(Kind.Pool, input), input.Width);
+
+    /// <summary>One vector for each text of the step; which row of a text is wanted decides between its first token and its last.</summary>
+    public Value Pool(Value hidden, PoolingKind kind) => kind == PoolingKind.Mean ? Mean(hidden) : Gather(hidden);
 
     /// <summary>Only the rows whose output is wanted: what follows is not computed for the others.</summary>
     public Value Gather(Value input) => Finish(Start(Kind.Gather, input), input.Width);
@@ -575,10 +578,12 @@ public sealed unsafe class ProgramBuilder
     /// <summary>Ends the program.</summary>
     /// <param name="result">What a step returns: gathered rows.</param>
     /// <param name="limits">The most rows of a step.</param>
-    public ModelProgram Build(Value result, StepLimits limits)
+    /// <param name="encoder">The program that fills the memory, for an encoder–decoder.</param>
+    /// <param name="pooling">How the result comes of a text's hidden states; null: it is logits.</param>
+    public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits);
+        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling };
     }
 
     // ---- Pieces

@@ -50,19 +50,33 @@ public sealed class StepBatch
     /// <param name="memoryLength">Positions of the encoder's output.</param>
     public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs, ReadOnlySpan<int> memoryPages = default, int memoryLength = 0)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(past);
-        ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         ArgumentOutOfRangeException.ThrowIfNegative(outputs);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs, tokens.Length);
+        for (var row = RowCount + tokens.Length - outputs; row < RowCount + tokens.Length; row++)
+            _outputRows.Add(row);
+        AddRows(past, tokens, pages, memoryPages, memoryLength);
+    }
+
+    /// <summary>Adds a whole text of which one row is wanted.</summary>
+    /// <param name="tokens">The text; at least one token.</param>
+    /// <param name="pages">Pages for its positions; empty for a program without a cache.</param>
+    /// <param name="outputRow">The wanted row, 0 to tokens.Length - 1.</param>
+    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputRow)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(outputRow);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(outputRow, tokens.Length);
+        _outputRows.Add(RowCount + outputRow);
+        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0);
+    }
+
+    private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(past);
+        ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         var memoryBegin = memoryPages.IsEmpty ? 0 : _pages.Count + pages.Length;
         _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length, memoryBegin, memoryPages.Length, memoryLength));
         for (var i = 0; i < tokens.Length; i++)
         {
-            if (i >= tokens.Length - outputs)
-            {
-                _outputRows.Add(_tokens.Count);
-            }
-
             _tokens.Add(tokens[i]);
             _positions.Add(past + i);
         }

@@ -34,6 +34,9 @@ public enum ActivationFunction
 
     /// <summary>log(1 + e^x).</summary>
     Softplus = 10,
+
+    /// <summary><see cref="GeluTanh"/> of the value rounded to half precision, itself rounded so; for <see cref="ProgramBuilder.Activate"/> alone.</summary>
+    GeluTanhHalf = 11,
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>

@@ -44,6 +44,9 @@ internal static unsafe partial class NativeMethods
     internal static partial int hearth_model_load_weight(ModelHandle model, int weight, void* data, nuint dataSize);
 
     [LibraryImport(Library)]
+    internal static partial int hearth_model_share_weight(ModelHandle model, int weight, ModelHandle other, int otherWeight);
+
+    [LibraryImport(Library)]
     internal static partial int hearth_model_measure(ModelHandle model, NativeModelMemory* memory, nuint memorySize);
 
     [LibraryImport(Library)]

@@ -28,7 +28,8 @@ internal sealed record Rotation(RopeTerms Terms, Weight? Factors);
 /// <param name="Terms">Heads, mask, scale: the attention operation's own parameters.</param>
 /// <remarks>
 /// Query, key and value are projected by <c>attn_q</c>, <c>attn_k</c>, <c>attn_v</c>, or by <c>attn_qkv</c>, which holds
-/// them one below another. A mask that looks ahead needs the whole text in one step; nothing is cached then.
+/// them one below another. A mask that looks ahead needs the whole text in one step, and so does a text's vector; nothing
+/// is cached then.
 /// </remarks>
 internal sealed record SelfAttention(AttentionTerms Terms) : AttentionPart
 {
@@ -76,9 +77,10 @@ internal sealed record SelfAttention(AttentionTerms Terms) : AttentionPart
         key = Prepare(block, key, "attn_k_norm");
         if (QueryGain is not null)
             query = block.Program.Multiply(query, block.Program.RepeatedVector(block.Name(QueryGain), Terms.Heads, Terms.KeyWidth));
-        var attended = Terms.Mask == AttentionMask.Bidirectional
+        var sinks = SinkScores(block);
+        var attended = sinks is null && (block.Model.Limits.Embedding is not null || Terms.Mask == AttentionMask.Bidirectional)
             ? block.Program.RowAttention(query, key, value, Terms)
-            : block.Program.CachedAttention(query, key, value, block.Program.CacheLayerCount, Terms, SinkScores(block));
+            : block.Program.CachedAttention(query, key, value, block.Program.CacheLayerCount, Terms, sinks);
         return Gate is { } function && !(GateIsOptional && !block.Has("attn_gate.weight")) ? Gated(block, x, attended, function) : attended;
     }
 

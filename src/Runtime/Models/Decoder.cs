@@ -3,7 +3,7 @@ using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Models;
 
-/// <summary>Writes the program of a decoder-only transformer from its description.</summary>
+/// <summary>Writes the program of a decoder-only transformer from its description; of an encoder, too, which is one that sees ahead and has no head.</summary>
 /// <remarks>
 /// Read top to bottom it is the decoder of "Attention Is All You Need" (arXiv 1706.03762) as GPT-2 and Llama shaped it:
 /// embedding, layers of attention and feed-forward around a residual stream, norm, output head. What an architecture does
@@ -15,9 +15,11 @@ internal sealed class Decoder
     private readonly DecoderDescription _description;
     private readonly ProgramBuilder _program;
     private readonly int _width;
+    private readonly PoolingKind? _pooling;
 
     private Decoder(ModelFile model, DecoderDescription description)
     {
+        _pooling = PooledHead.Kind(model, isEncoder: description.Head == HeadWeights.None);
         _model = model;
         _description = description;
         _program = model.Program;
@@ -34,9 +36,10 @@ internal sealed class Decoder
     {
         var model = new ModelFile(file, limits);
         var description = describe(model);
-        var result = new Decoder(model, description).Forward();
-        model.RequireAllUsed(name => description.Ignores?.Invoke(name) == true || model.Sizes.IsBeyond(name));
-        return model.Program.Build(result, limits);
+        var decoder = new Decoder(model, description);
+        var result = decoder.Forward();
+        model.RequireAllUsed(name => description.Ignores?.Invoke(name) == true || model.Sizes.IsBeyond(name) || PooledHead.Ignores(name, decoder._pooling));
+        return model.Program.Build(result, limits, pooling: decoder._pooling);
     }
 
     private Value Forward()
@@ -49,10 +52,11 @@ internal sealed class Decoder
             for (var layer = 0; layer < _model.Sizes.Layers; layer++)
                 x = Layer(new Block(_model, _description, layer), x, prepared, loop == _description.Loops && layer == _model.Sizes.Layers - 1);
             if (loop < _description.Loops && _description.NormalizesLoops)
-                x = Norm(x, "output_norm");
+                x = Norm(x, _description.OutputNorm);
         }
 
-        return Head(Norm(x, "output_norm"), embedding);
+        x = Norm(x, _description.OutputNorm);
+        return _pooling is { } pooling ? PooledHead.Write(_model, x, pooling) : Logits(x, embedding);
     }
 
     private Weight Embedding()
@@ -67,17 +71,19 @@ internal sealed class Decoder
         const string Positions = "position_embd.weight";
         if (_description.Positions == Presence.Required || (_description.Positions == Presence.Optional && _model.Has(Positions)))
             x += _program.EmbedPosition(_program.Matrix(Positions, _width, _model.Sizes.ContextLength));
+        if (_description.AddsTokenType && _model.Has("token_types.weight"))
+            x += _program.EmbedFirst(_program.Matrix("token_types.weight", _width));
         return _description.NormalizesEmbedding ? Norm(x, "token_embd_norm") : x;
     }
 
     private Value Layer(Block block, Value x, Value? prepared, bool isLast)
     {
         var attention = _description.Attention(block.Layer);
-        var normed = attention is null ? x : Norm(block, x, _description.AttentionNorm);
+        var normed = attention is null || (block.Layer == 0 && !_description.NormalizesFirstLayer) ? x : Norm(block, x, _description.AttentionNorm);
         var attended = attention?.Attend(block, normed);
 
         // Rows whose logits nobody wants have done their part once their keys and values are in the cache.
-        if (isLast)
+        if (isLast && _pooling is null)
         {
             (x, attended) = (_program.Gather(x), attended is null ? null : _program.Gather(attended));
             if (_description.IsParallel)
@@ -88,11 +94,13 @@ internal sealed class Decoder
         block.Input = x;
         var sum = x;
         if (attended is not null)
-            sum = Add(block, sum, attention!.Project(block, attended), _description.AttentionPostNorm);
+            sum = Norm(block, Add(block, sum, attention!.Project(block, attended), _description.AttentionPostNorm), _description.AttentionSumNorm);
+        if (_description.InputSumNorm is { } inputSum && block.Has(inputSum + ".weight"))
+            sum = block.Norm(sum + x, inputSum);
         if (_description.FeedForward(block.Layer) is { } feedForward)
         {
             var input = _description.IsParallel && _description.FeedForwardNorm is null ? normed : Norm(block, _description.IsParallel ? x : sum, _description.FeedForwardNorm);
-            sum = Add(block, sum, feedForward.Write(block, input), _description.FeedForwardPostNorm);
+            sum = Norm(block, Add(block, sum, feedForward.Write(block, input), _description.FeedForwardPostNorm), _description.FeedForwardSumNorm);
         }
 
         return prepared is null ? sum : _description.Ending!.End(block, sum, prepared);
@@ -105,10 +113,8 @@ internal sealed class Decoder
         return stream + (_description.ResidualScale == 1 ? part : _program.Scale(part, _description.ResidualScale));
     }
 
-    private Value Head(Value x, Weight embedding)
+    private Value Logits(Value x, Weight embedding)
     {
-        if (_description.Head == HeadWeights.None)
-            return x;
         const string Output = "output.weight";
         var isTied = _description.Head == HeadWeights.Embedding || (_description.Head == HeadWeights.OwnOrEmbedding && !_model.Has(Output));
         var weight = isTied ? embedding : _program.Matrix(Output, _width, checked((int)embedding.Rows));
@@ -130,5 +136,5 @@ internal sealed class Decoder
 
     private static Value Norm(Block block, Value x, string? name) => name is null ? x : block.Norm(x, name);
 
-    private Value Norm(Value x, string name) => _model.Norm(x, name, _description.Norm);
+    private Value Norm(Value x, string? name) => name is null ? x : _model.Norm(x, name, _description.Norm);
 }

@@ -14,7 +14,7 @@ internal enum HeadWeights
     /// <summary>The embedding's.</summary>
     Embedding,
 
-    /// <summary>None: the normalized rows are the result (models of text embeddings).</summary>
+    /// <summary>None: a text's rows are pooled to one vector (encoders).</summary>
     None,
 }
 
@@ -48,6 +48,9 @@ internal sealed record DecoderDescription
     /// <summary>Whether learned positions are added: <c>position_embd</c>.</summary>
     public Presence Positions { get; init; }
 
+    /// <summary>Whether the first row of <c>token_types</c> is added where the file has it: the type of a lone text.</summary>
+    public bool AddsTokenType { get; init; }
+
     /// <summary>Whether the embedding's rows are normalized: <c>token_embd_norm</c>.</summary>
     public bool NormalizesEmbedding { get; init; }
 
@@ -56,14 +59,26 @@ internal sealed record DecoderDescription
     /// <summary>The norm before attention; null: none.</summary>
     public string? AttentionNorm { get; init; } = "attn_norm";
 
+    /// <summary>Whether the first layer has that norm; else the embedding's own norm does for it.</summary>
+    public bool NormalizesFirstLayer { get; init; } = true;
+
     /// <summary>The norm of attention's output before it is added; null: none.</summary>
     public string? AttentionPostNorm { get; init; }
+
+    /// <summary>The norm of the residual stream behind attention, which it replaces (BERT's layout); null: none.</summary>
+    public string? AttentionSumNorm { get; init; }
+
+    /// <summary>The norm of that stream and the layer's input together, where the file has it; null: none.</summary>
+    public string? InputSumNorm { get; init; }
 
     /// <summary>The norm before the feed-forward part; null: none, or attention's where both run in parallel.</summary>
     public string? FeedForwardNorm { get; init; } = "ffn_norm";
 
     /// <summary>The norm of the feed-forward part's output before it is added; null: none.</summary>
     public string? FeedForwardPostNorm { get; init; }
+
+    /// <summary>The norm of the residual stream behind the feed-forward part, which it replaces; null: none.</summary>
+    public string? FeedForwardSumNorm { get; init; }
 
     /// <summary>Whether attention and feed-forward read the same residual stream and are added to it together (GPT-J's layout).</summary>
     public bool IsParallel { get; init; }
@@ -77,10 +92,13 @@ internal sealed record DecoderDescription
     /// <summary>How often the layers are run one after another, each time with keys and values of their own.</summary>
     public int Loops { get; init; } = 1;
 
-    /// <summary>Whether <c>output_norm</c> is applied between loops, too.</summary>
+    /// <summary>Whether the last norm is applied between loops, too.</summary>
     public bool NormalizesLoops { get; init; } = true;
 
     // ---- After the layers
+
+    /// <summary>The last norm; null: none.</summary>
+    public string? OutputNorm { get; init; } = "output_norm";
 
     /// <summary>Whose weights make the logits.</summary>
     public HeadWeights Head { get; init; }

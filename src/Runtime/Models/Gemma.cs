@@ -18,7 +18,8 @@ internal static class Gemma
         ["gemma3"] = Third,
     };
 
-    private static DecoderDescription First(ModelFile model) => new()
+    /// <summary>Gemma 1.</summary>
+    public static DecoderDescription First(ModelFile model) => new()
     {
         Attention = model.Attention(RopeLayout.Halves),
         FeedForward = _ => new GatedFeedForward(ActivationFunction.GeluTanh),

@@ -21,6 +21,8 @@ internal static class ModelFamilies
         Apertus.Architectures,
         Talkie.Architectures,
         Diffusion.Architectures,
+        Bert.Architectures,
+        DecoderEmbedding.Architectures,
         Mixtral.Architectures,
         DeepSeek.Architectures,
         WindowedExperts.Architectures,
@@ -28,6 +30,8 @@ internal static class ModelFamilies
         Llama4.Architectures))
     {
         ["gemma3n"] = Gemma3n.Build,
+        ["t5"] = T5.Build,
+        ["t5encoder"] = T5.Build,
     };
 
     // What these need beside the operations that there are.
@@ -61,6 +65,12 @@ internal static class ModelFamilies
 
     private static string Reason(string architecture)
         => _recurrent.Contains(architecture) ? " (recurrent layers)" : _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
+
+    /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
+    public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.ContainsKey(architecture) || DecoderEmbedding.Architectures.ContainsKey(architecture);
+
+    /// <summary>Whether an architecture has an encoder before its decoder.</summary>
+    public static bool IsEncoderDecoder(string architecture) => architecture == "t5";
 
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)
     {

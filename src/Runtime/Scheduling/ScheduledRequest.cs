@@ -17,6 +17,7 @@ internal sealed class ScheduledRequest
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = false });
 
     private readonly List<int> _history;
+    private readonly int _begin;
     private volatile bool _cancelRequested;
 
     /// <summary>Takes a checked prompt.</summary>
@@ -24,10 +25,12 @@ internal sealed class ScheduledRequest
     /// <param name="request">What was asked for.</param>
     /// <param name="parameters">Its options, checked.</param>
     /// <param name="contextLength">Positions that one sequence may have.</param>
-    public ScheduledRequest(List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength)
+    /// <param name="source">The text that the encoder of an encoder–decoder reads, checked; the prompt is then the decoder's.</param>
+    public ScheduledRequest(List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, int[]? source = null)
     {
         _history = prompt;
-        PromptTokens = prompt.Count;
+        _begin = prompt.Count;
+        Source = source;
         MaxCompletion = Math.Min(request.Options.MaxTokens ?? int.MaxValue, contextLength - prompt.Count);
         IgnoreEndOfText = request.Options.IgnoreEndOfText;
         Priority = request.Priority;
@@ -38,9 +41,13 @@ internal sealed class ScheduledRequest
     /// <summary>Prompt and chosen tokens.</summary>
     public ReadOnlySpan<int> History => CollectionsMarshal.AsSpan(_history);
 
-    public int PromptTokens { get; }
+    /// <summary>Tokens of the text that was given: the source's, of an encoder–decoder.</summary>
+    public int PromptTokens => Source?.Length ?? _begin;
 
-    public int CompletionTokens => _history.Count - PromptTokens;
+    public int CompletionTokens => _history.Count - _begin;
+
+    /// <summary>What the encoder reads; null for a decoder alone.</summary>
+    public int[]? Source { get; }
 
     /// <summary>The most tokens that are generated, by the request's limit and the context's.</summary>
     public int MaxCompletion { get; }
@@ -60,6 +67,12 @@ internal sealed class ScheduledRequest
 
     /// <summary>Its pages, while it is admitted.</summary>
     public KvSequence? Sequence { get; set; }
+
+    /// <summary>The encoder's output, or the pages for it, while it is admitted.</summary>
+    public KvSequence? Memory { get; set; }
+
+    /// <summary>Whether the encoder has yet to read its source.</summary>
+    public bool AwaitsSource => Source is not null && Memory!.Length == 0;
 
     /// <summary>What the cache held when it was first admitted; null before.</summary>
     public PrefixMatch? Match { get; set; }
@@ -81,6 +94,13 @@ internal sealed class ScheduledRequest
     {
         _history.Add(token);
         _tokens.Writer.TryWrite(token);
+    }
+
+    /// <summary>Lets the encoder's output go.</summary>
+    public void ReleaseMemory()
+    {
+        Memory?.Dispose();
+        Memory = null;
     }
 
     public void Complete(FinishReason reason)

@@ -30,6 +30,7 @@ internal sealed class Scheduler
 {
     private readonly IStepRunner _runner;
     private readonly KvCache _cache;
+    private readonly SourceEncoder? _encoder;
     private readonly RequestQueue _queue;
     private readonly StepLoopOptions _options;
     private readonly Func<int, bool> _isEndOfGeneration;
@@ -52,10 +53,12 @@ internal sealed class Scheduler
     /// <param name="isEndOfGeneration">Whether a token id ends a text.</param>
     /// <param name="time">Deadlines are compared with its clock.</param>
     /// <param name="logger">Told of failed steps and preemptions; never of contents.</param>
+    /// <param name="encoder">Reads the requests' sources, for an encoder–decoder.</param>
     public Scheduler(
         IStepRunner runner, KvCache cache, RequestQueue queue, StepLoopOptions options,
-        Func<int, bool> isEndOfGeneration, TimeProvider time, ILogger logger)
+        Func<int, bool> isEndOfGeneration, TimeProvider time, ILogger logger, SourceEncoder? encoder = null)
     {
+        _encoder = encoder;
         _runner = runner;
         _cache = cache;
         _queue = queue;
@@ -83,9 +86,29 @@ internal sealed class Scheduler
             return StepOutcome.Idle;
         }
 
+        var read = ReadSources();
         StepPlan.Build(_admitted, _rowBudget, _plan);
         ReservePages();
-        return _plan.Count == 0 ? StepOutcome.Released : Run();
+        return _plan.Count > 0 ? Run() : read ?? StepOutcome.Released;
+    }
+
+    /// <summary>Reads waiting sources in a step of the encoder, between two of the decoder.</summary>
+    private StepOutcome? ReadSources()
+    {
+        try
+        {
+            return _encoder?.Read(_admitted) > 0 ? StepOutcome.Ran : null;
+        }
+        catch (Exception error)
+        {
+            _logger.LogError(error, "Reading the sources of {Requests} requests failed", _encoder!.LastRead.Count);
+            foreach (var request in _encoder.LastRead)
+            {
+                Fail(request, error);
+            }
+
+            return StepOutcome.Failed;
+        }
     }
 
     /// <summary>Fails whatever is admitted.</summary>
@@ -154,10 +177,11 @@ internal sealed class Scheduler
     private bool TryAdmit(ScheduledRequest request)
     {
         var match = new PrefixMatch(0, CacheMissReason.NothingCached);
-        var sequence = _options.CachePrefixes ? _cache.CreateSequence(request.History, out match) : _cache.CreateSequence();
-        if (!HasRoom(sequence, request.History.Length) || !_queue.TryRemove(request))
+        var sequence = SharesPrefix(request) ? _cache.CreateSequence(request.History, out match) : _cache.CreateSequence();
+        if (!HasRoom(sequence, request.History.Length) || !TryAdmitSource(request, ref match) || !_queue.TryRemove(request))
         {
             sequence.Dispose();
+            request.ReleaseMemory();
             return false;
         }
 
@@ -173,6 +197,29 @@ internal sealed class Scheduler
         var place = _admitted.BinarySearch(request, RequestOrder.Instance);
         _admitted.Insert(~place, request);
         CountAdmitted(1);
+        return true;
+    }
+
+    // What a decoder caches depends on the source that it attends to, not on its own tokens alone.
+    private bool SharesPrefix(ScheduledRequest request) => _options.CachePrefixes && request.Source is null;
+
+    private bool TryAdmitSource(ScheduledRequest request, ref PrefixMatch match)
+    {
+        if (request.Source is null)
+        {
+            return true;
+        }
+
+        if (!_encoder!.TryAdmit(request))
+        {
+            return false;
+        }
+
+        if (!request.AwaitsSource)
+        {
+            match = new PrefixMatch(request.Source.Length, CacheMissReason.None);
+        }
+
         return true;
     }
 
@@ -273,7 +320,10 @@ internal sealed class Scheduler
         foreach (var (request, rows, wantsLogits) in _plan)
         {
             var sequence = request.Sequence!;
-            _batch.Add(sequence.Length, request.History.Slice(sequence.Length, rows), sequence.Pages, wantsLogits ? 1 : 0);
+            var memory = request.Memory is { } source ? source.Pages : default;
+            _batch.Add(
+                sequence.Length, request.History.Slice(sequence.Length, rows), sequence.Pages, wantsLogits ? 1 : 0,
+                memory, request.Memory?.Length ?? 0);
         }
     }
 
@@ -283,7 +333,7 @@ internal sealed class Scheduler
         {
             var sequence = request.Sequence!;
             sequence.Commit(request.History.Slice(sequence.Length, rows));
-            if (request.State == RequestState.Prefilling && _options.CachePrefixes)
+            if (request.State == RequestState.Prefilling && SharesPrefix(request))
             {
                 // Others with the same system prompt need not wait for the end of this one.
                 sequence.Publish(wholePagesOnly: true);
@@ -363,13 +413,14 @@ internal sealed class Scheduler
     private void ReleasePages(ScheduledRequest request, bool publish)
     {
         var sequence = request.Sequence!;
-        if (publish && _options.CachePrefixes)
+        if (publish && SharesPrefix(request))
         {
             sequence.Publish();
         }
 
         sequence.Dispose();
         request.Sequence = null;
+        request.ReleaseMemory();
         _admitted.Remove(request);
         CountAdmitted(-1);
         KvCacheInvariants.Check(_cache);

@@ -11,6 +11,8 @@ internal sealed class StepLoop : IAsyncDisposable
 {
     private readonly RequestQueue _queue;
     private readonly Scheduler _scheduler;
+    private readonly SourceEncoder? _encoder;
+    private readonly int _decoderStart;
     private readonly int _vocabularySize;
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -23,17 +25,20 @@ internal sealed class StepLoop : IAsyncDisposable
     /// <param name="isEndOfGeneration">Whether a token id ends a text.</param>
     /// <param name="time">The clock of deadlines.</param>
     /// <param name="logger">Told of failures, never of contents.</param>
+    /// <param name="encoder">What reads the requests' sources, for an encoder–decoder.</param>
     public StepLoop(
         IStepRunner runner, IPageStore store, StepLoopOptions options, Func<int, bool> isEndOfGeneration,
-        TimeProvider time, ILogger logger)
+        TimeProvider time, ILogger logger, SourceEncoder? encoder = null)
     {
         options.Validate();
+        _encoder = encoder;
+        _decoderStart = options.DecoderStart;
         Cache = new KvCache(store, options.ModelFingerprint);
         ContextLength = (int)Math.Min(options.ContextLength, Cache.Capacity);
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
         _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
-        _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger);
+        _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger, encoder);
         new Thread(Run) { IsBackground = true, Name = "hearth-steps" }.Start();
     }
 
@@ -58,7 +63,7 @@ internal sealed class StepLoop : IAsyncDisposable
     /// <param name="request">Its prompt is copied.</param>
     /// <param name="decoder">A new one, for this request alone.</param>
     /// <param name="cancellationToken">Ends the request.</param>
-    /// <exception cref="ArgumentException">The prompt is empty.</exception>
+    /// <exception cref="ArgumentException">The prompt is empty, or one for the decoder was given to a model without encoder.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option or a token id is out of its range.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
@@ -67,7 +72,7 @@ internal sealed class StepLoop : IAsyncDisposable
     {
         cancellationToken.ThrowIfCancellationRequested();
         var parameters = SamplingParameters.Resolve(request.Options, _vocabularySize);
-        var scheduled = new ScheduledRequest(CheckedPrompt(request.Prompt), request, parameters, ContextLength);
+        var scheduled = Schedule(request, parameters);
         _queue.Enqueue(scheduled);
         return new Generation(this, scheduled, decoder, request.Options.StopSequences, cancellationToken);
     }
@@ -92,16 +97,29 @@ internal sealed class StepLoop : IAsyncDisposable
 
     internal static ObjectDisposedException Unloaded() => new("LanguageModel", "the model was unloaded before the request ended");
 
-    private List<int> CheckedPrompt(IReadOnlyList<int> prompt)
+    private ScheduledRequest Schedule(GenerationRequest request, SamplingParameters parameters)
+    {
+        if (_encoder is not null)
+        {
+            int[] source = [.. CheckedPrompt(request.Prompt, _encoder.LongestSource)];
+            return new ScheduledRequest(CheckedPrompt(request.DecoderPrompt ?? [_decoderStart], ContextLength), request, parameters, ContextLength, source);
+        }
+
+        return request.DecoderPrompt is null
+            ? new ScheduledRequest(CheckedPrompt(request.Prompt, ContextLength), request, parameters, ContextLength)
+            : throw new ArgumentException("a prompt for the decoder needs an encoder–decoder; this model is a decoder alone", nameof(request));
+    }
+
+    private List<int> CheckedPrompt(IReadOnlyList<int> prompt, int most)
     {
         if (prompt.Count == 0)
         {
             throw new ArgumentException("a prompt has at least one token", nameof(prompt));
         }
 
-        if (prompt.Count > ContextLength)
+        if (prompt.Count > most)
         {
-            throw new ContextLengthExceededException(prompt.Count, ContextLength);
+            throw new ContextLengthExceededException(prompt.Count, most);
         }
 
         foreach (var token in prompt)

@@ -18,6 +18,9 @@ internal sealed record StepLoopOptions
     /// <summary>Whether prompts start from cached prefixes, and leave theirs.</summary>
     public bool CachePrefixes { get; init; } = true;
 
+    /// <summary>The token that an encoder–decoder's output begins with.</summary>
+    public int DecoderStart { get; init; }
+
     /// <summary>The name in metrics.</summary>
     public string ModelId { get; init; } = "";
 

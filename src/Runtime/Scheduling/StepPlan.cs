@@ -18,7 +18,7 @@ internal static class StepPlan
         entries.Clear();
         foreach (var request in admitted)
         {
-            if (request.Pending == 1 && rowBudget > 0)
+            if (request.Pending == 1 && rowBudget > 0 && !request.AwaitsSource)
             {
                 entries.Add(Entry(request, 1));
                 rowBudget--;
@@ -27,7 +27,7 @@ internal static class StepPlan
 
         foreach (var request in admitted)
         {
-            if (request.Pending > 1 && rowBudget > 0)
+            if (request.Pending > 1 && rowBudget > 0 && !request.AwaitsSource)
             {
                 var rows = Math.Min(request.Pending, rowBudget);
                 entries.Add(Entry(request, rows));

@@ -95,8 +95,8 @@ public sealed class Phi3Tests
 
     private static string Fingerprint(string path, int? context)
     {
-        var loaded = ModelLoader.Load(path, new ModelOptions { ContextLength = context }, null, CancellationToken.None);
-        loaded.Program.Dispose();
+        var loaded = ModelLoader.Load(path, new ModelOptions { ContextLength = context }, embedding: null, null, CancellationToken.None);
+        loaded.Dispose();
         return loaded.Fingerprint;
     }
 

@@ -47,7 +47,7 @@ public static class ReferenceModels
     /// <param name="name">A model's name; bert-* has ids of its own.</param>
     public static int[] Tokens(string name)
     {
-        var file = name.StartsWith("bert", StringComparison.Ordinal) ? "tokens-bert.txt" : "tokens.txt";
+        var file = name.StartsWith("bert-", StringComparison.Ordinal) ? "tokens-bert.txt" : "tokens.txt";
         var text = System.IO.File.ReadAllText(SharedFolder.Fixture("reference", file));
         return [.. text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(t => int.Parse(t, CultureInfo.InvariantCulture))];
     }

@@ -1,0 +1,197 @@
+using System.Numerics.Tensors;
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Scheduling;
+using Hearth.Runtime.Tokenizers;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Hearth.Runtime;
+
+/// <summary>A loaded model that turns texts into vectors, in this process.</summary>
+/// <remarks>All members are safe to call from several threads at once; texts of all callers share steps.</remarks>
+public interface IEmbeddingModel
+{
+    /// <summary>What the model is.</summary>
+    ModelInformation Information { get; }
+
+    /// <summary>Values of a vector.</summary>
+    int Dimensions { get; }
+
+    /// <summary>How a text's tokens become one vector.</summary>
+    PoolingKind Pooling { get; }
+
+    /// <summary>Turns text into token ids, special tokens added where the model wants them.</summary>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
+    IReadOnlyList<int> Tokenize(string text);
+
+    /// <summary>Computes a vector for each text.</summary>
+    /// <param name="texts">Token ids, special tokens included; each text has at least one and at most the context's.</param>
+    /// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is their cosine. Scores of a ranking head never are.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <returns>Vectors of <see cref="Dimensions"/> values, in the texts' order.</returns>
+    /// <exception cref="ArgumentException">There is no text, or an empty one, or a token is not in the vocabulary.</exception>
+    /// <exception cref="ContextLengthExceededException">A text does not fit; nothing is cut off.</exception>
+    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default);
+}
+
+/// <summary>An embedding model loaded from a GGUF file: an encoder, or a decoder whose hidden states are wanted.</summary>
+/// <example>
+/// <code>
+/// await using var model = await EmbeddingModel.LoadAsync("bge-small-en.gguf");
+/// var vectors = await model.EmbedAsync([model.Tokenize("a cat"), model.Tokenize("a kitten")]);
+/// var similarity = TensorPrimitives.Dot(vectors[0], vectors[1]);
+/// </code>
+/// </example>
+public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
+{
+    private readonly CompiledProgram _program;
+    private readonly EnginePageStore? _store;
+    private readonly EmbeddingLoop _loop;
+    private readonly Tokenizer? _tokenizer;
+    private readonly UnsupportedModelException? _noTokenizer;
+    private int _disposed;
+
+    private EmbeddingModel(LoadedModel loaded, ModelOptions options, ILogger logger)
+    {
+        _program = loaded.Program;
+        Metadata = loaded.Metadata;
+        try
+        {
+            _tokenizer = Tokenizer.FromMetadata(loaded.Metadata);
+        }
+        catch (UnsupportedModelException e)
+        {
+            // Such a model can still be run on token ids; whoever has text is told why not.
+            _noTokenizer = e;
+        }
+
+        var program = _program.Program;
+        var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
+        Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), program.Limits.MaxRows) };
+        Pooling = program.Pooling!.Value;
+        if (program.CacheLayers.Count > 0)
+        {
+            // A decoder's keys and values: those of one step's texts, each of which may leave a page partly filled.
+            var pages = (program.Limits.MaxRows / CacheSizing.PageTokens) + program.Limits.MaxOutputRows;
+            _store = new EnginePageStore(_program.Engine, program.CacheLayers, CacheSizing.PageTokens, pages, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
+        }
+
+        var capacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity));
+        _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), Pooling, _store, capacity, logger);
+    }
+
+    /// <inheritdoc/>
+    public ModelInformation Information { get; }
+
+    /// <inheritdoc/>
+    public int Dimensions => _program.Program.OutputWidth;
+
+    /// <inheritdoc/>
+    public PoolingKind Pooling { get; }
+
+    /// <summary>The metadata of the model's file.</summary>
+    public Gguf.GgufMetadata Metadata { get; }
+
+    /// <summary>The model's tokenizer.</summary>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
+    public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
+
+    /// <summary>Texts in the step that runs and requests that wait for one.</summary>
+    public (int Running, int Waiting) Load => _loop.Load;
+
+    /// <summary>Memory held by weights and work space, and by keys and values of a step, in bytes.</summary>
+    public (long Weights, long Scratch, long Cache) Memory
+    {
+        get
+        {
+            var memory = _program.Measure();
+            return (memory.Weights, memory.Scratch, _store is null ? 0 : _store.PageBytes * _store.PageCount);
+        }
+    }
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">A GGUF file; of a split model any part.</param>
+    /// <param name="options">Sizes and names; null: every default. A step has at least as many rows as a text may have tokens.</param>
+    /// <param name="pooling">How tokens become one vector; null: as the file says, else the mean for encoders and the last token for decoders.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="logger">Told of failures, never of contents; null: nobody.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="ModelFormatException">The file breaks its format.</exception>
+    /// <exception cref="UnsupportedModelException">Its architecture or a tensor's type is not built in.</exception>
+    /// <exception cref="NativeLibraryException">The native library cannot be had.</exception>
+    /// <exception cref="OutOfModelMemoryException">Weights or work space do not fit into memory.</exception>
+    public static Task<EmbeddingModel> LoadAsync(
+        string path, ModelOptions? options = null, PoolingKind? pooling = null, IProgress<LoadProgress>? progress = null, ILogger? logger = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Task.Run(() => Create(path, options ?? ModelOptions.Default, new EmbeddingTerms(pooling), progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> Tokenize(string text) => Tokenizer.Encode(text, addSpecial: true, parseSpecial: false);
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        if (texts.Count == 0)
+            throw new ArgumentException("there is no text to embed", nameof(texts));
+        var vectors = await _loop.SubmitAsync([.. texts.Select(Checked)], cancellationToken).ConfigureAwait(false);
+        if (normalize && Pooling != PoolingKind.Rank)
+            Array.ForEach(vectors, Normalize);
+        return vectors;
+    }
+
+    /// <summary>Ends all requests and frees the model's memory.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        await _loop.DisposeAsync().ConfigureAwait(false);
+        _store?.Dispose();
+        _program.Dispose();
+    }
+
+    private static EmbeddingModel Create(
+        string path, ModelOptions options, EmbeddingTerms terms, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
+    {
+        var loaded = ModelLoader.Load(path, options, terms, progress, cancellationToken);
+        try
+        {
+            return new EmbeddingModel(loaded, options, logger);
+        }
+        catch
+        {
+            loaded.Dispose();
+            throw;
+        }
+    }
+
+    private int[] Checked(IReadOnlyList<int> text)
+    {
+        if (text.Count == 0)
+            throw new ArgumentException("a text to embed has at least one token", nameof(text));
+        if (text.Count > Information.ContextLength)
+            throw new ContextLengthExceededException(text.Count, Information.ContextLength);
+        foreach (var token in text)
+        {
+            if ((uint)token >= (uint)Information.VocabularySize)
+                throw new ArgumentOutOfRangeException(nameof(text), token, $"token ids go from 0 to {Information.VocabularySize - 1}");
+        }
+
+        return [.. text];
+    }
+
+    // A text of nothing but zeros, which no real model makes, stays as it is.
+    private static void Normalize(float[] vector)
+    {
+        var length = TensorPrimitives.Norm(vector);
+        if (length > 0)
+            TensorPrimitives.Divide(vector, length, vector);
+    }
+}

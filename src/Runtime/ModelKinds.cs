@@ -1,0 +1,38 @@
+using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Models;
+
+namespace Hearth.Runtime;
+
+/// <summary>What a model is used for.</summary>
+public enum ModelKind
+{
+    /// <summary>A decoder: continues text. <see cref="LanguageModel"/>.</summary>
+    Decoder,
+
+    /// <summary>An encoder–decoder: turns a text into another. <see cref="LanguageModel"/>.</summary>
+    EncoderDecoder,
+
+    /// <summary>An encoder, or a decoder that was trained to embed: turns texts into vectors. <see cref="EmbeddingModel"/>.</summary>
+    Encoder,
+}
+
+/// <summary>Tells what a file is for before it is loaded.</summary>
+public static class ModelKinds
+{
+    /// <summary>Reads the kind from a file's metadata: its architecture, and whether it says how tokens are pooled.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="ModelFormatException">The file breaks its format.</exception>
+    public static ModelKind Read(string path)
+    {
+        using var file = GgufFile.Open(path);
+        return Of(file.Metadata);
+    }
+
+    internal static ModelKind Of(GgufMetadata metadata)
+    {
+        var architecture = metadata.Get<string>("general.architecture");
+        if (ModelFamilies.IsEncoder(architecture) || metadata.Get($"{architecture}.pooling_type", 0) != 0)
+            return ModelKind.Encoder;
+        return ModelFamilies.IsEncoderDecoder(architecture) ? ModelKind.EncoderDecoder : ModelKind.Decoder;
+    }
+}
