@@ -10,11 +10,8 @@ namespace Hearth.Runtime;
 
 /// <summary>A loaded model that turns texts into vectors, in this process.</summary>
 /// <remarks>All members are safe to call from several threads at once; texts of all callers share steps.</remarks>
-public interface IEmbeddingModel
+public interface IEmbeddingModel : IModel
 {
-    /// <summary>What the model is.</summary>
-    ModelInformation Information { get; }
-
     /// <summary>Values of a vector.</summary>
     int Dimensions { get; }
 
@@ -31,8 +28,9 @@ public interface IEmbeddingModel
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>Vectors of <see cref="Dimensions"/> values, in the texts' order.</returns>
     /// <exception cref="ArgumentException">There is no text, or an empty one, or a token is not in the vocabulary.</exception>
-    /// <exception cref="ContextLengthExceededException">A text does not fit; nothing is cut off.</exception>
+    /// <exception cref="ContextLengthExceededException">A text does not fit, see <see cref="ContextLengthExceededException.TextIndex"/>; nothing is cut off.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    /// <exception cref="HearthException">The model's weights give a value that is not finite.</exception>
     Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default);
 }
 
@@ -98,8 +96,8 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
 
-    /// <summary>Texts in the step that runs and requests that wait for one.</summary>
-    public (int Running, int Waiting) Load => _loop.Load;
+    /// <inheritdoc/>
+    public ModelLoad Load => _loop.Load;
 
     /// <summary>Memory held by weights and work space, and by keys and values of a step, in bytes.</summary>
     public (long Weights, long Scratch, long Cache) Memory
@@ -142,8 +140,14 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         if (texts.Count == 0)
             throw new ArgumentException("there is no text to embed", nameof(texts));
         var vectors = await _loop.SubmitAsync([.. texts.Select(Checked)], cancellationToken).ConfigureAwait(false);
-        if (normalize && Pooling != PoolingKind.Rank)
-            Array.ForEach(vectors, Normalize);
+        for (var i = 0; i < vectors.Length; i++)
+        {
+            if (!TensorPrimitives.IsFiniteAll<float>(vectors[i]))
+                throw new HearthException($"the model '{Information.Id}' computes a value that is not finite for text {i}; its weights are damaged, or not made for such a text");
+            if (normalize && Pooling != PoolingKind.Rank)
+                EmbeddingVectors.Normalize(vectors[i]);
+        }
+
         return vectors;
     }
 
@@ -172,12 +176,12 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         }
     }
 
-    private int[] Checked(IReadOnlyList<int> text)
+    private int[] Checked(IReadOnlyList<int> text, int index)
     {
         if (text.Count == 0)
             throw new ArgumentException("a text to embed has at least one token", nameof(text));
         if (text.Count > Information.ContextLength)
-            throw new ContextLengthExceededException(text.Count, Information.ContextLength);
+            throw new ContextLengthExceededException(text.Count, Information.ContextLength, index);
         foreach (var token in text)
         {
             if ((uint)token >= (uint)Information.VocabularySize)
@@ -185,13 +189,5 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         }
 
         return [.. text];
-    }
-
-    // A text of nothing but zeros, which no real model makes, stays as it is.
-    private static void Normalize(float[] vector)
-    {
-        var length = TensorPrimitives.Norm(vector);
-        if (length > 0)
-            TensorPrimitives.Divide(vector, length, vector);
     }
 }

@@ -47,6 +47,7 @@ internal static class HearthServer
         app.MapModels();
         app.MapChatCompletions();
         app.MapCompletions();
+        app.MapEmbeddings();
         return app;
     }
 

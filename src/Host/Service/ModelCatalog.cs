@@ -10,8 +10,12 @@ internal sealed class ModelCatalog(
 
     public IReadOnlyList<CatalogEntry> Entries => _entries;
 
-    /// <summary>Answers requests that name no model.</summary>
-    public CatalogEntry Default => _entries[0];
+    /// <summary>Answers requests that name no model: the first one ready of the kind; models become ready in the order of the configuration.</summary>
+    /// <typeparam name="T"><see cref="ILanguageModel"/> or <see cref="IEmbeddingModel"/>.</typeparam>
+    /// <returns>While none is ready, one that is still being loaded, where there is any; else one of the other kind.</returns>
+    public CatalogEntry DefaultFor<T>()
+        where T : class, IModel
+        => Array.Find(_entries, entry => entry.Model is T) ?? Array.Find(_entries, entry => entry.Model is null) ?? _entries[0];
 
     /// <summary>Why the host was stopped, where a model could not be loaded.</summary>
     public Exception? Failure { get; private set; }
@@ -90,7 +94,7 @@ internal sealed class ModelCatalog(
 /// <summary>A model of the service on its way from file to ready.</summary>
 internal sealed class CatalogEntry(ModelConfiguration configuration)
 {
-    private volatile ILanguageModel? _model;
+    private volatile IModel? _model;
     private volatile Exception? _failure;
     private double _progress;
 
@@ -106,11 +110,11 @@ internal sealed class CatalogEntry(ModelConfiguration configuration)
     }
 
     /// <summary>Null until it is loaded.</summary>
-    public ILanguageModel? Model => _model;
+    public IModel? Model => _model;
 
     public Exception? Failure => _failure;
 
-    public void Complete(ILanguageModel model) => _model = model;
+    public void Complete(IModel model) => _model = model;
 
     public void Fail(Exception failure) => _failure = failure;
 }
