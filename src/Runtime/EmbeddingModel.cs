@@ -116,6 +116,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <param name="progress">Told how far loading has come.</param>
     /// <param name="logger">Told of failures, never of contents; null: nobody.</param>
     /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option or the pooling is out of range.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ModelFormatException">The file breaks its format.</exception>
     /// <exception cref="UnsupportedModelException">Its architecture or a tensor's type is not built in.</exception>
@@ -126,6 +127,8 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (pooling is { } kind && !Enum.IsDefined(kind))
+            throw new ArgumentOutOfRangeException(nameof(pooling), pooling, "there is no such pooling");
         return Task.Run(() => Create(path, options ?? ModelOptions.Default, new EmbeddingTerms(pooling), progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
     }
 

@@ -25,6 +25,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("generate MODEL --prompt a --nonsense")]
     [InlineData("serve --threads 2")]
     [InlineData("logits MODEL")]
+    [InlineData("embed MODEL --pooling median")]
+    [InlineData("embed")]
     [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
     [InlineData("bench MODEL --sequences 0")]
     public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
@@ -175,7 +177,7 @@ public sealed class CommandLineTests : IDisposable
             Load = (configuration, _, _) =>
             {
                 _loaded = configuration;
-                return Task.FromResult<ILanguageModel>(_model);
+                return Task.FromResult<IModel>(_model);
             },
         };
         var words = arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word is "MODEL" or "BROKEN" ? file : word);

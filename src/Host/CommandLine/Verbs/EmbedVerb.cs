@@ -12,17 +12,15 @@ internal static class EmbedVerb
     /// <summary>Texts computed together; results come out after each such group.</summary>
     private const int TextsAtATime = 256;
 
+    private static readonly string[] PoolingNames = [.. Enum.GetNames<PoolingName>().Select(name => name.ToLowerInvariant())];
+
     public static Command Create(CommandEnvironment environment)
     {
         var model = new ModelArguments(required: true);
         var text = new Option<string[]>("--text") { Description = "A text; may be given several times (default: a text on each line of what is piped in).", HelpName = "TEXT" };
         var input = new Option<string?>("--input") { Description = "A file with a text on each line.", HelpName = "FILE" };
-        var pooling = new Option<PoolingName?>("--pooling")
-        {
-            Description = "How tokens become one vector: mean, cls, last, rank (default: as the file says).",
-            HelpName = "KIND",
-            CustomParser = result => Enum.TryParse<PoolingName>(result.Tokens[0].Value, ignoreCase: true, out var kind) && Enum.IsDefined(kind) ? kind : Unknown(result),
-        };
+        var pooling = new Option<string?>("--pooling") { Description = $"How tokens become one vector: {string.Join(", ", PoolingNames)} (default: as the file says).", HelpName = "KIND" };
+        pooling.AcceptOnlyFromAmong(PoolingNames);
         var raw = new Option<bool>("--no-normalize") { Description = "Leave vectors as the model computes them; otherwise they have length 1." };
         var json = new Option<bool>("--json") { Description = "Print an array of {index, tokens, embedding}." };
         var command = new Command("embed", "Turn texts into vectors.") { text, input, pooling, raw, json };
@@ -30,7 +28,8 @@ internal static class EmbedVerb
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var texts = await ReadTextsAsync(environment, parsed.GetValue(text) ?? [], parsed.GetValue(input), cancellationToken);
-            var loaded = await environment.LoadEmbeddingModelAsync(model.Read(parsed) with { Pooling = parsed.GetValue(pooling) }, cancellationToken);
+            var configuration = model.Read(parsed) with { Pooling = parsed.GetValue(pooling) is { } name ? Enum.Parse<PoolingName>(name, ignoreCase: true) : null };
+            var loaded = await environment.LoadEmbeddingModelAsync(configuration, cancellationToken);
             try
             {
                 await WriteAsync(environment.Output, loaded, texts, !parsed.GetValue(raw), parsed.GetValue(json), cancellationToken);
@@ -42,12 +41,6 @@ internal static class EmbedVerb
             }
         });
         return command;
-    }
-
-    private static PoolingName? Unknown(System.CommandLine.Parsing.ArgumentResult result)
-    {
-        result.AddError($"--pooling must be mean, cls, last or rank, found '{result.Tokens[0].Value}'");
-        return null;
     }
 
     private static async Task<string[]> ReadTextsAsync(CommandEnvironment environment, string[] texts, string? file, CancellationToken cancellationToken)
