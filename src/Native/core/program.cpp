@@ -509,7 +509,7 @@ class ProgramChecker {
     void check_activation() {
         expect_counts(2, 1, 0);
         const auto& p = operation_->parameters.activation;
-        check_function(p.function, HEARTH_FUNCTION_XIELU);
+        check_function(p.function, HEARTH_FUNCTION_GELU_TANH_HALF);
         require(std::isfinite(p.negative_alpha) && std::isfinite(p.positive_alpha) && std::isfinite(p.beta) &&
                     std::isfinite(p.epsilon),
                 "XIELU's parameters must be finite");

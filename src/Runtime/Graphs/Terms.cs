@@ -31,6 +31,9 @@ public enum ActivationFunction
 
     /// <summary>The hyperbolic tangent.</summary>
     Tanh = 8,
+
+    /// <summary><see cref="GeluTanh"/> of the value rounded to half precision, itself rounded so; for <see cref="ProgramBuilder.Activate"/> alone.</summary>
+    GeluTanhHalf = 10,
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>

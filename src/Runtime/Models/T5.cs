@@ -132,7 +132,8 @@ internal sealed class T5
         return (projected[0], projected[1], projected[2]);
     }
 
-    // relu(up(x)), or gelu(gate(x)) * up(x) where the file has a gate.
+    // relu(up(x)), or gelu(gate(x)) * up(x) where the file has a gate. Nothing normalizes what comes of it, and GELU has no
+    // agreed last bits: the reference looks it up by half precision, which shows in the logits at 5e-6, so we round alike.
     private Value FeedForward(int layer, Value x)
     {
         var up = (_program.Matrix(Name(layer, "ffn_up"), _sizes.Width, _sizes.FeedForward), (Weight?)null);
@@ -144,7 +145,7 @@ internal sealed class T5
         else
         {
             var both = _program.Linear(x, ActivationFunction.None, (_program.Matrix(Name(layer, "ffn_gate"), _sizes.Width, _sizes.FeedForward), null), up);
-            hidden = _program.Activate(ActivationFunction.GeluTanh, both[0], both[1]);
+            hidden = _program.Activate(ActivationFunction.GeluTanhHalf, both[0], both[1]);
         }
 
         return _program.Linear(hidden, _program.Matrix(Name(layer, "ffn_down"), _sizes.FeedForward, _sizes.Width));

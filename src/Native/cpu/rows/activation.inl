@@ -15,6 +15,11 @@ inline Floats gelu_tanh(Floats x) {
     const Floats u = x * splat(0.7978845608f) * fma(x * x, splat(0.044715f), splat(1.0f));
     return x / (splat(1.0f) + exponential(u * splat(-2.0f)));
 }
+inline Floats rounded_to_half(Floats x) {
+    uint16_t halves[kWidth];
+    store_f16(halves, x);
+    return load_f16(halves);
+}
 // maximum returns its second operand where one is NaN.
 inline Floats relu(Floats x) {
     return maximum(splat(0.0f), x);
@@ -56,6 +61,9 @@ void activation(hearth_function function, const float* input, const float* gate,
             return activate(input, gate, output, count, [](Floats x) { return gelu_sigmoid(x); });
         case HEARTH_FUNCTION_TANH:
             return activate(input, gate, output, count, [](Floats x) { return hyperbolic_tangent(x); });
+        case HEARTH_FUNCTION_GELU_TANH_HALF:
+            return activate(input, gate, output, count,
+                            [](Floats x) { return rounded_to_half(gelu_tanh(rounded_to_half(x))); });
         case HEARTH_FUNCTION_XIELU:
             return;  // has parameters: the function below
     }
