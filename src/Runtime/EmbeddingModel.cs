@@ -22,6 +22,10 @@ public interface IEmbeddingModel : IModel
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     IReadOnlyList<int> Tokenize(string text);
 
+    /// <summary>Turns a query and a document into the ids of one text, for a model that pools by <see cref="PoolingKind.Rank"/>.</summary>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or wants a template of its own around the two.</exception>
+    IReadOnlyList<int> TokenizePair(string query, string document);
+
     /// <summary>Computes a vector for each text.</summary>
     /// <param name="texts">Token ids, special tokens included; each text has at least one and at most the context's.</param>
     /// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is their cosine. Scores of a ranking head never are.</param>
@@ -134,6 +138,9 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
 
     /// <inheritdoc/>
     public IReadOnlyList<int> Tokenize(string text) => Tokenizer.Encode(text, addSpecial: true, parseSpecial: false);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> TokenizePair(string query, string document) => RankingPair.Encode(Tokenizer, Metadata, query, document);
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default)

@@ -31,6 +31,8 @@ internal sealed class FakeEmbeddingModel : IEmbeddingModel, IAsyncDisposable
     public IReadOnlyList<int> Tokenize(string text)
         => HasVocabulary ? [1, .. text.Select(unit => (int)unit)] : throw new UnsupportedModelException("tokenizer 'no_vocab'", ["bert"]);
 
+    public IReadOnlyList<int> TokenizePair(string query, string document) => [.. Tokenize(query), 2, .. document.Select(unit => (int)unit)];
+
     public async Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default)
     {
         Calls.Enqueue(texts.Count);

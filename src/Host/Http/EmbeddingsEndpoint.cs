@@ -1,6 +1,5 @@
 using System.Globalization;
 using Hearth.Host.Service;
-using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -17,11 +16,6 @@ internal static class EmbeddingsEndpoint
     {
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.EmbeddingRequest);
         var (id, model) = ModelLookup.FindEmbedding(catalog, body.Model);
-        if (model.Pooling == PoolingKind.Rank)
-        {
-            throw ApiException.BadRequest($"the model '{id}' scores how well a document fits a query and computes no embeddings", "model", WireNames.WrongModelKind);
-        }
-
         var isBase64 = IsBase64(body.EncodingFormat);
         var dimensions = CheckedDimensions(body.Dimensions, model);
         var texts = ToTexts(body, model, context.RequestAborted);

@@ -13,7 +13,7 @@ internal static class HealthEndpoint
         context.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         context.Response.Headers.CacheControl = "no-store";
         return context.Response.WriteAsJsonAsync(
-            new HealthResponse { Status = status, Model = catalog.DefaultFor<ILanguageModel>().Id, Models = models }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
+            new HealthResponse { Status = status, Model = catalog.DefaultFor(model => model is ILanguageModel).Id, Models = models }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
     });
 
     private static ModelHealth Describe(CatalogEntry entry)

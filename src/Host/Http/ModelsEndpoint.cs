@@ -1,4 +1,5 @@
 using Hearth.Host.Service;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -29,11 +30,11 @@ internal static class ModelsEndpoint
             VocabularySize = information?.VocabularySize,
             ParameterCount = information?.ParameterCount,
             SizeBytes = information?.FileBytes,
-            Kind = information is null ? null : embedding is null ? "text" : "embedding",
+            Kind = information is null ? null : embedding is null ? "text" : embedding.Pooling == PoolingKind.Rank ? "ranking" : "embedding",
 
             // An embedding model made of a chat model still bears its template.
             Chat = information is null ? null : information.HasChatTemplate && embedding is null,
-            Dimensions = embedding?.Dimensions,
+            Dimensions = embedding?.Pooling == PoolingKind.Rank ? null : embedding?.Dimensions,
             Pooling = embedding?.Pooling.ToWire(),
         };
     }

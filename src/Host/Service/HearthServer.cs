@@ -48,6 +48,7 @@ internal static class HearthServer
         app.MapChatCompletions();
         app.MapCompletions();
         app.MapEmbeddings();
+        app.MapRerank();
         return app;
     }
 

@@ -10,12 +10,10 @@ internal sealed class ModelCatalog(
 
     public IReadOnlyList<CatalogEntry> Entries => _entries;
 
-    /// <summary>Answers requests that name no model: the first one ready of the kind; models become ready in the order of the configuration.</summary>
-    /// <typeparam name="T"><see cref="ILanguageModel"/> or <see cref="IEmbeddingModel"/>.</typeparam>
-    /// <returns>While none is ready, one that is still being loaded, where there is any; else one of the other kind.</returns>
-    public CatalogEntry DefaultFor<T>()
-        where T : class, IModel
-        => Array.Find(_entries, entry => entry.Model is T) ?? Array.Find(_entries, entry => entry.Model is null) ?? _entries[0];
+    /// <summary>Answers requests that name no model: the first one ready that serves them; models become ready in the order of the configuration.</summary>
+    /// <returns>While none is ready, one that is still being loaded, where there is any; else one that does not serve them.</returns>
+    public CatalogEntry DefaultFor(Func<IModel, bool> serves)
+        => Array.Find(_entries, entry => entry.Model is { } model && serves(model)) ?? Array.Find(_entries, entry => entry.Model is null) ?? _entries[0];
 
     /// <summary>Why the host was stopped, where a model could not be loaded.</summary>
     public Exception? Failure { get; private set; }

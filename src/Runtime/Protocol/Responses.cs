@@ -143,7 +143,7 @@ internal sealed class ModelEntry
 
     public long? SizeBytes { get; init; }
 
-    /// <summary>"text" or "embedding".</summary>
+    /// <summary>"text", "embedding" or "ranking".</summary>
     public string? Kind { get; init; }
 
     /// <summary>Whether it answers chats.</summary>

@@ -72,13 +72,15 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
             Monitor.Pulse(_lock);
         }
 
-        job.CancelWith(cancellationToken, () =>
-        {
-            lock (_lock)
+        job.CancelWith(
+            () =>
             {
-                _jobs.Remove(job);
-            }
-        });
+                lock (_lock)
+                {
+                    _jobs.Remove(job);
+                }
+            },
+            cancellationToken);
         return job.Task;
     }
 
@@ -198,7 +200,7 @@ internal sealed class EmbeddingJob(int[][] texts)
         _registration.Unregister();
     }
 
-    public void CancelWith(CancellationToken cancellationToken, Action takeBack)
+    public void CancelWith(Action takeBack, CancellationToken cancellationToken)
     {
         _registration = cancellationToken.UnsafeRegister(
             _ =>
