@@ -135,7 +135,7 @@ Source experts_program() {
     s.add(HEARTH_EMBED, {}, {vX}, {wTable}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
     s.add(HEARTH_LINEAR, {vX}, {vScores}, {wRouter});
     s.add(HEARTH_ROUTER, {vScores}, {vWeights, vChoice}, {wBias}).parameters.router = {
-        kChosen, HEARTH_GATING_SIGMOID, 0, 0, 1, 0, 6.103515625e-5f, 1.5f};
+        kChosen, HEARTH_GATING_SIGMOID, 0, 0, 1, 0, 6.103515625e-5f, 1.5f, 0};
     s.add(HEARTH_EXPERT_LINEAR, {vX, vChoice}, {vGate, vUp}, {wGate, wUp, -1, wGateBias});
     s.add(HEARTH_ACTIVATION, {vGate, vUp}, {vInner}, {}).parameters.activation.function =
         HEARTH_FUNCTION_SILU;
@@ -309,6 +309,10 @@ TEST(ExpertProgram, ProgramsThatDoNotFitTogetherAreRefused) {
         {"more chosen than there are", [](Source& s) { s.operations[kRoute].parameters.router.chosen = 6; }},
         {"unknown gating", [](Source& s) { s.operations[kRoute].parameters.router.gating = 9; }},
         {"groups that do not divide", [](Source& s) { s.operations[kRoute].parameters.router.groups = 2; }},
+        {"shared matrices that do not divide",
+         [](Source& s) { s.operations[kRoute].parameters.router.experts_per_matrix = 2; }},
+        {"shared matrices, stacks for all",
+         [](Source& s) { s.operations[kRoute].parameters.router.experts_per_matrix = 5; }},
         {"NaN least sum", [](Source& s) { s.operations[kRoute].parameters.router.least_sum = NAN; }},
         {"choice of another width", [](Source& s) { s.widths[vChoice] = 3; }},
         {"bias of the choice too short", [](Source& s) { s.weights[wBias].columns = 4; }},

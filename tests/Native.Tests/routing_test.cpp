@@ -64,8 +64,9 @@ Choice reference(const float* scores, int experts, const float* bias, const hear
     for (const int e : ranked(values)) {
         if (static_cast<int>(choice.experts.size()) == p.chosen) break;
         if (!group_is_usable(values, p, e / (experts / std::max(1, p.groups)))) continue;
-        choice.experts.push_back(e);
-        of_chosen.push_back(gates[static_cast<size_t>(e)]);
+        const int number = e / std::max(1, p.experts_per_matrix);
+        choice.experts.push_back(number);
+        of_chosen.push_back(gates[static_cast<size_t>(number)]);
     }
     if (p.gating == HEARTH_GATING_SOFTMAX_CHOSEN) of_chosen = softmax(of_chosen);
     const double sum =
@@ -97,9 +98,9 @@ Routed route(hearth_isa isa, std::vector<float> scores, int experts, const float
     return routed;
 }
 
-// chosen, gating, groups, chosen_groups, normalize, choose_by_score, least_sum, scale
+// chosen, gating, groups, chosen_groups, normalize, choose_by_score, least_sum, scale, experts_per_matrix
 hearth_router_parameters parameters(int chosen, hearth_gating gating) {
-    return {chosen, gating, 0, 0, 0, 0, 6.103515625e-5f, 1.0f};
+    return {chosen, gating, 0, 0, 0, 0, 6.103515625e-5f, 1.0f, 0};
 }
 
 constexpr hearth_gating kGatings[] = {HEARTH_GATING_SOFTMAX, HEARTH_GATING_SIGMOID,
@@ -164,6 +165,18 @@ TEST(Router, OnlyTheBestGroupsAreLookedAt) {
                 p.scale = 2.5f;
                 expect_equal(route(isa, scores, 16, bias.data(), p, 2), scores, 16, bias.data(), p);
             }
+}
+
+TEST(Router, ExpertsThatShareAMatrixGiveItsNumberAndThatNumbersGate) {
+    for (const hearth_isa isa : isas_here())
+        for (const int shared : {1, 2, 4, 8}) {
+            const auto scores = normal_floats(50 * 16, 12);
+            auto p = parameters(std::min(6, 16 / shared), HEARTH_GATING_SOFTMAX);
+            p.experts_per_matrix = shared;
+            p.choose_by_score = 1;
+            p.normalize = 1;
+            expect_equal(route(isa, scores, 16, nullptr, p, 2), scores, 16, nullptr, p);
+        }
 }
 
 TEST(Router, TheLowerNumberWinsAmongEquals) {

@@ -454,10 +454,13 @@ class ProgramChecker {
                 "normalize and choose_by_score must be 0 or 1");
         require(std::isfinite(p.least_sum) && p.least_sum >= 0 && std::isfinite(p.scale),
                 "least_sum and scale must be finite");
+        const int64_t shared = std::max(p.experts_per_matrix, 1);
+        require(p.experts_per_matrix >= 0 && scores.width % shared == 0,
+                "experts_per_matrix must divide the experts");
         expect_output(0, scores.rows, p.chosen);
         expect_output(1, scores.rows, p.chosen);
         optional_vector(0, scores.width);
-        program_.experts_of_[operation_->output[1]] = static_cast<int32_t>(scores.width);
+        program_.experts_of_[operation_->output[1]] = static_cast<int32_t>(scores.width / shared);
     }
 
     void check_expert_linear() {

@@ -107,9 +107,11 @@ void route_row(const RouterCall& call, int64_t row, const Work& work, const RowK
     sort_best(work.order, candidates, chosen, work.values);
     float* weights = call.weights.data + row * chosen;
     float* numbers = call.experts.data + row * chosen;
+    const int32_t shared = std::max(parameters.experts_per_matrix, 1);
     for (int64_t i = 0; i < chosen; ++i) {
-        weights[i] = gates[work.order[i]];
-        numbers[i] = static_cast<float>(work.order[i]);
+        const int32_t number = work.order[i] / shared;
+        weights[i] = gates[number];
+        numbers[i] = static_cast<float>(number);
     }
     finish_weights(parameters, weights, kernels);
 }

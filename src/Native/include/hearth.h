@@ -296,6 +296,10 @@ typedef struct hearth_router_parameters {
     int32_t choose_by_score;       /* 1: the choice is by raw score + bias (Llama 4) */
     float least_sum;
     float scale;
+    int32_t experts_per_matrix; /* so many neighbouring experts share a matrix: what comes out are the
+                                   matrices' numbers and the gates of the experts of those numbers, as
+                                   llama.cpp weights GroveMoE's adjugate experts (arXiv 2508.07785); 0 or 1:
+                                   each has its own */
 } hearth_router_parameters;
 
 typedef struct hearth_cache_write_parameters {

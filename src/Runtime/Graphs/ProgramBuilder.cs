@@ -327,8 +327,13 @@ public sealed unsafe class ProgramBuilder
 
     /// <summary>Attention over a layer of the cache that was written before, by an earlier layer that shares its keys and values.</summary>
     /// <returns>[rows, heads * valueWidth].</returns>
+    /// <exception cref="ModelFormatException">That layer holds nothing, or heads of another shape.</exception>
     public Value SharedAttention(Value queries, int layer, AttentionTerms terms, Weight? sinks = null)
-        => Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases: null);
+    {
+        if (layer < 0 || layer >= _cacheLayers.Count || _cacheLayers[layer] != Shape(terms))
+            throw new ModelFormatException($"attention to the keys of layer {layer} of the cache, which has none of {terms.KvHeads} heads of {terms.KeyWidth}", _file.Path);
+        return Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases: null);
+    }
 
     /// <summary>Attention among the rows of the same sequence in this step; nothing is cached (encoders).</summary>
     /// <param name="queries">[rows, heads * keyWidth].</param>
@@ -509,6 +514,7 @@ public sealed unsafe class ProgramBuilder
             ChooseByScore = terms.ChooseByScore ? 1 : 0,
             LeastSum = terms.LeastSum,
             Scale = terms.Scale,
+            ExpertsPerMatrix = terms.ExpertsPerMatrix,
         };
         var weights = NewValue(terms.Chosen);
         var experts = NewValue(terms.Chosen);

@@ -187,4 +187,7 @@ public sealed record RouterTerms
 
     /// <summary>Factor of the weights.</summary>
     public float Scale { get; init; } = 1;
+
+    /// <summary>So many neighbouring experts share a matrix, whose number comes out, with the gate of the expert of that number (GroveMoE, arXiv 2508.07785); 0 or 1: each has its own.</summary>
+    public int ExpertsPerMatrix { get; init; }
 }

@@ -126,6 +126,7 @@ internal struct NativeRouterParameters
     public int ChooseByScore;
     public float LeastSum;
     public float Scale;
+    public int ExpertsPerMatrix;
 }
 
 /// <summary>The union of all operations' parameters.</summary>

@@ -12,6 +12,9 @@ namespace Hearth.Runtime.Models;
 /// </remarks>
 internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) : FeedForwardPart
 {
+    /// <summary>Behind the tensors' names.</summary>
+    public string Suffix { get; init; } = "_exps";
+
     /// <summary>The width inside an expert; null: the layer's.</summary>
     public int? Width { get; init; }
 
@@ -89,34 +92,35 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
 
     // [rows, chosen * width]: what each chosen expert makes of the row.
     private Value Expert(Block block, Value x, Value experts)
-        => Products(block, Inner(block, x, experts), experts, ("ffn_down_exps", block.Model.Sizes.Width))[0];
+        => Products(block, Inner(block, x, experts), experts, ("ffn_down" + Suffix, block.Model.Sizes.Width))[0];
 
     private Value Inner(Block block, Value x, Value experts)
     {
         var width = Width ?? HiddenWidth(block);
         if (Plain is { } function)
-            return block.Program.Activate(function, Products(block, x, experts, ("ffn_up_exps", width))[0]);
+            return block.Program.Activate(function, Products(block, x, experts, ("ffn_up" + Suffix, width))[0]);
 
         if (!block.Has("ffn_gate_up_exps.weight"))
         {
-            var parts = Products(block, x, experts, ("ffn_gate_exps", width), ("ffn_up_exps", width));
+            var parts = Products(block, x, experts, ("ffn_gate" + Suffix, width), ("ffn_up" + Suffix, width));
             return Gate.Apply(block.Program, parts[0], parts[1]);
         }
 
         var both = Products(block, x, experts, ("ffn_gate_up_exps", checked(2 * width)))[0];
-        return Gate.Apply(block.Program, block.Program.Slice(both, Sizes.Used, 0, width), block.Program.Slice(both, Sizes.Used, width, width));
+        return Gate.Apply(block.Program, block.Program.Slice(both, Router.Chosen, 0, width), block.Program.Slice(both, Router.Chosen, width, width));
     }
 
     // x is one row for all experts, or a row for each.
     private Value[] Products(Block block, Value x, Value experts, params ReadOnlySpan<(string Name, int Rows)> parts)
     {
-        var columns = parts[0].Name == "ffn_down_exps" || WeighsInput ? x.Width / Sizes.Used : x.Width;
+        var columns = parts[0].Name == "ffn_down" + Suffix || WeighsInput ? x.Width / Router.Chosen : x.Width;
+        var count = Sizes.Count / Math.Max(Router.ExpertsPerMatrix, 1);
         var pieces = new (Weight, Weight?)[parts.Length];
         for (var i = 0; i < parts.Length; i++)
         {
             var (name, rows) = parts[i];
-            var bias = HasBiases ? block.Program.Table(block.Name(name + ".bias"), rows, Sizes.Count) : null;
-            pieces[i] = (block.Program.Stack(block.Name(name + ".weight"), columns, rows, Sizes.Count), bias);
+            var bias = HasBiases ? block.Program.Table(block.Name(name + ".bias"), rows, count) : null;
+            pieces[i] = (block.Program.Stack(block.Name(name + ".weight"), columns, rows, count), bias);
         }
 
         return block.Program.ExpertLinear(x, experts, pieces);

@@ -52,7 +52,11 @@ internal static class Gemma4
             var terms = sizes.Attention(layer) with { Scale = 1 };
             if (isLocal)
                 terms = terms with { Window = window, KeyWidth = head, ValueWidth = head };
-            return new SharingAttention(terms, isLocal ? new(local, Factors: null) : global) { Shares = layer < ownLayers ? null : ownLayers - (isLocal ? 2 : 1) };
+            return new SharingAttention(terms, isLocal ? new(local, Factors: null) : global)
+            {
+                MayLackValues = true,
+                Shares = layer < ownLayers ? null : ownLayers - (isLocal ? 2 : 1),
+            };
         };
     }
 
@@ -116,6 +120,9 @@ internal sealed record SharingAttention(AttentionTerms Terms, Rotation Rotation)
     private static readonly QueryKeyNorm _norm = new(Norm.Rms);
     private static readonly QueryKeyNorm _valueNorm = new(Norm.PlainRms);
 
+    /// <summary>Whether values are the keys as they were projected where the file has no projection of their own.</summary>
+    public bool MayLackValues { get; init; }
+
     /// <summary>The layer whose keys and values are attended to; null: its own.</summary>
     public int? Shares { get; init; }
 
@@ -132,9 +139,8 @@ internal sealed record SharingAttention(AttentionTerms Terms, Rotation Rotation)
         if (Shares is { } earlier)
             return program.SharedAttention(Heads(block, block.Linear(x, "attn_q", Terms.Heads * Terms.KeyWidth), "attn_q_norm"), earlier, Terms);
 
-        // Without a projection of their own, values are the keys as they were projected.
         int queries = Terms.Heads * Terms.KeyWidth, keys = Terms.KvHeads * Terms.KeyWidth;
-        var parts = block.Has("attn_v.weight") || Terms.ValueWidth != Terms.KeyWidth
+        var parts = block.Has("attn_v.weight") || !MayLackValues
             ? block.Linears(x, ("attn_q", queries), ("attn_k", keys), ("attn_v", Terms.KvHeads * Terms.ValueWidth))
             : block.Linears(x, ("attn_q", queries), ("attn_k", keys));
         var values = block.Model.Norm(parts[^1], block.Name("attn_v_norm"), _valueNorm, Terms.ValueWidth);

@@ -5,7 +5,7 @@ namespace Hearth.Runtime.Models;
 /// <summary>Decoders like Llama's or Qwen's whose feed-forward layers are experts with softmax weights.</summary>
 /// <remarks>
 /// Sources: Mixtral (arXiv 2401.04088), Qwen2 (2407.10671), Qwen3 (2505.09388), OLMoE (2409.02060), Phi-3.5-MoE
-/// (2404.14219), Hunyuan-Large (2411.02265), DBRX, Snowflake Arctic and Grok-1 (model cards).
+/// (2404.14219), Hunyuan-Large (2411.02265), GroveMoE (2508.07785), DBRX, Snowflake Arctic and Grok-1 (model cards).
 /// </remarks>
 internal static class Mixtral
 {
@@ -24,6 +24,7 @@ internal static class Mixtral
         ["arctic"] = Arctic,
         ["grok"] = Grok,
         ["mellum"] = Mellum,
+        ["grovemoe"] = Grove,
     };
 
     /// <summary>Mixtral's experts in files that have some, else a dense layer: for architectures that come in both forms.</summary>
@@ -159,8 +160,40 @@ internal static class Mixtral
         };
     }
 
+    private static DecoderDescription Grove(ModelFile model)
+    {
+        var sizes = new ExpertSizes(model);
+        var perGroup = model.Keys.Size("experts_per_group", sizes.Count);
+        if (sizes.Count % perGroup != 0)
+            throw model.Keys.Wrong("experts_per_group", $"must divide the {sizes.Count} experts, found {perGroup}");
+        var router = sizes.Router(ExpertGating.Softmax, normalizes: true) with { ChooseByScore = true };
+        var experts = new ExpertFeedForward(sizes, router) { Width = sizes.ExpertOr(sizes.Layer / sizes.Used) };
+        var adjugate = new ExpertFeedForward(sizes, router with { Chosen = Math.Min(sizes.Used, sizes.Count / perGroup), ExpertsPerMatrix = perGroup })
+        {
+            Width = model.Keys.Size("expert_chunk_feed_forward_length", Hyperparameters.LargestWidth, otherwise: model.Sizes.KeyWidth),
+            Suffix = "_chexps",
+        };
+        var scale = model.Keys.Number("expert_group_scale");
+        return new() { Attention = NormalizedHeads(model), FeedForward = _ => new GroveFeedForward(experts, adjugate, scale) };
+    }
+
     private static Func<int, AttentionPart> NormalizedHeads(ModelFile model, Func<SelfAttention, SelfAttention>? change = null)
         => model.Attention(RopeLayout.Halves, a => (change ?? (b => b))(a with { QueryKeyNorm = new(Norm.Rms) }));
+
+    /// <summary>Experts, and behind them one for each group of those that were chosen (GroveMoE).</summary>
+    /// <param name="Experts">Read the normalized residual stream.</param>
+    /// <param name="Adjugate">Read the others' sum; chosen by the same scores.</param>
+    /// <param name="Scale">Factor of what they add to it.</param>
+    private sealed record GroveFeedForward(ExpertFeedForward Experts, ExpertFeedForward Adjugate, float Scale) : FeedForwardPart
+    {
+        /// <inheritdoc/>
+        public override Value Write(Block block, Value x)
+        {
+            var scores = block.Linear(x, "ffn_gate_inp", Experts.Sizes.Count);
+            var sum = Experts.Write(block, x, scores);
+            return sum + block.Program.Scale(Adjugate.Write(block, sum, scores), Scale);
+        }
+    }
 
     /// <summary>A dense layer beside experts.</summary>
     /// <param name="Dense">Reads the normalized residual stream.</param>

@@ -41,7 +41,6 @@ internal static class ModelFamilies
         ["glm-dsa"] = "attention to positions that an indexer chooses",
         ["minimax-m3"] = "attention to blocks that an indexer chooses",
         ["deepseek4"] = "compressed attention and hyper-connections",
-        ["grovemoe"] = "experts chosen by the group of others",
     };
 
     // State that is carried from token to token in place of attention: another engine than this one.

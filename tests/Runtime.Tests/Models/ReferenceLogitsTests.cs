@@ -99,7 +99,7 @@ public sealed class ReferenceLogitsTests
         return difference / size;
     }
 
-    private static unsafe void Dequantize(string source, string target)
+    internal static unsafe void Dequantize(string source, string target)
     {
         using var file = GgufFile.Open(source);
         using var writer = GgufWriter.Create(target);
