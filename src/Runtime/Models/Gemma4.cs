@@ -64,7 +64,7 @@ internal static class Gemma4
     private static int FirstSharing(ModelFile model)
         => model.Sizes.Layers - model.Keys.Size("attention.shared_kv_layers", Math.Max(model.Sizes.Layers - 2, 0), otherwise: 0, least: 0);
 
-    private static FeedForwardPart FeedForward(ModelFile model)
+    private static NormalizedFeedForward FeedForward(ModelFile model)
     {
         var dense = new GatedFeedForward(ActivationFunction.GeluTanh);
         if (!ExpertSizes.Any(model))
