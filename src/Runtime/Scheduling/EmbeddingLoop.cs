@@ -72,14 +72,16 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
             Monitor.Pulse(_lock);
         }
 
-        job.CancelWith(cancellationToken, () =>
+        job.CancelWith(TakeBack, cancellationToken);
+        return job.Task;
+
+        void TakeBack()
         {
             lock (_lock)
             {
                 _jobs.Remove(job);
             }
-        });
-        return job.Task;
+        }
     }
 
     /// <summary>Waits for the step in progress, then ends every request with an <see cref="ObjectDisposedException"/>.</summary>
@@ -195,7 +197,7 @@ internal sealed class EmbeddingJob(int[][] texts)
         _registration.Unregister();
     }
 
-    public void CancelWith(CancellationToken cancellationToken, Action takeBack)
+    public void CancelWith(Action takeBack, CancellationToken cancellationToken)
     {
         _registration = cancellationToken.UnsafeRegister(
             _ =>

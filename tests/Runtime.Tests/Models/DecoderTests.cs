@@ -1,3 +1,4 @@
+using Hearth.Runtime.Models;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;
@@ -23,4 +24,24 @@ public sealed class DecoderTests
     [MemberData(nameof(Models))]
     public async Task A_dense_decoder_gives_the_reference_logits(string name)
         => Assert.InRange(ReferenceLogitsTests.Error(await ReferenceLogitsTests.Logits(ReferenceModels.File(name), ReferenceModels.Tokens(name)), ReferenceModels.Logits(name)), 0, Bound);
+
+    [Fact]
+    public void Every_reference_model_that_can_be_run_is_compared()
+    {
+        HashSet<string> compared =
+        [
+            .. Names(Models), .. Names(ReferenceLogitsTests.FloatModels), .. Names(ExpertDecoderTests.Models), .. Names(EncoderTests.Encoders),
+            .. Names(EncoderTests.EncoderDecoders), "quant-small",
+        ];
+        Assert.Empty(ReferenceModels.Names.Where(n => !compared.Contains(n) && ModelFamilies.Architectures.Contains(BrokenDecoderTests.Architecture(n))));
+    }
+
+    [Fact]
+    public void The_documentation_lists_every_architecture()
+    {
+        var words = File.ReadAllText(Path.Combine(SharedFolder.Repository, "docs", "models.md")).Split([' ', ',', ';', ':', '|', '\n', '(', ')'], StringSplitOptions.RemoveEmptyEntries);
+        Assert.Empty(ModelFamilies.Architectures.Except(words));
+    }
+
+    private static IEnumerable<string> Names(TheoryData<string> data) => data.Select(row => row.Data);
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Models;
 
 namespace Hearth.Runtime.Tests.Support;
 
@@ -17,6 +18,13 @@ public sealed class PatchedModel(string reference)
     {
         using var file = Open();
         return [.. file.Tensors.Select(t => (t.Name, t.Shape.ToArray()))];
+    }
+
+    /// <summary>Whether a tensor belongs to a layer that drafts, which is not run.</summary>
+    public bool IsOfDraft(string tensor)
+    {
+        using var file = Open();
+        return Hyperparameters.Read(file.Metadata).IsBeyond(tensor);
     }
 
     /// <summary>The architecture's keys that hold one number of four bytes.</summary>
