@@ -49,6 +49,8 @@ internal static class ModelLoader
         var program = family(file, limits);
         if (program.Pooling is not null && embedding is null)
             throw new UnsupportedModelException($"generating text with '{file.Metadata.Get<string>("general.architecture")}', which computes embeddings", ["embeddings"]);
+        if (program.Pooling is null && embedding is not null)
+            throw new UnsupportedModelException($"computing embeddings with '{file.Metadata.Get<string>("general.architecture")}'", ["text generation"]);
         var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
         try
         {
