@@ -72,16 +72,16 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
             Monitor.Pulse(_lock);
         }
 
-        job.CancelWith(TakeBack, cancellationToken);
-        return job.Task;
-
-        void TakeBack()
-        {
-            lock (_lock)
+        job.CancelWith(
+            () =>
             {
-                _jobs.Remove(job);
-            }
-        }
+                lock (_lock)
+                {
+                    _jobs.Remove(job);
+                }
+            },
+            cancellationToken);
+        return job.Task;
     }
 
     /// <summary>Waits for the step in progress, then ends every request with an <see cref="ObjectDisposedException"/>.</summary>
