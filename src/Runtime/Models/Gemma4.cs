@@ -30,7 +30,7 @@ internal static class Gemma4
     private static Func<int, AttentionPart> Attention(ModelFile model)
     {
         var (keys, sizes) = (model.Keys, model.Sizes);
-        var head = keys.Size("attention.key_length_swa", Hyperparameters.LargestWidth / Math.Max(sizes.Of(0).Heads, 1));
+        var head = keys.Size("attention.key_length_swa", sizes.LargestHead);
         var global = model.Rotation(RopeLayout.Halves);
         var local = new RopeTerms
         {
