@@ -176,7 +176,7 @@ typedef enum hearth_function {
     HEARTH_FUNCTION_GELU_SIGMOID = 7, /* x * sigmoid(1.702 x) */
     HEARTH_FUNCTION_TANH = 8,
     HEARTH_FUNCTION_XIELU = 9, /* arXiv 2411.13010; an activation operation only, with its four parameters */
-    HEARTH_FUNCTION_SOFTPLUS = 10, /* log(1 + e^x) */
+    HEARTH_FUNCTION_SOFTPLUS = 10,      /* log(1 + e^x) */
     HEARTH_FUNCTION_GELU_TANH_HALF = 11 /* GELU_TANH of x rounded to half precision, itself rounded so: as
                                            ggml's table has it; an activation operation only */
 } hearth_function;
