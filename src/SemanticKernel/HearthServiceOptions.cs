@@ -7,7 +7,7 @@ namespace Hearth.SemanticKernel;
 /// <remarks>Exactly one of <see cref="ModelPath"/> and <see cref="Endpoint"/> is set. Immutable.</remarks>
 public sealed record HearthServiceOptions
 {
-    /// <summary>A GGUF file, loaded into this process when it is first needed. Services registered with the same path share one model.</summary>
+    /// <summary>A GGUF file, loaded into this process when it is first needed. Services of the same use registered with the same path share one model.</summary>
     public string? ModelPath { get; init; }
 
     /// <summary>With <see cref="ModelPath"/>: how the model is loaded; null: every default. Services that share a model must agree on it.</summary>
