@@ -98,6 +98,11 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
 
+    internal CompiledProgram Program => _program;
+
+    /// <summary>Null where the file has no vocabulary of a known kind.</summary>
+    internal Tokenizer? OptionalTokenizer => _tokenizer;
+
     /// <summary>Texts in the step that runs and requests that wait for one.</summary>
     public (int Running, int Waiting) Load => _loop.Load;
 
