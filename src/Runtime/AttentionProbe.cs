@@ -1,7 +1,4 @@
 using System.Text;
-using Hearth.Runtime.Caching;
-using Hearth.Runtime.Graphs;
-using Hearth.Runtime.Interop;
 using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime;
@@ -101,7 +98,7 @@ public static class AttentionProbe
             return id.ToString(System.Globalization.CultureInfo.InvariantCulture);
         var bytes = tokenizer.TokenBytes(id);
         if (bytes.IsEmpty || tokenizer.KindOf(id) is TokenKind.Control or TokenKind.Unknown)
-            return tokenizer.TokenText(id);
+            return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(tokenizer.TokenText(id))); // without halves of surrogate pairs
         return System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : string.Concat(bytes.ToArray().Select(b => $"<0x{b:X2}>"));
     }
 }
