@@ -51,7 +51,7 @@ public sealed class LensVerbTests : IDisposable
         foreach (var (layer, expected) in data["layers"]!.AsArray().Zip(layers))
         {
             Assert.Equal((1, 1), (layer!["firstHead"]!.GetValue<int>(), layer["heads"]!.GetValue<int>()));
-            var bytes = layer["weights"]!.GetValue<byte[]>();
+            var bytes = Convert.FromBase64String(layer["weights"]!.GetValue<string>());
             var weights = expected!["heads"]![0]!.AsArray().SelectMany(row => row!.AsArray()).Select(weight => weight!.GetValue<double>()).ToArray();
             Assert.Equal(weights.Length * 2, bytes.Length);
             for (var i = 0; i < weights.Length; i++)
