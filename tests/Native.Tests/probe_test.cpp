@@ -100,7 +100,8 @@ TEST(AttentionProbe, SomeHeadsAreAsAmongAll) {
     const AttentionCase c{.sequences = {{9, 3}}, .heads = 6, .kv_heads = 3};
     AttentionData data(c);
     data.fill_cache(HEARTH_ISA_SCALAR);
-    const auto all = data.probed(HEARTH_ISA_SCALAR, 0, 6, 12), some = data.probed(HEARTH_ISA_SCALAR, 2, 3, 12);
+    const auto all = data.probed(HEARTH_ISA_SCALAR, 0, 6, 12),
+               some = data.probed(HEARTH_ISA_SCALAR, 2, 3, 12);
     for (size_t row = 0; row < 3; ++row)
         for (size_t i = 0; i < 3 * 12; ++i) EXPECT_EQ(some[row * 36 + i], all[row * 72 + 24 + i]);
 }
@@ -126,7 +127,8 @@ class ProbedStep : public testing::Test {
         ASSERT_EQ(hearth_model_create(engine_, &program, sizeof program, &model_), HEARTH_OK)
             << hearth_last_error();
         const auto values = normal_floats(kRows * kWidth, 5);
-        ASSERT_EQ(hearth_model_load_weight(model_, 0, values.data(), values.size() * sizeof(float)), HEARTH_OK);
+        ASSERT_EQ(hearth_model_load_weight(model_, 0, values.data(), values.size() * sizeof(float)),
+                  HEARTH_OK);
         const hearth_cache_layer layer{1, kWidth, kWidth};
         const hearth_cache_options cache{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, 2};
         ASSERT_EQ(hearth_cache_create(engine_, &cache, sizeof cache, &cache_), HEARTH_OK);
@@ -141,8 +143,8 @@ class ProbedStep : public testing::Test {
 
     hearth_status run(const hearth_probe* probes, int32_t count) {
         output_.assign(kRows * kWidth, -1.0f);
-        const hearth_step step{rows_,          nullptr, rows_, &sequence_, &page_, rows_, output_.data(),
-                               output_.size(), kRows,   1,     1,          kRows};
+        const hearth_step step{rows_,          nullptr,        rows_, &sequence_, &page_, rows_,
+                               output_.data(), output_.size(), kRows, 1,          1,      kRows};
         return count == 0 ? hearth_model_run(model_, cache_, nullptr, &step, sizeof step)
                           : hearth_model_probe(model_, cache_, nullptr, &step, sizeof step, probes, count);
     }

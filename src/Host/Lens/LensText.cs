@@ -6,7 +6,7 @@ namespace Hearth.Host.Lens;
 /// <summary>Names of tokens and layers as people read them.</summary>
 internal static class LensText
 {
-    private const string CombiningBase = "\u25CC";
+    private const char CombiningBase = '\u25CC';
 
     /// <summary>
     /// A token's text with everything visible: spaces as dots, line ends and tabs as arrows, and what would change the

@@ -178,7 +178,8 @@ void Model::check_probes(std::span<const hearth_probe> probes, const hearth_step
             fail(HEARTH_INVALID_ARGUMENT, "probe %zu: a sequence has %lld keys, there is room for %d", i,
                  static_cast<long long>(keys), probe.key_count);
         // Two factors fit 64 bits, three may not.
-        const uint64_t lines = static_cast<uint64_t>(step.row_count) * static_cast<uint64_t>(probe.head_count);
+        const uint64_t lines =
+            static_cast<uint64_t>(step.row_count) * static_cast<uint64_t>(probe.head_count);
         if (probe.probabilities == nullptr || probe.size % lines != 0 ||
             probe.size / lines != static_cast<uint64_t>(probe.key_count))
             fail(HEARTH_INVALID_ARGUMENT, "probe %zu must hold %d x %d x %d values, it holds %zu", i,
