@@ -11,7 +11,11 @@ internal static class LensPicture
     private const int Gap = 18;
     private const int Caption = 18;
     private const int Margin = 12;
-    private const int TitleHeight = 30;
+    private const int TitleHeight = 44;
+
+    // Of the title, and of one head: narrower ones would run into each other.
+    private const double LeastWidth = 400;
+    private const double LeastHeadWidth = 48;
 
     // Longer texts' tokens could not be read.
     private const int MostLabels = 32;
@@ -27,13 +31,14 @@ internal static class LensPicture
     {
         using var svg = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
         var layers = maps.Layers.Select(layer => new Layout(maps, layer)).ToArray();
-        var (width, height) = (layers.Max(l => l.Width) + (2 * Margin), layers.Sum(l => l.Height) + TitleHeight + (2 * Margin));
+        var (width, height) = (Math.Max(LeastWidth, layers.Max(l => l.Width)) + (2 * Margin), layers.Sum(l => l.Height) + TitleHeight + (2 * Margin));
         svg.Write(Invariant($"""
             <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="11">
             <title>Attention of {Escape(maps.Model)}</title>
             <style>{Style}</style>
             <rect class="b" width="{width}" height="{height}"/>
-            <text class="t" x="{Margin}" y="{Margin + 12}" font-size="13">{Escape(maps.Model)}: rows look at columns; the darker, the more (shade: square root of the weight)</text>
+            <text class="t" x="{Margin}" y="{Margin + 12}" font-size="14" font-weight="600">Attention of {Escape(maps.Model)}</text>
+            <text class="t" x="{Margin}" y="{Margin + 29}">Rows look at columns; the darker, the more (shade: the weight's square root).</text>
 
             """));
         double top = Margin + TitleHeight;
@@ -81,25 +86,28 @@ internal static class LensPicture
             _columns = Math.Min(HeadsPerLine, layer.HeadCount);
         }
 
-        public double Width => Math.Ceiling(_left + (_columns * ((_layer.Keys * _cell) + Gap)));
+        public double Width => Math.Ceiling(_left + (_columns * HeadWidth));
 
-        public double Height => Math.Ceiling((_layer.HeadCount + _columns - 1) / _columns * LineHeight);
+        public double Height => Math.Ceiling(Caption + ((_layer.HeadCount + _columns - 1) / _columns * LineHeight));
+
+        private double HeadWidth => Math.Max(LeastHeadWidth, _layer.Keys * _cell) + Gap;
 
         private double LineHeight => Caption + _labels + (_layer.Rows * _cell) + Gap;
 
         public void Write(TextWriter svg, double top)
         {
+            svg.Write(Invariant($"<text class=\"t\" x=\"{Margin + _left:0.#}\" y=\"{top + 11:0.#}\" font-weight=\"600\">{LensText.NameOf(_layer.Kind)} layer {_layer.Layer}</text>\n"));
             for (var head = 0; head < _layer.HeadCount; head++)
             {
                 var (line, column) = Math.DivRem(head, _columns);
-                var x = Margin + _left + (column * ((_layer.Keys * _cell) + Gap));
-                WriteHead(svg, head, x, top + (line * LineHeight), isFirst: column == 0);
+                var x = Margin + _left + (column * HeadWidth);
+                WriteHead(svg, head, x, top + Caption + (line * LineHeight), isFirst: column == 0);
             }
         }
 
         private void WriteHead(TextWriter svg, int head, double x, double top, bool isFirst)
         {
-            svg.Write(Invariant($"<text class=\"t\" x=\"{x:0.#}\" y=\"{top + 11:0.#}\" font-weight=\"600\">{LensText.NameOf(_layer.Kind)} layer {_layer.Layer}, head {_layer.FirstHead + head}</text>\n"));
+            svg.Write(Invariant($"<text class=\"t\" x=\"{x:0.#}\" y=\"{top + 11:0.#}\">head {_layer.FirstHead + head}</text>\n"));
             var y = top + Caption + _labels;
             for (var key = 0; key < _keys.Length; key++)
                 svg.Write(Invariant($"<text class=\"t\" transform=\"translate({x + ((key + 0.5) * _cell) + 4:0.#} {y - 4:0.#}) rotate(-90)\">{WebUtility.HtmlEncode(_keys[key])}</text>\n"));
