@@ -34,7 +34,7 @@ ModelPointer make_model(hearth_engine* engine) {
         operations.push_back(make_operation(kind, in, out, w));
         return &operations.back();
     };
-    add(HEARTH_EMBED, {}, {0}, {0})->parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    add(HEARTH_EMBED, {}, {0}, {0})->parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     add(HEARTH_CACHE_WRITE, {0, 0}, {}, {})->parameters.cache_write = {0, 2, 4, 4};
     add(HEARTH_ATTENTION, {0}, {1}, {})->parameters.attention = plain_attention(2, 2, 4);
     add(HEARTH_GATHER, {1}, {2}, {});
@@ -237,7 +237,7 @@ TEST(Abi, AStepBeforeTheWeightsIsRefused) {
     hearth_operation operations[] = {make_operation(HEARTH_EMBED, {}, {0}, {0}),
                                      make_operation(HEARTH_GATHER, {0}, {1}, {}),
                                      make_operation(HEARTH_SCALE, {1}, {2}, {})};
-    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 2.0f};
+    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 2.0f, 0, 0};
     operations[2].parameters.factor = {0.5f, 0.0f};
     const hearth_program program{operations, widths, weights, 3, 3, 1, 2, 4, 4};
     hearth_model* raw = nullptr;

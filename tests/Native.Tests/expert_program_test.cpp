@@ -132,7 +132,7 @@ Source experts_program() {
                  {HEARTH_TYPE_F32, 4, 4, 3},
                  {HEARTH_TYPE_F32, 1, kWidth, 1},
                  {HEARTH_TYPE_F32, 1, 18, 1}};
-    s.add(HEARTH_EMBED, {}, {vX}, {wTable}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    s.add(HEARTH_EMBED, {}, {vX}, {wTable}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     s.add(HEARTH_LINEAR, {vX}, {vScores}, {wRouter});
     s.add(HEARTH_ROUTER, {vScores}, {vWeights, vChoice}, {wBias}).parameters.router = {
         kChosen, HEARTH_GATING_SIGMOID, 0, 0, 1, 0, 6.103515625e-5f, 1.5f, 0};

@@ -44,7 +44,7 @@ float table_value(int token, int column) {
 ModelPointer make_model(hearth_engine* engine, std::vector<hearth_operation> operations, int32_t result,
                         const std::vector<float>& biases = {}) {
     operations.insert(operations.begin(), make_operation(HEARTH_EMBED, {}, {0}, {0}));
-    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     const std::vector<int32_t> widths(static_cast<size_t>(result) + 1, kWidth);
     std::vector<hearth_weight> weights = {{HEARTH_TYPE_F32, 1, kWidth, kVocabulary}};
     if (!biases.empty()) weights.push_back({HEARTH_TYPE_F32, 1, static_cast<int64_t>(biases.size()), 1});
@@ -291,7 +291,7 @@ TEST(LatentCache, BlocksThatTheValuesWouldCutAreRefusedBeforeTheStepRuns) {
     std::vector<hearth_operation> operations = {
         make_operation(HEARTH_EMBED, {}, {0}, {0}), write_cache(false), attend(p, 0, 1), narrow, widen,
         make_operation(HEARTH_GATHER, {3}, {4}, {})};
-    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     const int32_t widths[] = {kWidth, 48, 16, kWidth, kWidth};
     const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, kWidth, kVocabulary}};
     const hearth_program program{operations.data(), widths, weights, 6, 5, 1, 4, 32, 8};
@@ -338,7 +338,7 @@ TEST(Pool, GivesEachSequencesMean) {
 TEST(Embed, TheFirstRowIsGivenToEveryRow) {
     const EnginePointer engine = make_engine();
     hearth_operation first = make_operation(HEARTH_EMBED, {}, {1}, {0});
-    first.parameters.embed = {HEARTH_INDEX_FIRST, 3.0f};
+    first.parameters.embed = {HEARTH_INDEX_FIRST, 3.0f, 0, 0};
     const ModelPointer model = make_model(
         engine.get(),
         {first, make_operation(HEARTH_ADD, {0, 1}, {2}, {}), make_operation(HEARTH_GATHER, {2}, {3}, {})}, 3);

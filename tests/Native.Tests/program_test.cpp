@@ -60,7 +60,7 @@ Source decoder() {
                   key = s.weight(4, 8), value = s.weight(4, 8), head = s.weight(10, 8);
     const int32_t x = s.value(8), n = s.value(8), q = s.value(8), k = s.value(4), v = s.value(4),
                   r = s.value(8), a = s.value(8), y = s.value(8), g = s.value(8), logits = s.value(10);
-    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f};
+    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     s.add(HEARTH_RMS_NORM, {x}, {n}, {norm}).parameters.norm = {1e-5f, 0};
     s.add(HEARTH_LINEAR, {n}, {q, k, v}, {query, key, value});
     s.add(HEARTH_ROPE, {q}, {r}, {}).parameters.rope = {

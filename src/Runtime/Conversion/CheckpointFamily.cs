@@ -30,6 +30,8 @@ internal sealed record CheckpointFamily(string Architecture, string[] Classes, A
         => config.Find("architectures") is null && config.Find("model_type") is { IsText: true } type && Array.Find(_all, family => family.ModelType == type.Text) is { } family
             ? family : Find(config.Architecture);
 
-    private static CheckpointFamily Find(string name)
+    /// <summary>The family of a class.</summary>
+    /// <exception cref="UnsupportedModelException">No family has it.</exception>
+    public static CheckpointFamily Find(string name)
         => Array.Find(_all, family => family.Classes.Contains(name)) ?? throw new UnsupportedModelException($"converting '{name}'", AllClasses);
 }

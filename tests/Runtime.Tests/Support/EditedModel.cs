@@ -35,6 +35,13 @@ public sealed class EditedModel
         return new EditedModel(file);
     }
 
+    /// <summary>Starts with a file.</summary>
+    public static EditedModel Read(string path)
+    {
+        using var file = GgufFile.Open(path);
+        return new EditedModel(file);
+    }
+
     /// <summary>Sets a metadata pair of the architecture, for instance <c>block_count</c>.</summary>
     public EditedModel Set(string key, object value)
     {
