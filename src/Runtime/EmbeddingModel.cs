@@ -10,11 +10,8 @@ namespace Hearth.Runtime;
 
 /// <summary>A loaded model that turns texts into vectors, in this process.</summary>
 /// <remarks>All members are safe to call from several threads at once; texts of all callers share steps.</remarks>
-public interface IEmbeddingModel
+public interface IEmbeddingModel : IModel
 {
-    /// <summary>What the model is.</summary>
-    ModelInformation Information { get; }
-
     /// <summary>Values of a vector.</summary>
     int Dimensions { get; }
 
@@ -25,14 +22,19 @@ public interface IEmbeddingModel
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     IReadOnlyList<int> Tokenize(string text);
 
+    /// <summary>Turns a query and a document into the ids of one text, for a model that pools by <see cref="PoolingKind.Rank"/>.</summary>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or wants a template of its own around the two.</exception>
+    IReadOnlyList<int> TokenizePair(string query, string document);
+
     /// <summary>Computes a vector for each text.</summary>
     /// <param name="texts">Token ids, special tokens included; each text has at least one and at most the context's.</param>
     /// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is their cosine. Scores of a ranking head never are.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>Vectors of <see cref="Dimensions"/> values, in the texts' order.</returns>
     /// <exception cref="ArgumentException">There is no text, or an empty one, or a token is not in the vocabulary.</exception>
-    /// <exception cref="ContextLengthExceededException">A text does not fit; nothing is cut off.</exception>
+    /// <exception cref="ContextLengthExceededException">A text does not fit, see <see cref="ContextLengthExceededException.TextIndex"/>; nothing is cut off.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    /// <exception cref="HearthException">The model's weights give a value that is not finite.</exception>
     Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default);
 }
 
@@ -98,8 +100,8 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
 
-    /// <summary>Texts in the step that runs and requests that wait for one.</summary>
-    public (int Running, int Waiting) Load => _loop.Load;
+    /// <inheritdoc/>
+    public ModelLoad Load => _loop.Load;
 
     /// <summary>Memory held by weights and work space, and by keys and values of a step, in bytes.</summary>
     public (long Weights, long Scratch, long Cache) Memory
@@ -118,6 +120,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <param name="progress">Told how far loading has come.</param>
     /// <param name="logger">Told of failures, never of contents; null: nobody.</param>
     /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option or the pooling is out of range.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ModelFormatException">The file breaks its format.</exception>
     /// <exception cref="UnsupportedModelException">Its architecture or a tensor's type is not built in.</exception>
@@ -128,11 +131,16 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (pooling is { } kind && !Enum.IsDefined(kind))
+            throw new ArgumentOutOfRangeException(nameof(pooling), pooling, "there is no such pooling");
         return Task.Run(() => Create(path, options ?? ModelOptions.Default, new EmbeddingTerms(pooling), progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
     }
 
     /// <inheritdoc/>
     public IReadOnlyList<int> Tokenize(string text) => Tokenizer.Encode(text, addSpecial: true, parseSpecial: false);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> TokenizePair(string query, string document) => RankingPair.Encode(Tokenizer, Metadata, query, document);
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default)
@@ -142,8 +150,14 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         if (texts.Count == 0)
             throw new ArgumentException("there is no text to embed", nameof(texts));
         var vectors = await _loop.SubmitAsync([.. texts.Select(Checked)], cancellationToken).ConfigureAwait(false);
-        if (normalize && Pooling != PoolingKind.Rank)
-            Array.ForEach(vectors, Normalize);
+        for (var i = 0; i < vectors.Length; i++)
+        {
+            if (!TensorPrimitives.IsFiniteAll<float>(vectors[i]))
+                throw new HearthException($"the model '{Information.Id}' computes a value that is not finite for text {i}; its weights are damaged, or not made for such a text");
+            if (normalize && Pooling != PoolingKind.Rank)
+                EmbeddingVectors.Normalize(vectors[i]);
+        }
+
         return vectors;
     }
 
@@ -172,12 +186,12 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         }
     }
 
-    private int[] Checked(IReadOnlyList<int> text)
+    private int[] Checked(IReadOnlyList<int> text, int index)
     {
         if (text.Count == 0)
             throw new ArgumentException("a text to embed has at least one token", nameof(text));
         if (text.Count > Information.ContextLength)
-            throw new ContextLengthExceededException(text.Count, Information.ContextLength);
+            throw new ContextLengthExceededException(text.Count, Information.ContextLength, index);
         foreach (var token in text)
         {
             if ((uint)token >= (uint)Information.VocabularySize)
@@ -185,13 +199,5 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         }
 
         return [.. text];
-    }
-
-    // A text of nothing but zeros, which no real model makes, stays as it is.
-    private static void Normalize(float[] vector)
-    {
-        var length = TensorPrimitives.Norm(vector);
-        if (length > 0)
-            TensorPrimitives.Divide(vector, length, vector);
     }
 }

@@ -2,11 +2,8 @@ namespace Hearth.Runtime;
 
 /// <summary>A loaded text model, in this process.</summary>
 /// <remarks>All members are safe to call from several threads at once; requests of all callers are batched together.</remarks>
-public interface ILanguageModel
+public interface ILanguageModel : IModel
 {
-    /// <summary>What the model is.</summary>
-    ModelInformation Information { get; }
-
     /// <summary>Turns text into token ids.</summary>
     /// <param name="text">Any text.</param>
     /// <param name="addSpecial">Whether to add the beginning-of-text token and its like where the model wants them.</param>
@@ -23,9 +20,6 @@ public interface ILanguageModel
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default);
-
-    /// <summary>The load of the model's step loop now.</summary>
-    ModelLoad Load { get; }
 }
 
 /// <summary>What a model is.</summary>
@@ -41,8 +35,8 @@ public sealed record ModelInformation(
     string Id, string Architecture, int ContextLength, int VocabularySize, long ParameterCount, long FileBytes,
     bool HasChatTemplate, DateTimeOffset Created);
 
-/// <summary>The load of a model's step loop.</summary>
-/// <param name="RunningRequests">Requests that own pages.</param>
+/// <summary>The load of a model's loop. An embedding model keeps no pages between steps; its numbers of pages are 0.</summary>
+/// <param name="RunningRequests">Requests that own pages, or have texts in the step that runs.</param>
 /// <param name="WaitingRequests">Requests in the queue.</param>
 /// <param name="UsedPages">Pages that running requests own.</param>
 /// <param name="CachedPages">Pages kept only because a later prompt may start alike.</param>

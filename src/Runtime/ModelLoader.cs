@@ -49,10 +49,12 @@ internal static class ModelLoader
         var program = family(file, limits);
         if (program.Pooling is not null && embedding is null)
             throw new UnsupportedModelException($"generating text with '{file.Metadata.Get<string>("general.architecture")}', which computes embeddings", ["embeddings"]);
-        var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken);
+        if (program.Pooling is null && embedding is not null)
+            throw new UnsupportedModelException($"computing embeddings with '{file.Metadata.Get<string>("general.architecture")}'", ["text generation"]);
+        var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
         try
         {
-            var encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, cancellationToken, compiled);
+            var encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, compiled, cancellationToken);
             return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, Fingerprint(file, program));
         }
         catch

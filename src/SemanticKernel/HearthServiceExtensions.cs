@@ -1,5 +1,6 @@
 using Hearth.Runtime;
 using Hearth.SemanticKernel.Backends;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.SemanticKernel;
@@ -50,6 +51,22 @@ public static class HearthServiceExtensions
         return services.AddKeyedSingleton<ITextGenerationService>(options.ServiceId, (provider, _) => new HearthTextGenerationService(backend(provider)));
     }
 
+    /// <summary>Adds an embedding generator by a model file or a Hearth service.</summary>
+    /// <exception cref="ArgumentException">The options name neither or both, or hold an unusable value.</exception>
+    public static IKernelBuilder AddHearthEmbeddingGenerator(this IKernelBuilder builder, HearthServiceOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.AddHearthEmbeddingGenerator(options);
+        return builder;
+    }
+
+    /// <inheritdoc cref="AddHearthEmbeddingGenerator(IKernelBuilder, HearthServiceOptions)"/>
+    public static IServiceCollection AddHearthEmbeddingGenerator(this IServiceCollection services, HearthServiceOptions options)
+    {
+        var backend = RegisterEmbeddingBackend(services, options);
+        return services.AddKeyedSingleton<IEmbeddingGenerator<string, Embedding<float>>>(options.ServiceId, (provider, _) => new HearthEmbeddingGenerator(backend(provider)));
+    }
+
     private static Func<IServiceProvider, IHearthBackend> RegisterBackend(IServiceCollection services, HearthServiceOptions options)
     {
         ArgumentNullException.ThrowIfNull(services);
@@ -57,28 +74,56 @@ public static class HearthServiceExtensions
         _ = options.Checked();
         if (options.Endpoint is { } endpoint)
         {
-            return provider => new HttpBackend(options.HttpClient ?? provider.GetService<HttpClient>() ?? SharedClient.Value, endpoint, options.ModelId);
+            return provider => new HttpBackend(Client(provider, options), endpoint, options.ModelId);
         }
 
-        var path = Path.GetFullPath(options.ModelPath!);
-        ShareSettings(services, path, options.Model);
         services.TryAddSingleton<LoadModel>(async (file, model, cancellationToken) =>
             await LanguageModel.LoadAsync(file, model, cancellationToken: cancellationToken).ConfigureAwait(false));
-        services.TryAddKeyedSingleton(path, (provider, _) => new SharedModel(path, options.Model, provider.GetRequiredService<LoadModel>()));
-        return provider => new LocalBackend(
-            provider.GetRequiredKeyedService<SharedModel>(path).GetAsync, options.ModelId ?? options.Model?.Id ?? Path.GetFileNameWithoutExtension(path));
+        var path = Share<ILanguageModel>(services, options, (provider, file, cancellationToken) =>
+            provider.GetRequiredService<LoadModel>()(file, options.Model, cancellationToken));
+        return provider => new LocalBackend(provider.GetRequiredKeyedService<SharedModel<ILanguageModel>>(path).GetAsync, LocalId(options, path));
     }
 
-    private static void ShareSettings(IServiceCollection services, string path, ModelOptions? model)
+    private static Func<IServiceProvider, IEmbeddingBackend> RegisterEmbeddingBackend(IServiceCollection services, HearthServiceOptions options)
     {
-        var known = services.FirstOrDefault(service => service.IsKeyedService && service.ServiceType == typeof(SharedModelSettings) && path.Equals(service.ServiceKey));
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(options);
+        _ = options.Checked(embeds: true);
+        if (options.Endpoint is { } endpoint)
+        {
+            return provider => new HttpEmbeddingBackend(Client(provider, options), endpoint, options.ModelId);
+        }
+
+        services.TryAddSingleton<LoadEmbeddingModel>(async (file, model, pooling, cancellationToken) =>
+            await EmbeddingModel.LoadAsync(file, model, pooling, cancellationToken: cancellationToken).ConfigureAwait(false));
+        var path = Share<IEmbeddingModel>(services, options, (provider, file, cancellationToken) =>
+            provider.GetRequiredService<LoadEmbeddingModel>()(file, options.Model, options.Pooling, cancellationToken));
+        return provider => new LocalEmbeddingBackend(provider.GetRequiredKeyedService<SharedModel<IEmbeddingModel>>(path).GetAsync, LocalId(options, path));
+    }
+
+    private static HttpClient Client(IServiceProvider provider, HearthServiceOptions options)
+        => options.HttpClient ?? provider.GetService<HttpClient>() ?? SharedClient.Value;
+
+    private static string LocalId(HearthServiceOptions options, string path) => options.ModelId ?? options.Model?.Id ?? Path.GetFileNameWithoutExtension(path);
+
+    /// <summary>Registers the one model of a file and a use.</summary>
+    /// <returns>The file's full path, under which the model is registered.</returns>
+    private static string Share<T>(IServiceCollection services, HearthServiceOptions options, Func<IServiceProvider, string, CancellationToken, Task<T>> load)
+        where T : class, IModel
+    {
+        var path = Path.GetFullPath(options.ModelPath!);
+        var settings = new SharedModelSettings<T>(options.Model, options.Pooling);
+        var known = services.FirstOrDefault(service => service.IsKeyedService && service.ServiceType == typeof(SharedModelSettings<T>) && path.Equals(service.ServiceKey));
         if (known is null)
         {
-            services.AddKeyedSingleton(path, new SharedModelSettings(model));
+            services.AddKeyedSingleton(path, settings);
+            services.AddKeyedSingleton(path, (provider, _) => new SharedModel<T>(cancellationToken => load(provider, path, cancellationToken)));
         }
-        else if (((SharedModelSettings)known.KeyedImplementationInstance!).Options != model)
+        else if (!settings.Equals(known.KeyedImplementationInstance))
         {
             throw new ArgumentException($"'{path}' is registered already with other model options; services that share a model must agree on them");
         }
+
+        return path;
     }
 }

@@ -1,4 +1,5 @@
 using Hearth.Runtime;
+using Hearth.Runtime.Graphs;
 
 namespace Hearth.SemanticKernel;
 
@@ -6,16 +7,19 @@ namespace Hearth.SemanticKernel;
 /// <remarks>Exactly one of <see cref="ModelPath"/> and <see cref="Endpoint"/> is set. Immutable.</remarks>
 public sealed record HearthServiceOptions
 {
-    /// <summary>A GGUF file, loaded into this process when it is first needed. Services registered with the same path share one model.</summary>
+    /// <summary>A GGUF file, loaded into this process when it is first needed. Services of the same use registered with the same path share one model.</summary>
     public string? ModelPath { get; init; }
 
     /// <summary>With <see cref="ModelPath"/>: how the model is loaded; null: every default. Services that share a model must agree on it.</summary>
     public ModelOptions? Model { get; init; }
 
+    /// <summary>With <see cref="ModelPath"/>, of an embedding generator: how tokens become one vector; null: as the file says, else the mean for encoders and the last token for decoders.</summary>
+    public PoolingKind? Pooling { get; init; }
+
     /// <summary>The address of a Hearth service, such as <c>http://127.0.0.1:4327</c>, without the <c>/v1</c>.</summary>
     public Uri? Endpoint { get; init; }
 
-    /// <summary>With <see cref="Endpoint"/>: which of the service's models; null: its default. With <see cref="ModelPath"/>: the name to report; null: the model's own.</summary>
+    /// <summary>With <see cref="Endpoint"/>: which of the service's models; null: the first that does what the service is for. With <see cref="ModelPath"/>: the name to report; null: the model's own.</summary>
     public string? ModelId { get; init; }
 
     /// <summary>The key under which the kernel finds this service among several; null: none.</summary>
@@ -27,7 +31,8 @@ public sealed record HearthServiceOptions
     /// </summary>
     public HttpClient? HttpClient { get; init; }
 
-    internal HearthServiceOptions Checked()
+    /// <param name="embeds">Whether they are of an embedding generator.</param>
+    internal HearthServiceOptions Checked(bool embeds = false)
     {
         if ((ModelPath is null) == (Endpoint is null))
         {
@@ -52,6 +57,11 @@ public sealed record HearthServiceOptions
         if (Model is not null && ModelPath is null)
         {
             throw new ArgumentException("Model has a meaning only with ModelPath");
+        }
+
+        if (Pooling is not null && (ModelPath is null || !embeds))
+        {
+            throw new ArgumentException("Pooling has a meaning only for an embedding generator with ModelPath");
         }
 
         return this;

@@ -4,7 +4,7 @@ using Microsoft.SemanticKernel.Services;
 
 namespace Hearth.SemanticKernel;
 
-/// <summary>What the constructors of both services have in common.</summary>
+/// <summary>What the constructors of the services have in common.</summary>
 internal static class ServiceConstruction
 {
     public static IHearthBackend Backend(ILanguageModel model)
@@ -19,6 +19,20 @@ internal static class ServiceConstruction
         ArgumentNullException.ThrowIfNull(endpoint);
         _ = new HearthServiceOptions { Endpoint = endpoint }.Checked();
         return new HttpBackend(httpClient, endpoint, modelId);
+    }
+
+    public static IEmbeddingBackend Backend(IEmbeddingModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return new LocalEmbeddingBackend(model);
+    }
+
+    public static IEmbeddingBackend EmbeddingBackend(HttpClient httpClient, Uri endpoint, string? modelId)
+    {
+        ArgumentNullException.ThrowIfNull(httpClient);
+        ArgumentNullException.ThrowIfNull(endpoint);
+        _ = new HearthServiceOptions { Endpoint = endpoint }.Checked();
+        return new HttpEmbeddingBackend(httpClient, endpoint, modelId);
     }
 
     public static IReadOnlyDictionary<string, object?> Attributes(IHearthBackend backend)

@@ -25,6 +25,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("generate MODEL --prompt a --nonsense")]
     [InlineData("serve --threads 2")]
     [InlineData("logits MODEL")]
+    [InlineData("embed MODEL --pooling median")]
+    [InlineData("embed")]
     [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
     [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts 4 --experts-used 5 out.gguf")]
     [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts-used 1 out.gguf")]
@@ -190,7 +192,7 @@ public sealed class CommandLineTests : IDisposable
             Load = (configuration, _, _) =>
             {
                 _loaded = configuration;
-                return Task.FromResult<ILanguageModel>(_model);
+                return Task.FromResult<IModel>(_model);
             },
         };
         var words = arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word is "MODEL" or "BROKEN" ? file : word);

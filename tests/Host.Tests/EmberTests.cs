@@ -36,7 +36,7 @@ public sealed class EmberTests
     public async Task A_client_that_vanishes_frees_its_pages()
     {
         await using var server = await StartAsync();
-        var model = server.Services.GetRequiredService<ModelCatalog>().Default.Model!;
+        var model = server.Services.GetRequiredService<ModelCatalog>().DefaultFor(served => served is ILanguageModel).Model!;
         var address = server.Client.BaseAddress!;
         const string body = """{"prompt": "Hello", "stream": true, "ignore_eos": true}""";
         using (var client = new TcpClient(address.Host, address.Port))
@@ -86,7 +86,7 @@ public sealed class EmberTests
     public async Task A_prompt_beyond_the_context_is_refused_with_both_numbers()
     {
         await using var server = await StartAsync();
-        var limit = server.Services.GetRequiredService<ModelCatalog>().Default.Model!.Information.ContextLength;
+        var limit = server.Services.GetRequiredService<ModelCatalog>().DefaultFor(served => served is ILanguageModel).Model!.Information.ContextLength;
         var (response, body) = await server.PostAsync("/v1/completions", $$"""{"prompt": [{{string.Join(',', Enumerable.Repeat(1, limit + 1))}}]}""");
 
         Assert.Equal(400, (int)response.StatusCode);

@@ -26,6 +26,14 @@ public sealed class ServiceConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void A_model_may_say_what_it_is_for_and_how_it_pools()
+    {
+        var models = Read("""{"Models": [{"Path": "a.gguf", "Kind": "embedding", "Pooling": "cls"}, {"Path": "b.gguf"}]}""").Models;
+        Assert.Equal((ModelUse.Embedding, PoolingName.Cls), (models[0].Kind, models[0].Pooling));
+        Assert.Equal((null, null), (models[1].Kind, models[1].Pooling));
+    }
+
+    [Fact]
     public void Arguments_win_over_the_file()
     {
         var configuration = Read(
@@ -57,6 +65,10 @@ public sealed class ServiceConfigurationTests : IDisposable
     [InlineData("""{"Models": [{"Path": "a.gguf", "Thread": 2}]}""", "Thread")]
     [InlineData("""{"Models": [{"Path": "a.gguf", "Threads": "many"}]}""", "many")]
     [InlineData("""{"Models": [{"Id": "a"}]}""", "no path")]
+    [InlineData("""{"Models": [{"Path": "a.gguf", "Kind": "Picture"}]}""", "Picture")]
+    [InlineData("""{"Models": [{"Path": "a.gguf", "Kind": "7"}]}""", "unknown Kind")]
+    [InlineData("""{"Models": [{"Path": "a.gguf", "Pooling": "0"}]}""", "unknown Pooling")]
+    [InlineData("""{"Models": [{"Path": "a.gguf", "Kind": "Text", "Pooling": "mean"}]}""", "Pooling has no meaning")]
     [InlineData("""{"Models": [{"Path": "a.gguf"}, {"Path": "b/a.gguf"}]}""", "'a'")]
     [InlineData("""{"Models": [{"Path": "a.gguf"}], "Urls": "localhost"}""", "localhost")]
     [InlineData("""{"Models": [{"Path": "a.gguf"}], "Limits": {"BodyBytes": 1}}""", "BodyBytes")]

@@ -22,7 +22,18 @@ internal sealed class TestServer : IAsyncDisposable
 
     public WebApplication App => _app;
 
-    public static async Task<TestServer> StartAsync(ILanguageModel? model = null, LoadModel? load = null, string? configuration = null)
+    /// <summary>Starts the service with several models, each loaded by its id, and waits until they are.</summary>
+    public static async Task<TestServer> StartAsync(IReadOnlyList<ModelConfiguration> models, LoadModel load)
+    {
+        var arguments = new ServeArguments { Urls = "http://127.0.0.1:0", Models = models };
+        var app = HearthServer.Build(arguments, load, quiet: true);
+        await app.StartAsync();
+        var server = new TestServer(app);
+        await server.UntilReadyAsync();
+        return server;
+    }
+
+    public static async Task<TestServer> StartAsync(IModel? model = null, LoadModel? load = null, string? configuration = null)
     {
         using var folder = new TemporaryFolder();
         var arguments = new ServeArguments
@@ -45,7 +56,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public async Task UntilReadyAsync()
     {
-        for (var i = 0; i < 200; i++)
+        for (var i = 0; i < 2000; i++)
         {
             using var response = await Client.GetAsync("/health");
             if (response.IsSuccessStatusCode)

@@ -84,8 +84,9 @@ inline std::string describe(const AttentionCase& c) {
                        std::to_string(c.values_in_keys) + " chunk memory " + std::to_string(c.chunk_memory) +
                        " distances " + std::to_string(c.relative_distances) + " threads " +
                        std::to_string(c.threads) + " sequences";
-    for (Span s : c.sequences) text += " " + std::to_string(s.past) + "+" + std::to_string(s.rows);
-    for (int length : c.memory) text += " memory " + std::to_string(length);
+    for (Span s : c.sequences)
+        text.append(" ").append(std::to_string(s.past)).append("+").append(std::to_string(s.rows));
+    for (int length : c.memory) text.append(" memory ").append(std::to_string(length));
     return text;
 }
 

@@ -38,8 +38,17 @@ internal sealed record CommandEnvironment
         Load = load,
     };
 
-    /// <summary>Loads a model, with its progress on a terminal.</summary>
-    public Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+    /// <summary>Loads a model that generates text, with its progress on a terminal.</summary>
+    /// <exception cref="UnsupportedModelException">The file holds an encoder.</exception>
+    public async Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+        => (ILanguageModel)await LoadAsync(model with { Kind = ModelUse.Text }, cancellationToken);
+
+    /// <summary>Loads a model that turns texts into vectors, with its progress on a terminal.</summary>
+    /// <exception cref="UnsupportedModelException">The file holds a model that cannot.</exception>
+    public async Task<IEmbeddingModel> LoadEmbeddingModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
+        => (IEmbeddingModel)await LoadAsync(model with { Kind = ModelUse.Embedding }, cancellationToken);
+
+    private Task<IModel> LoadAsync(ModelConfiguration model, CancellationToken cancellationToken)
         => WithProgressAsync(model.EffectiveId, progress => Load(model, progress, cancellationToken));
 
     /// <summary>Runs a load, with its progress on a terminal; null progress in a pipe.</summary>

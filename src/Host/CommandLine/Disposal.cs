@@ -3,7 +3,7 @@ namespace Hearth.Host.CommandLine;
 internal static class Disposal
 {
     /// <summary>Frees a model's memory; fakes and wrappers need none.</summary>
-    public static async ValueTask DisposeModelAsync(this ILanguageModel model)
+    public static async ValueTask DisposeModelAsync(this IModel model)
     {
         if (model is IAsyncDisposable disposable)
         {

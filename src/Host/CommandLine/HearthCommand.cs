@@ -23,6 +23,7 @@ internal static class HearthCommand
             RunVerb.Create(environment),
             ServeVerb.Create(environment),
             GenerateVerb.Create(environment),
+            EmbedVerb.Create(environment),
             LogitsVerb.Create(environment),
             InspectVerb.Create(environment),
             TokenizeVerb.Create(environment),

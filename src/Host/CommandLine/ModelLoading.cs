@@ -6,8 +6,20 @@ namespace Hearth.Host.CommandLine;
 /// <summary>Loads models for verbs and service.</summary>
 internal static class ModelLoading
 {
-    public static async Task<ILanguageModel> LoadAsync(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken)
-        => await Naming(model, () => LanguageModel.LoadAsync(model.Path, model.ToOptions(), Adapt(progress), cancellationToken: cancellationToken));
+    /// <summary>Loads what the configuration asks for; without a word of it what the file is for.</summary>
+    public static Task<IModel> LoadAsync(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken)
+        => Naming<IModel>(model, async () =>
+        {
+            var use = model.Kind ?? await Task.Run(() => ModelKinds.Read(model.Path) == ModelKind.Encoder ? ModelUse.Embedding : ModelUse.Text, cancellationToken);
+            if (use == ModelUse.Embedding)
+            {
+                return await EmbeddingModel.LoadAsync(model.Path, model.ToOptions(), (PoolingKind?)model.Pooling, Adapt(progress), cancellationToken: cancellationToken);
+            }
+
+            return model.Pooling is null
+                ? await LanguageModel.LoadAsync(model.Path, model.ToOptions(), Adapt(progress), cancellationToken: cancellationToken)
+                : throw new HearthException($"{model.EffectiveId}: Pooling has a meaning for an embedding model only; this one generates text");
+        });
 
     /// <summary>Progress in bytes of weights as a share from 0 to 1.</summary>
     public static IProgress<LoadProgress>? Adapt(IProgress<double>? progress) => progress is null ? null : new Adapter(progress);

@@ -19,6 +19,7 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
             case ContextLengthExceededException exceeded:
                 return new ApiException(StatusCodes.Status400BadRequest, exceeded.Message)
                 {
+                    Param = exceeded.TextIndex is { } index ? $"input[{index}]" : null,
                     Code = WireNames.ContextLengthExceeded,
                     Tokens = (exceeded.TokensAsked, exceeded.TokensPossible),
                 };

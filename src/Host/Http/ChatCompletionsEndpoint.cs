@@ -13,7 +13,7 @@ internal static class ChatCompletionsEndpoint
     private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures)
     {
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
-        var (id, model) = RequestMapping.FindModel(catalog, body.Model);
+        var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
         var options = RequestMapping.ToOptions(body, body.MaxCompletionTokens ?? body.MaxTokens, model.Information);
         var request = new GenerationRequest

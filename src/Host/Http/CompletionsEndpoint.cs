@@ -14,7 +14,7 @@ internal static class CompletionsEndpoint
     private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures)
     {
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.CompletionRequest);
-        var (id, model) = RequestMapping.FindModel(catalog, body.Model);
+        var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInCompletion(body.Others);
         var options = RequestMapping.ToOptions(body, body.MaxTokens, model.Information);
         var deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds);

@@ -13,7 +13,7 @@ internal static class HealthEndpoint
         context.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         context.Response.Headers.CacheControl = "no-store";
         return context.Response.WriteAsJsonAsync(
-            new HealthResponse { Status = status, Model = catalog.Default.Id, Models = models }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
+            new HealthResponse { Status = status, Model = catalog.DefaultFor(model => model is ILanguageModel).Id, Models = models }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
     });
 
     private static ModelHealth Describe(CatalogEntry entry)
@@ -30,6 +30,7 @@ internal static class HealthEndpoint
         }
 
         var load = model.Load;
+        var hasPages = model is ILanguageModel;
         return new ModelHealth
         {
             Id = entry.Id,
@@ -38,9 +39,9 @@ internal static class HealthEndpoint
             {
                 RunningRequests = load.RunningRequests,
                 WaitingRequests = load.WaitingRequests,
-                UsedPages = load.UsedPages,
-                CachedPages = load.CachedPages,
-                TotalPages = load.TotalPages,
+                UsedPages = hasPages ? load.UsedPages : null,
+                CachedPages = hasPages ? load.CachedPages : null,
+                TotalPages = hasPages ? load.TotalPages : null,
             },
         };
     }

@@ -1,4 +1,5 @@
 using Hearth.Host.Service;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -13,12 +14,13 @@ internal static class ModelsEndpoint
 
         // Ids may hold slashes, as those of hubs do.
         routes.MapGet("/v1/models/{**id}", (HttpContext context, ModelCatalog catalog, string id) => context.Response.WriteAsJsonAsync(
-            Describe(catalog.Find(id) ?? throw RequestMapping.ModelNotFound(catalog, id)), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted));
+            Describe(catalog.Find(id) ?? throw ModelLookup.NotFound(catalog, id)), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted));
     }
 
     private static ModelEntry Describe(CatalogEntry entry)
     {
         var information = entry.Model?.Information;
+        var embedding = entry.Model as IEmbeddingModel;
         return new ModelEntry
         {
             Id = entry.Id,
@@ -28,7 +30,12 @@ internal static class ModelsEndpoint
             VocabularySize = information?.VocabularySize,
             ParameterCount = information?.ParameterCount,
             SizeBytes = information?.FileBytes,
-            Chat = information?.HasChatTemplate,
+            Kind = information is null ? null : embedding is null ? "text" : embedding.Pooling == PoolingKind.Rank ? "ranking" : "embedding",
+
+            // An embedding model made of a chat model still bears its template.
+            Chat = information is null ? null : information.HasChatTemplate && embedding is null,
+            Dimensions = embedding?.Pooling == PoolingKind.Rank ? null : embedding?.Dimensions,
+            Pooling = embedding?.Pooling.ToWire(),
         };
     }
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -11,25 +10,6 @@ internal static class RequestMapping
 {
     /// <summary>Prompts that one completion request may hold.</summary>
     private const int MaxPrompts = 128;
-
-    /// <summary>The model that a request names, or the default one.</summary>
-    /// <exception cref="ApiException">There is none of that name, or it is not loaded yet.</exception>
-    public static (string Id, ILanguageModel Model) FindModel(ModelCatalog catalog, string? id)
-    {
-        var entry = string.IsNullOrEmpty(id) ? catalog.Default : catalog.Find(id) ?? throw ModelNotFound(catalog, id);
-        return (entry.Id, entry.Model ?? throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"the model '{entry.Id}' is still being loaded ({entry.Progress:P0})")
-        {
-            Code = WireNames.ModelLoading,
-            RetryAfter = 1,
-        });
-    }
-
-    public static ApiException ModelNotFound(ModelCatalog catalog, string id)
-        => new(StatusCodes.Status404NotFound, $"the model '{id}' does not exist; there are: {string.Join(", ", catalog.Entries.Select(entry => entry.Id))}")
-        {
-            Param = "model",
-            Code = WireNames.ModelNotFound,
-        };
 
     public static GenerationOptions ToOptions(GenerationFields fields, int? maxTokens, ModelInformation model)
     {

@@ -21,7 +21,7 @@ internal static class StatusPage
         <h1>Hearth</h1>
         <p id="status">Asking the service …</p>
         <table><thead><tr><th>Model<th>Status<th>Running<th>Waiting<th>Pages used / cached / all</thead><tbody id="models"></tbody></table>
-        <p>The API is OpenAI's: <code>POST /v1/chat/completions</code>, <code>POST /v1/completions</code>, <code>GET /v1/models</code>, <code>GET /health</code>.</p>
+        <p>The API is OpenAI's: <code>POST /v1/chat/completions</code>, <code>POST /v1/completions</code>, <code>POST /v1/embeddings</code>, <code>POST /v1/rerank</code>, <code>GET /v1/models</code>, <code>GET /health</code>.</p>
         <script>
           async function refresh() {
             try {
@@ -31,7 +31,7 @@ internal static class StatusPage
                 const load = model.load;
                 const cells = [model.id, model.error ?? (model.progress === undefined ? model.status : model.status + ' ' + Math.round(model.progress * 100) + ' %'),
                   load?.running_requests ?? '', load?.waiting_requests ?? '',
-                  load ? load.used_pages + ' / ' + load.cached_pages + ' / ' + load.total_pages : ''];
+                  load?.total_pages !== undefined ? load.used_pages + ' / ' + load.cached_pages + ' / ' + load.total_pages : ''];
                 const row = document.createElement('tr');
                 row.append(...cells.map(text => { const cell = document.createElement('td'); cell.textContent = text; return cell; }));
                 return row;

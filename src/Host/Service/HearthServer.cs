@@ -47,6 +47,8 @@ internal static class HearthServer
         app.MapModels();
         app.MapChatCompletions();
         app.MapCompletions();
+        app.MapEmbeddings();
+        app.MapRerank();
         return app;
     }
 

@@ -10,8 +10,10 @@ internal sealed class ModelCatalog(
 
     public IReadOnlyList<CatalogEntry> Entries => _entries;
 
-    /// <summary>Answers requests that name no model.</summary>
-    public CatalogEntry Default => _entries[0];
+    /// <summary>Answers requests that name no model: the first one ready that serves them; models become ready in the order of the configuration.</summary>
+    /// <returns>While none is ready, one that is still being loaded, where there is any; else one that does not serve them.</returns>
+    public CatalogEntry DefaultFor(Func<IModel, bool> serves)
+        => Array.Find(_entries, entry => entry.Model is { } model && serves(model)) ?? Array.Find(_entries, entry => entry.Model is null) ?? _entries[0];
 
     /// <summary>Why the host was stopped, where a model could not be loaded.</summary>
     public Exception? Failure { get; private set; }
@@ -90,7 +92,7 @@ internal sealed class ModelCatalog(
 /// <summary>A model of the service on its way from file to ready.</summary>
 internal sealed class CatalogEntry(ModelConfiguration configuration)
 {
-    private volatile ILanguageModel? _model;
+    private volatile IModel? _model;
     private volatile Exception? _failure;
     private double _progress;
 
@@ -106,11 +108,11 @@ internal sealed class CatalogEntry(ModelConfiguration configuration)
     }
 
     /// <summary>Null until it is loaded.</summary>
-    public ILanguageModel? Model => _model;
+    public IModel? Model => _model;
 
     public Exception? Failure => _failure;
 
-    public void Complete(ILanguageModel model) => _model = model;
+    public void Complete(IModel model) => _model = model;
 
     public void Fail(Exception failure) => _failure = failure;
 }

@@ -1,6 +1,26 @@
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Graphs;
 
 namespace Hearth.Host.Service;
+
+/// <summary>What a model is loaded for.</summary>
+internal enum ModelUse
+{
+    /// <summary>It generates text.</summary>
+    Text,
+
+    /// <summary>It turns texts into vectors.</summary>
+    Embedding,
+}
+
+/// <summary>How an embedding model makes one vector of a text's tokens, in the names of model cards.</summary>
+internal enum PoolingName
+{
+    Mean = PoolingKind.Mean,
+    Cls = PoolingKind.First,
+    Last = PoolingKind.Last,
+    Rank = PoolingKind.Rank,
+}
 
 /// <summary>One model, as configuration names it: its file and the members of <see cref="ModelOptions"/>.</summary>
 internal sealed record ModelConfiguration
@@ -10,6 +30,12 @@ internal sealed record ModelConfiguration
 
     /// <summary>The GGUF file.</summary>
     public string Path { get; init; } = "";
+
+    /// <summary>Null: as the file says. <see cref="ModelUse.Embedding"/> makes an embedding model of a decoder.</summary>
+    public ModelUse? Kind { get; init; }
+
+    /// <summary>Of an embedding model; null: as the file says, else the mean for encoders and the last token for decoders.</summary>
+    public PoolingName? Pooling { get; init; }
 
     public int? Threads { get; init; }
 
@@ -46,5 +72,5 @@ internal sealed record ModelConfiguration
     };
 }
 
-/// <summary>Loads a model; progress is 0 to 1.</summary>
-internal delegate Task<ILanguageModel> LoadModel(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken);
+/// <summary>Loads a model, an <see cref="ILanguageModel"/> or <see cref="IEmbeddingModel"/> as its configuration and file say; progress is 0 to 1.</summary>
+internal delegate Task<IModel> LoadModel(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken);

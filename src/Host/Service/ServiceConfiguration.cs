@@ -66,6 +66,11 @@ internal sealed record ServiceConfiguration
             throw new HearthException($"configuration: {twice.Count()} models have the id '{twice.Key}'; give each its own");
         }
 
+        foreach (var model in configuration.Models)
+        {
+            CheckUse(model);
+        }
+
         foreach (var url in configuration.Urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             // Kestrel's wildcards are no host names of an Uri.
@@ -82,6 +87,22 @@ internal sealed record ServiceConfiguration
             { RequestSeconds: <= 0 or > 86400 or double.NaN } => throw new HearthException($"configuration: Limits:RequestSeconds must be above 0 and at most 86400, found {configuration.Limits.RequestSeconds}"),
             _ => configuration,
         };
+    }
+
+    // A number binds to an enumeration whether it names a member or not.
+    private static void CheckUse(ModelConfiguration model)
+    {
+        var fault = model switch
+        {
+            { Kind: { } kind } when !Enum.IsDefined(kind) => $"has an unknown Kind; known: {string.Join(", ", Enum.GetNames<ModelUse>())}",
+            { Pooling: { } pooling } when !Enum.IsDefined(pooling) => $"has an unknown Pooling; known: {string.Join(", ", Enum.GetNames<PoolingName>())}",
+            { Kind: ModelUse.Text, Pooling: not null } => "generates text, so Pooling has no meaning",
+            _ => null,
+        };
+        if (fault is not null)
+        {
+            throw new HearthException($"configuration: the model '{model.EffectiveId}' {fault}");
+        }
     }
 }
 

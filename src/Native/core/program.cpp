@@ -525,8 +525,7 @@ class ProgramChecker {
     }
 
     void check_function(int32_t function, int32_t last = HEARTH_FUNCTION_SOFTPLUS) const {
-        if (function < HEARTH_FUNCTION_NONE || function > last)
-            reject("unknown function %d", function);
+        if (function < HEARTH_FUNCTION_NONE || function > last) reject("unknown function %d", function);
     }
 
     void check_activation() {

@@ -66,12 +66,17 @@ public sealed class ContextLengthExceededException : HearthException
     /// <summary>Creates the error.</summary>
     /// <param name="tokensAsked">Tokens that the request would occupy.</param>
     /// <param name="tokensPossible">Tokens that one sequence may occupy.</param>
-    public ContextLengthExceededException(long tokensAsked, long tokensPossible)
-        : base($"the prompt takes {tokensAsked} tokens, but at most {tokensPossible} fit into the context")
+    /// <param name="textIndex">Which of several texts does not fit, from 0; null where there is one.</param>
+    public ContextLengthExceededException(long tokensAsked, long tokensPossible, int? textIndex = null)
+        : base($"{(textIndex is null ? "the prompt" : $"text {textIndex}")} takes {tokensAsked} tokens, but at most {tokensPossible} fit into the context")
     {
         TokensAsked = tokensAsked;
         TokensPossible = tokensPossible;
+        TextIndex = textIndex;
     }
+
+    /// <summary>Which of several texts to embed does not fit, from 0; null for a prompt.</summary>
+    public int? TextIndex { get; }
 
     /// <summary>Tokens that the request would occupy.</summary>
     public long TokensAsked { get; }

@@ -39,20 +39,20 @@ public sealed unsafe class CompiledProgram : IDisposable
     /// <param name="engine">Runs it.</param>
     /// <param name="program">What to compute; its file must be open.</param>
     /// <param name="progress">Told after each weight.</param>
-    /// <param name="cancellationToken">Looked at before each weight.</param>
     /// <param name="sharesWith">A program of the same engine and file: weights that both use are in memory once.</param>
+    /// <param name="cancellationToken">Looked at before each weight.</param>
     /// <exception cref="OutOfModelMemoryException">Memory cannot be had.</exception>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
     public static CompiledProgram Compile(
-        Engine engine, ModelProgram program, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default,
-        CompiledProgram? sharesWith = null)
+        Engine engine, ModelProgram program, IProgress<LoadProgress>? progress = null, CompiledProgram? sharesWith = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(program);
         var compiled = new CompiledProgram(engine, program, Create(engine, program));
         try
         {
-            compiled.LoadWeights(progress, cancellationToken, sharesWith);
+            compiled.LoadWeights(progress, sharesWith, cancellationToken);
             return compiled;
         }
         catch
@@ -102,7 +102,7 @@ public sealed unsafe class CompiledProgram : IDisposable
         }
     }
 
-    private void LoadWeights(IProgress<LoadProgress>? progress, CancellationToken cancellationToken, CompiledProgram? sharesWith)
+    private void LoadWeights(IProgress<LoadProgress>? progress, CompiledProgram? sharesWith, CancellationToken cancellationToken)
     {
         var shared = sharesWith?.Program.Weights.ToDictionary(Place) ?? [];
         var total = Program.Weights.Sum(Bytes);

@@ -99,7 +99,12 @@ internal sealed class Decoder
             sum = block.Norm(sum + x, inputSum);
         if (_description.FeedForward(block.Layer) is { } feedForward)
         {
-            var input = _description.IsParallel && _description.FeedForwardNorm is null ? normed : Norm(block, _description.IsParallel ? x : sum, _description.FeedForwardNorm);
+            var input = (_description.IsParallel, _description.FeedForwardNorm) switch
+            {
+                (true, null) => normed,
+                (true, var name) => block.Norm(x, name),
+                (false, var name) => Norm(block, sum, name),
+            };
             sum = Norm(block, Add(block, sum, feedForward.Write(block, input), _description.FeedForwardPostNorm), _description.FeedForwardSumNorm);
         }
 

@@ -42,8 +42,11 @@ internal static class DeepSeek
         };
     }
 
+    // A few small models have this attention and no experts (Youtu-LLM).
     private static DecoderDescription Second(ModelFile model, Func<int, AttentionPart> attention)
     {
+        if (!ExpertSizes.Any(model))
+            return new() { Attention = attention };
         var sizes = new ExpertSizes(model);
 
         // GLM-4.7-Flash's first files have no key for the gating.

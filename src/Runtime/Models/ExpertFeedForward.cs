@@ -97,17 +97,20 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
     private Value Inner(Block block, Value x, Value experts)
     {
         var width = Width ?? HiddenWidth(block);
+        if (width == 0)
+            throw block.Model.Keys.Wrong("expert_feed_forward_length", "is missing");
         if (Plain is { } function)
             return block.Program.Activate(function, Products(block, x, experts, ("ffn_up" + Suffix, width))[0]);
 
-        if (!block.Has("ffn_gate_up_exps.weight"))
+        var both = "ffn_gate_up" + Suffix;
+        if (!block.Has(both + ".weight"))
         {
             var parts = Products(block, x, experts, ("ffn_gate" + Suffix, width), ("ffn_up" + Suffix, width));
             return Gate.Apply(block.Program, parts[0], parts[1]);
         }
 
-        var both = Products(block, x, experts, ("ffn_gate_up_exps", checked(2 * width)))[0];
-        return Gate.Apply(block.Program, block.Program.Slice(both, Router.Chosen, 0, width), block.Program.Slice(both, Router.Chosen, width, width));
+        var rows = Products(block, x, experts, (both, 2 * width))[0];
+        return Gate.Apply(block.Program, block.Program.Slice(rows, Router.Chosen, 0, width), block.Program.Slice(rows, Router.Chosen, width, width));
     }
 
     // x is one row for all experts, or a row for each.

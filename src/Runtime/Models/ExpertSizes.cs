@@ -5,7 +5,8 @@ namespace Hearth.Runtime.Models;
 /// <summary>The sizes of a mixture of experts, read from GGUF's <c>{architecture}.expert_*</c> keys and checked once.</summary>
 internal sealed class ExpertSizes
 {
-    private const int MostExperts = 1 << 14;
+    // Twice what the largest models have; times the largest width it is still a 32-bit number.
+    private const int MostExperts = 1 << 10;
 
     // Weights are divided by their sum; the least normal number of half precision stands in for a sum of nothing.
     private const float LeastSum = 6.103515625e-5f;

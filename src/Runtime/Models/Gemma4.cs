@@ -30,7 +30,7 @@ internal static class Gemma4
     private static Func<int, AttentionPart> Attention(ModelFile model)
     {
         var (keys, sizes) = (model.Keys, model.Sizes);
-        var head = keys.Size("attention.key_length_swa", Hyperparameters.LargestWidth / Math.Max(sizes.Of(0).Heads, 1));
+        var head = keys.Size("attention.key_length_swa", sizes.LargestHead);
         var global = model.Rotation(RopeLayout.Halves);
         var local = new RopeTerms
         {
@@ -64,7 +64,7 @@ internal static class Gemma4
     private static int FirstSharing(ModelFile model)
         => model.Sizes.Layers - model.Keys.Size("attention.shared_kv_layers", Math.Max(model.Sizes.Layers - 2, 0), otherwise: 0, least: 0);
 
-    private static FeedForwardPart FeedForward(ModelFile model)
+    private static NormalizedFeedForward FeedForward(ModelFile model)
     {
         var dense = new GatedFeedForward(ActivationFunction.GeluTanh);
         if (!ExpertSizes.Any(model))

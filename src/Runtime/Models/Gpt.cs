@@ -1,5 +1,4 @@
 using Hearth.Runtime.Graphs;
-using Hearth.Runtime.Kernels;
 
 namespace Hearth.Runtime.Models;
 

@@ -62,6 +62,9 @@ internal sealed record Hyperparameters
         return sizes.FeedForward > 0 ? sizes : throw keys.Wrong("feed_forward_length", "must be at least 1");
     }
 
+    /// <summary>The largest width of a head of which a layer's all together are no wider than any model's.</summary>
+    public int LargestHead => LargestWidth / Math.Max(_layers.Max(l => l.Heads), 1);
+
     /// <summary>Attention's usual terms for a layer: causal, scaled by 1 / sqrt(KeyWidth).</summary>
     public AttentionTerms Attention(int layer) => new()
     {

@@ -82,7 +82,7 @@ internal sealed record LatentSizes
     public static LatentSizes Read(ModelFile model, RopeTerms rope)
     {
         var keys = model.Keys;
-        var most = Hyperparameters.LargestWidth / Math.Max(model.Sizes.Of(0).Heads, 1);
+        var most = model.Sizes.LargestHead;
         var absorbed = keys.Has("attention.key_length_mla") && keys.Has("attention.value_length_mla");
         var head = absorbed ? keys.Size("attention.key_length_mla", most) : model.Sizes.KeyWidth;
         if (rope.Dimensions >= head)

@@ -198,7 +198,7 @@ internal sealed class TransformerXl
         });
     }
 
-    private int[] ReadClusters(Hyperparameters.Keys keys)
+    private static int[] ReadClusters(Hyperparameters.Keys keys)
     {
         var vocabulary = keys.Size("vocab_size", 1 << 28);
         int[] ends = [.. keys.Numbers("vocabulary_cutoffs"), vocabulary];

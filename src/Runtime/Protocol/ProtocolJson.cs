@@ -6,7 +6,7 @@ using System.Text.Json.Serialization;
 namespace Hearth.Runtime.Protocol;
 
 /// <summary>Serializers for OpenAI's HTTP API, shared by Hearth's server and its client.</summary>
-/// <remarks>Source: https://platform.openai.com/docs/api-reference, chat, completions and models.</remarks>
+/// <remarks>Source: https://platform.openai.com/docs/api-reference, chat, completions, embeddings and models.</remarks>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -16,6 +16,10 @@ namespace Hearth.Runtime.Protocol;
 [JsonSerializable(typeof(ChatCompletionChunk))]
 [JsonSerializable(typeof(CompletionRequest))]
 [JsonSerializable(typeof(CompletionResponse))]
+[JsonSerializable(typeof(EmbeddingRequest))]
+[JsonSerializable(typeof(EmbeddingResponse))]
+[JsonSerializable(typeof(RerankRequest))]
+[JsonSerializable(typeof(RerankResponse))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelEntry))]
 [JsonSerializable(typeof(HealthResponse))]

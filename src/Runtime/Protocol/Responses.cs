@@ -143,7 +143,17 @@ internal sealed class ModelEntry
 
     public long? SizeBytes { get; init; }
 
+    /// <summary>"text", "embedding" or "ranking".</summary>
+    public string? Kind { get; init; }
+
+    /// <summary>Whether it answers chats.</summary>
     public bool? Chat { get; init; }
+
+    /// <summary>Of an embedding model: values of a vector.</summary>
+    public int? Dimensions { get; init; }
+
+    /// <summary>Of an embedding model: "mean", "cls", "last" or "rank".</summary>
+    public string? Pooling { get; init; }
 }
 
 internal sealed class HealthResponse
@@ -151,7 +161,7 @@ internal sealed class HealthResponse
     /// <summary>"ok" when every model is ready, else "loading" or "failed".</summary>
     public required string Status { get; init; }
 
-    /// <summary>The id of the model that serves requests which name none.</summary>
+    /// <summary>The id of the model that serves requests for text which name none.</summary>
     public string? Model { get; init; }
 
     public required IReadOnlyList<ModelHealth> Models { get; init; }
@@ -179,11 +189,12 @@ internal sealed class LoadFields
 
     public int WaitingRequests { get; init; }
 
-    public int UsedPages { get; init; }
+    // Absent for an embedding model, which keeps no pages between steps.
+    public int? UsedPages { get; init; }
 
-    public int CachedPages { get; init; }
+    public int? CachedPages { get; init; }
 
-    public int TotalPages { get; init; }
+    public int? TotalPages { get; init; }
 }
 
 internal sealed class ErrorResponse

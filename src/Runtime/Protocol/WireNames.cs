@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Protocol;
 
@@ -10,12 +11,22 @@ internal static class WireNames
     public const string QueueFull = "queue_full";
     public const string ModelNotFound = "model_not_found";
     public const string ModelLoading = "model_loading";
+    public const string WrongModelKind = "wrong_model_kind";
 
     /// <summary>The bias by which the API forbids a token.</summary>
     public const float ForbiddingBias = -100;
 
     /// <summary>OpenAI knows one word for every end before the text's own: "length".</summary>
     public static string ToWire(this FinishReason reason) => reason == FinishReason.Stop ? "stop" : "length";
+
+    /// <summary>The names that model cards and other servers use.</summary>
+    public static string ToWire(this PoolingKind pooling) => pooling switch
+    {
+        PoolingKind.Mean => "mean",
+        PoolingKind.First => "cls",
+        PoolingKind.Last => "last",
+        _ => "rank",
+    };
 
     public static FinishReason? ToFinishReason(string? wire) => wire switch
     {

@@ -20,7 +20,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
     private readonly StepBatch _batch = new();
     private readonly float[] _vectors;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile int _running;
+    private int _running; // requests of the step, under the lock
     private bool _closed;
 
     /// <summary>Starts the loop.</summary>
@@ -41,14 +41,14 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
         new Thread(Run) { IsBackground = true, Name = "hearth-embeddings" }.Start();
     }
 
-    /// <summary>Requests that wait and texts of the step that runs.</summary>
-    public (int Running, int Waiting) Load
+    /// <summary>Requests with texts in the step that runs, and those of which no step has taken a text.</summary>
+    public ModelLoad Load
     {
         get
         {
             lock (_lock)
             {
-                return (_running, _jobs.Count);
+                return new ModelLoad(_running, _jobs.Count(job => !job.IsStarted), 0, 0, 0);
             }
         }
     }
@@ -72,13 +72,15 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
             Monitor.Pulse(_lock);
         }
 
-        job.CancelWith(cancellationToken, () =>
-        {
-            lock (_lock)
+        job.CancelWith(
+            () =>
             {
-                _jobs.Remove(job);
-            }
-        });
+                lock (_lock)
+                {
+                    _jobs.Remove(job);
+                }
+            },
+            cancellationToken);
         return job.Task;
     }
 
@@ -141,12 +143,13 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
                 var pages = _pageTokens == 0 ? 0 : (tokens.Length + _pageTokens - 1) / _pageTokens;
                 _batch.AddText(tokens, _pages.AsSpan(firstPage, pages), _pooling is PoolingKind.First or PoolingKind.Rank ? 0 : tokens.Length - 1);
                 firstPage += pages;
+                if (_step.Count == 0 || _step[^1].Job != first.Value)
+                    _running++;
                 _step.Add((first.Value, first.Value.Take()));
                 if (first.Value.IsTaken)
                     _jobs.RemoveFirst();
             }
 
-            _running = _step.Count;
             return true;
         }
     }
@@ -174,6 +177,8 @@ internal sealed class EmbeddingJob(int[][] texts)
     /// <summary>The first text that no step has taken.</summary>
     public ReadOnlySpan<int> NextText => texts[_taken];
 
+    public bool IsStarted => _taken > 0;
+
     public bool IsTaken => _taken == texts.Length;
 
     /// <summary>Counts the next text as taken.</summary>
@@ -195,7 +200,7 @@ internal sealed class EmbeddingJob(int[][] texts)
         _registration.Unregister();
     }
 
-    public void CancelWith(CancellationToken cancellationToken, Action takeBack)
+    public void CancelWith(Action takeBack, CancellationToken cancellationToken)
     {
         _registration = cancellationToken.UnsafeRegister(
             _ =>

@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -13,7 +12,7 @@ namespace Hearth.SemanticKernel.Backends;
 /// <remarks>Every answer is asked for as a stream, so that leaving it early reaches the service at once.</remarks>
 internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? modelId) : IHearthBackend
 {
-    private readonly Uri _root = new(endpoint.AbsoluteUri.TrimEnd('/') + "/");
+    private readonly ServiceClient _service = new(client, endpoint);
 
     public Uri? Endpoint => endpoint;
 
@@ -54,7 +53,7 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TChunk> chunkType,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(path, JsonSerializer.SerializeToUtf8Bytes(body, requestType), cancellationToken).ConfigureAwait(false);
+        using var response = await _service.PostAsync(path, JsonSerializer.SerializeToUtf8Bytes(body, requestType), "text/event-stream", cancellationToken).ConfigureAwait(false);
         using var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         var events = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? null : data.ToArray());
         await foreach (var item in events.EnumerateAsync(cancellationToken).ConfigureAwait(false))
@@ -67,35 +66,7 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
             yield return Parse(data, chunkType);
         }
 
-        throw new HttpOperationException($"the answer of {new Uri(_root, path)} ended before its end was announced");
-    }
-
-    private async Task<HttpResponseMessage> SendAsync(string path, byte[] body, CancellationToken cancellationToken)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_root, path)) { Content = new ByteArrayContent(body) };
-        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
-        HttpResponseMessage response;
-        try
-        {
-            response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
-        }
-        catch (HttpRequestException exception)
-        {
-            throw new HttpOperationException(
-                exception.StatusCode, null, $"no Hearth service answers at {endpoint}: {exception.Message}", exception);
-        }
-
-        if (response.IsSuccessStatusCode)
-        {
-            return response;
-        }
-
-        using (response)
-        {
-            var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
-            throw Failure(ReadError(text), response, text);
-        }
+        throw new HttpOperationException($"the answer of {_service.Address(path)} ended before its end was announced");
     }
 
     private static TChunk Parse<TChunk>(byte[] data, JsonTypeInfo<TChunk> type)
@@ -103,9 +74,9 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         try
         {
             // A failure after the first chunk comes as an event of the error's shape.
-            if (data.AsSpan().StartsWith("{\"error\""u8) && ReadError(data) is { } error)
+            if (data.AsSpan().StartsWith("{\"error\""u8) && JsonSerializer.Deserialize(data, ProtocolJson.Wire.ErrorResponse)?.Error is { } error)
             {
-                throw Failure(error, null, null);
+                throw ServiceClient.Failure(error, null, null);
             }
 
             return JsonSerializer.Deserialize(data, type) ?? throw new JsonException("found null");
@@ -115,25 +86,4 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
             throw new HttpOperationException(null, null, $"the service sent an event that is not of OpenAI's shape: {exception.Message}", exception);
         }
     }
-
-    private static ErrorFields? ReadError(string body)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize(body, ProtocolJson.Wire.ErrorResponse)?.Error;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
-
-    private static ErrorFields? ReadError(byte[] data) => JsonSerializer.Deserialize(data, ProtocolJson.Wire.ErrorResponse)?.Error;
-
-    private static Exception Failure(ErrorFields? error, HttpResponseMessage? response, string? body)
-        => error is { Code: WireNames.ContextLengthExceeded, TokensAsked: { } asked, TokensPossible: { } possible }
-            ? new ContextLengthExceededException(asked, possible)
-            : new HttpOperationException(
-                response?.StatusCode, body,
-                error?.Message ?? $"the service answered {(int?)response?.StatusCode} {response?.ReasonPhrase}", null);
 }

@@ -1,22 +1,28 @@
 using Hearth.Runtime;
+using Hearth.Runtime.Graphs;
 
 namespace Hearth.SemanticKernel.Backends;
 
-/// <summary>Loads the model of a file.</summary>
+/// <summary>Loads a file's model to generate text.</summary>
 internal delegate Task<ILanguageModel> LoadModel(string path, ModelOptions? options, CancellationToken cancellationToken);
 
-/// <summary>How the model of a file is to be loaded; every service that names the file must agree on it.</summary>
-internal sealed record SharedModelSettings(ModelOptions? Options);
+/// <summary>Loads a file's model to embed.</summary>
+internal delegate Task<IEmbeddingModel> LoadEmbeddingModel(string path, ModelOptions? options, PoolingKind? pooling, CancellationToken cancellationToken);
 
-/// <summary>One loaded model for all services of a container that name the same file.</summary>
+/// <summary>How the model of a file is to be loaded; every service that names the file for the same use must agree on it.</summary>
+/// <typeparam name="T">The use: <see cref="ILanguageModel"/> or <see cref="IEmbeddingModel"/>.</typeparam>
+internal sealed record SharedModelSettings<T>(ModelOptions? Options, PoolingKind? Pooling);
+
+/// <summary>One loaded model for all services of a container that name the same file for the same use.</summary>
 /// <remarks>Loaded at the first request; a load that failed or was cancelled is tried again by the next one.</remarks>
-internal sealed class SharedModel(string path, ModelOptions? options, LoadModel load) : IAsyncDisposable, IDisposable
+internal sealed class SharedModel<T>(Func<CancellationToken, Task<T>> load) : IAsyncDisposable, IDisposable
+    where T : class, IModel
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
-    private ILanguageModel? _model;
+    private T? _model;
     private bool _disposed;
 
-    public async Task<ILanguageModel> GetAsync(CancellationToken cancellationToken)
+    public async Task<T> GetAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed), this);
         if (Volatile.Read(ref _model) is { } ready)
@@ -28,7 +34,7 @@ internal sealed class SharedModel(string path, ModelOptions? options, LoadModel 
         try
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            return _model ??= await load(path, options, cancellationToken).ConfigureAwait(false);
+            return _model ??= await load(cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -185,6 +185,32 @@ public sealed class EncoderTests
             Assert.InRange(error, 1e-3, double.MaxValue);
     }
 
+    [Theory]
+    [InlineData("qwen3-gqa")]
+    [InlineData("cohere2")]
+    [InlineData("gpt-oss")]
+    [InlineData("deepseek2")]
+    public async Task A_decoder_asked_for_vectors_pools_its_rows(string name)
+    {
+        int[] text = [17, 4, 200, 9, 3, 77, 5, 81, 2, 40, 6];
+        var last = await Vectors(name, PoolingKind.Last, text[..1], text, [.. text[..^1], 7]);
+        var first = await Vectors(name, PoolingKind.First, text[..1], text, [.. text[..^1], 7]);
+        var mean = await Vectors(name, PoolingKind.Mean, text[..1], text);
+
+        // A token sees the past alone, so the first row knows nothing of what follows and the last knows everything.
+        Assert.InRange(ReferenceLogitsTests.Error(first[0], last[0]), 0, 1e-12);
+        Assert.InRange(ReferenceLogitsTests.Error(mean[0], last[0]), 0, 1e-12);
+        Assert.InRange(ReferenceLogitsTests.Error(first[1], first[2]), 0, 1e-12);
+        Assert.InRange(ReferenceLogitsTests.Error(last[1], last[2]), 1e-4, 10);
+        Assert.InRange(ReferenceLogitsTests.Error(mean[1], last[1]), 1e-4, 10);
+    }
+
+    private static async Task<float[][]> Vectors(string name, PoolingKind pooling, params int[][] texts)
+    {
+        await using var model = await EmbeddingModel.LoadAsync(ReferenceModels.File(name), pooling: pooling);
+        return [.. await model.EmbedAsync(texts, normalize: false, TestContext.Current.CancellationToken)];
+    }
+
     private static int IndexOfLast(ReadOnlySpan<float> logits, int vocabulary)
     {
         var last = logits[^vocabulary..];

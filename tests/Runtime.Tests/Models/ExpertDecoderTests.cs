@@ -1,4 +1,5 @@
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Models;
 using Hearth.Runtime.Tests.Support;
 using static Hearth.Runtime.Tests.Models.ReferenceLogitsTests;
 
@@ -61,6 +62,25 @@ public sealed class ExpertDecoderTests
                 logits.CopyTo(last.AsSpan((position - first) * model.Information.VocabularySize));
         });
         Assert.InRange(Error(last, ReferenceModels.Logits("../long/llama4-long")), 0, Bound);
+    }
+
+    // The first of the reference's layers is dense; as the only one it needs no key of experts.
+    [Fact]
+    public async Task Latent_attention_goes_without_experts()
+    {
+        using var folder = new TemporaryFolder();
+        var leading = OneLayer();
+        var dense = OneLayer().Set("expert_count", 0).Set("expert_used_count", 0).Set("expert_group_count", 0);
+        var tokens = ReferenceModels.Tokens("deepseek2");
+        Assert.Equal(await Logits(leading.Save(folder), tokens), await Logits(dense.Save(folder), tokens));
+
+        static EditedModel OneLayer()
+        {
+            var model = EditedModel.Of("deepseek2").Set("block_count", 1);
+            foreach (var (tensor, _) in new PatchedModel("deepseek2").Tensors().Where(t => Hyperparameters.LayerOf(t.Name) > 0))
+                model.Remove(tensor);
+            return model;
+        }
     }
 
     // Every expert is chosen, as rounding could tip a choice and change a row wholly.

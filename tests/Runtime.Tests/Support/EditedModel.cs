@@ -42,6 +42,13 @@ public sealed class EditedModel
         return new EditedModel(file);
     }
 
+    /// <summary>Sets a metadata pair, for instance <c>tokenizer.ggml.model</c>.</summary>
+    public EditedModel SetMetadata(string key, object value)
+    {
+        _pairs[key] = value;
+        return this;
+    }
+
     /// <summary>Sets a metadata pair of the architecture, for instance <c>block_count</c>.</summary>
     public EditedModel Set(string key, object value)
     {

@@ -1,0 +1,99 @@
+using System.Globalization;
+using Hearth.Host.Service;
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>POST /v1/embeddings: a vector for each input, all of length 1.</summary>
+internal static class EmbeddingsEndpoint
+{
+    /// <summary>Inputs that one request may hold; OpenAI's own limit.</summary>
+    private const int MaxInputs = 2048;
+
+    public static void MapEmbeddings(this IEndpointRouteBuilder routes) => routes.MapPost("/v1/embeddings", HandleAsync);
+
+    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog)
+    {
+        var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.EmbeddingRequest);
+        var (id, model) = ModelLookup.FindEmbedding(catalog, body.Model);
+        var isBase64 = IsBase64(body.EncodingFormat);
+        var dimensions = CheckedDimensions(body.Dimensions, model);
+        var texts = ToTexts(body, model, context.RequestAborted);
+        var vectors = await model.EmbedAsync(texts, normalize: true, context.RequestAborted);
+        var tokens = texts.Sum(text => text.Count);
+        var response = new EmbeddingResponse
+        {
+            Data = [.. vectors.Select((vector, i) => new EmbeddingEntry { Index = i, Embedding = new WireVector(EmbeddingVectors.Shorten(vector, dimensions), isBase64) })],
+            Model = id,
+            Usage = new EmbeddingUsage { PromptTokens = tokens, TotalTokens = tokens },
+        };
+        await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.EmbeddingResponse, cancellationToken: context.RequestAborted);
+    }
+
+    private static bool IsBase64(string? format) => format switch
+    {
+        null or "float" => false,
+        "base64" => true,
+        _ => throw ApiException.BadRequest($"'encoding_format' must be \"float\" or \"base64\", found '{(format.Length > 80 ? format[..80] + "..." : format)}'", "encoding_format"),
+    };
+
+    private static int? CheckedDimensions(int? dimensions, IEmbeddingModel model)
+        => dimensions is null || (dimensions >= 1 && dimensions <= model.Dimensions)
+            ? dimensions
+            : throw ApiException.BadRequest($"'dimensions' must be between 1 and the model's {model.Dimensions}, found {dimensions}", "dimensions");
+
+    private static List<IReadOnlyList<int>> ToTexts(EmbeddingRequest body, IEmbeddingModel model, CancellationToken cancellationToken)
+    {
+        if (body.Input is not { Count: > 0 and <= MaxInputs } inputs)
+        {
+            throw ApiException.BadRequest($"'input' must hold 1 to {MaxInputs} texts{(body.Input is null ? "" : $", found {body.Input.Count}")}", "input");
+        }
+
+        var texts = new List<IReadOnlyList<int>>(inputs.Count);
+        for (var i = 0; i < inputs.Count; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var param = string.Create(CultureInfo.InvariantCulture, $"input[{i}]");
+            var ids = inputs[i].TokenIds is { } given ? CheckedIds(given, model, param) : Tokenize(inputs[i].Text!, model, param);
+            if (ids.Count > model.Information.ContextLength)
+            {
+                throw new ContextLengthExceededException(ids.Count, model.Information.ContextLength, i);
+            }
+
+            texts.Add(ids);
+        }
+
+        return texts;
+    }
+
+    private static IReadOnlyList<int> Tokenize(string text, IEmbeddingModel model, string param)
+    {
+        try
+        {
+            return text.Length > 0 && model.Tokenize(text) is { Count: > 0 } ids ? ids : throw ApiException.BadRequest($"'{param}' must not be empty", param);
+        }
+        catch (UnsupportedModelException exception)
+        {
+            // The file brings no vocabulary: token ids it can still embed.
+            throw ApiException.BadRequest($"{exception.Message}; this model takes token ids", param);
+        }
+    }
+
+    private static IReadOnlyList<int> CheckedIds(IReadOnlyList<int> ids, IEmbeddingModel model, string param)
+    {
+        if (ids.Count == 0)
+        {
+            throw ApiException.BadRequest($"'{param}' must not be an empty array of token ids", param);
+        }
+
+        foreach (var id in ids)
+        {
+            if (id < 0 || id >= model.Information.VocabularySize)
+            {
+                throw ApiException.BadRequest($"'{param}' names token {id}, but the vocabulary has the tokens 0 to {model.Information.VocabularySize - 1}", param);
+            }
+        }
+
+        return ids;
+    }
+}

@@ -1,0 +1,12 @@
+namespace Hearth.Runtime;
+
+/// <summary>A model loaded in this process, whatever it is used for: an <see cref="ILanguageModel"/> or an <see cref="IEmbeddingModel"/>.</summary>
+/// <remarks>All members are safe to call from several threads at once.</remarks>
+public interface IModel
+{
+    /// <summary>What the model is.</summary>
+    ModelInformation Information { get; }
+
+    /// <summary>The load of the model's loop now.</summary>
+    ModelLoad Load { get; }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Hearth.Runtime;
+using Hearth.Runtime.Protocol;
+using Microsoft.SemanticKernel;
+
+namespace Hearth.SemanticKernel.Backends;
+
+/// <summary>Posts to a Hearth service and turns its refusals into typed errors.</summary>
+internal sealed class ServiceClient(HttpClient client, Uri endpoint)
+{
+    private readonly Uri _root = new(endpoint.AbsoluteUri.TrimEnd('/') + "/");
+
+    public Uri Address(string path) => new(_root, path);
+
+    /// <summary>Posts JSON and waits for the answer's headers.</summary>
+    /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
+    /// <exception cref="ContextLengthExceededException">A text does not fit into the model's context.</exception>
+    public async Task<HttpResponseMessage> PostAsync(string path, byte[] body, string accept, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, Address(path)) { Content = new ByteArrayContent(body) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(accept));
+        HttpResponseMessage response;
+        try
+        {
+            response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new HttpOperationException(
+                exception.StatusCode, null, $"no Hearth service answers at {endpoint}: {exception.Message}", exception);
+        }
+
+        if (response.IsSuccessStatusCode)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+            throw Failure(ReadError(text), response, text);
+        }
+    }
+
+    /// <summary>The error that a refusal means.</summary>
+    public static Exception Failure(ErrorFields? error, HttpResponseMessage? response, string? body)
+        => error is { Code: WireNames.ContextLengthExceeded, TokensAsked: { } asked, TokensPossible: { } possible }
+            ? new ContextLengthExceededException(asked, possible, InputIndex(error.Param))
+            : new HttpOperationException(
+                response?.StatusCode, body,
+                error?.Message ?? $"the service answered {(int?)response?.StatusCode} {response?.ReasonPhrase}", null);
+
+    private static ErrorFields? ReadError(string body)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, ProtocolJson.Wire.ErrorResponse)?.Error;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    // "input[3]" is text 3.
+    private static int? InputIndex(string? param)
+        => param is not null && param.StartsWith("input[", StringComparison.Ordinal) && param.EndsWith(']')
+            && int.TryParse(param.AsSpan(6, param.Length - 7), NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : null;
+}
