@@ -21,6 +21,9 @@ internal sealed record CheckpointFamily(string Architecture, string[] Classes, A
     /// <summary>config.json's <c>model_type</c>, for checkpoints that name no class; null: they must.</summary>
     public string? ModelType { get; init; }
 
+    /// <summary>Why the folder's vocabulary is left alone, a sentence for the reader; null: it is read.</summary>
+    public string? NoVocabulary { get; init; }
+
     /// <summary>The classes of all families.</summary>
     public static IEnumerable<string> AllClasses => _all.SelectMany(family => family.Classes).Order(StringComparer.Ordinal);
 

@@ -18,7 +18,12 @@ internal static class TransformerXlFamily
     private const string EmbeddingProjection = "transformer.word_emb.emb_projs";
     private const int LongestSegment = 1 << 20;
 
-    public static readonly CheckpointFamily Description = new("transformer-xl", [LibraryClass], WriteKeys, MapTensors) { Prefixes = [], ModelType = "transfo-xl" };
+    public static readonly CheckpointFamily Description = new("transformer-xl", [LibraryClass], WriteKeys, MapTensors)
+    {
+        Prefixes = [],
+        ModelType = "transfo-xl",
+        NoVocabulary = "the vocabulary of words is a file of Python's pickle (vocab.bin), which is not read",
+    };
 
     private static void WriteKeys(ArchitectureKeys keys)
     {
@@ -38,7 +43,10 @@ internal static class TransformerXlFamily
         keys.Set("segment_length", (uint)segment);
         keys.Set("memory_length", (uint)seen);
         keys.Set("clamp_length", config.Find("clamp_len") is null ? -1 : Range(config, "clamp_len", -1, int.MaxValue));
-        keys.Set("vocabulary_cutoffs", Ends(config)[..^1].Select(end => (uint)end).ToArray());
+        var ends = Ends(config);
+        keys.Set("vocabulary_cutoffs", ends[..^1].Select(end => (uint)end).ToArray());
+        if (ends.Length > 2 && !config.Names(LibraryClass))
+            keys.Checkpoint.Notes.Add($"config.json names no class: the {ends.Length - 1} clusters behind the first are counted from the last, as in the authors' code");
     }
 
     private static void MapTensors(TensorMap map, ModelConfig config)
