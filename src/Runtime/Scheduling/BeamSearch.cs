@@ -3,19 +3,15 @@ using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Scheduling;
 
-/// <summary>A text that a beam search found.</summary>
-/// <param name="Tokens">Its ids, without the prompt and the end-of-text token.</param>
-/// <param name="LogProbability">The sum of its tokens' log-probabilities, the end's included.</param>
-/// <param name="Score">The sum divided by length^LengthPenalty, by which texts are ranked.</param>
-/// <param name="IsFinished">Whether the model ended it; else the token limit did.</param>
-internal sealed record Hypothesis(IReadOnlyList<int> Tokens, double LogProbability, double Score, bool IsFinished);
+/// <summary>A text that a beam search found, see <see cref="Hypothesis"/>.</summary>
+internal sealed record FoundText(IReadOnlyList<int> Tokens, double LogProbability, double Score, bool IsFinished);
 
 /// <summary>Searches the likeliest text: keeps the best beginnings of every length, each a fork of the paged cache.</summary>
 /// <remarks>
 /// A step takes the 2 * width best continuations of all beams; those of the best width that end the text are finished, the
-/// first width of the others go on. The search ends with width finished texts, so that a width of 1 is greedy decoding.
-/// Scores: sum of log-probabilities / length^penalty (arXiv 1609.08144, section 7, without coverage). Forks share all
-/// pages but the one they write next.
+/// first width of the others go on. The search ends with width finished texts, so that a width of 1 is greedy decoding; a
+/// finished text comes before one that the token limit ended. Scores: sum of log-probabilities / length^penalty (as in arXiv
+/// 1609.08144, section 7, without its offset and coverage). Forks share all pages but the one they write next.
 /// </remarks>
 internal sealed class BeamSearch
 {
@@ -28,8 +24,9 @@ internal sealed class BeamSearch
     private readonly Func<int, bool> _isEnd;
     private readonly int _width;
     private readonly double _lengthPenalty;
+    private readonly KeyValuePair<int, float>[] _bias;
     private readonly StepBatch _batch = new();
-    private readonly List<Hypothesis> _finished = [];
+    private readonly List<FoundText> _finished = [];
     private readonly float[] _logits;
 
     /// <summary>Prepares a search.</summary>
@@ -38,31 +35,36 @@ internal sealed class BeamSearch
     /// <param name="isEnd">Whether a token ends the text.</param>
     /// <param name="width">Beams, at least 1.</param>
     /// <param name="lengthPenalty">The exponent of the length; above 1 prefers longer texts.</param>
-    public BeamSearch(IStepRunner runner, KvSequence? memory, Func<int, bool> isEnd, int width, double lengthPenalty)
+    /// <param name="bias">Token ids and what is added to their logits.</param>
+    public BeamSearch(IStepRunner runner, KvSequence? memory, Func<int, bool> isEnd, int width, double lengthPenalty, KeyValuePair<int, float>[] bias)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, runner.MaxOutputRows);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, Math.Min(runner.MaxRows, runner.MaxOutputRows));
         _runner = runner;
         _memory = memory;
         _isEnd = isEnd;
         _width = width;
         _lengthPenalty = lengthPenalty;
+        _bias = bias;
         _logits = new float[(long)width * runner.VocabularySize];
     }
 
     /// <summary>Searches.</summary>
-    /// <param name="sequence">An empty sequence; the search disposes it.</param>
+    /// <param name="sequence">Empty, or holds a part of the prompt that ends before its last token; the search disposes it.</param>
     /// <param name="prompt">What every text begins with; at least one token.</param>
     /// <param name="maxTokens">The most tokens of a text, its end not counted.</param>
+    /// <param name="publishes">Whether later prompts that start alike find the prompt's pages.</param>
     /// <param name="cancellationToken">Looked at before each step.</param>
     /// <returns>Up to width texts, the best first.</returns>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
-    public IReadOnlyList<Hypothesis> Run(KvSequence sequence, ReadOnlySpan<int> prompt, int maxTokens, CancellationToken cancellationToken)
+    public IReadOnlyList<FoundText> Run(KvSequence sequence, ReadOnlySpan<int> prompt, int maxTokens, bool publishes, CancellationToken cancellationToken)
     {
         List<Beam> beams = [new(sequence, [], 0)];
         try
         {
-            ReadPrompt(sequence, prompt[..^1], cancellationToken);
+            ReadPrompt(sequence, prompt[sequence.Length..^1], cancellationToken);
+            if (publishes)
+                sequence.Publish(wholePagesOnly: true);
             var last = new List<int> { prompt[^1] };
             for (var length = 0; length < maxTokens && beams.Count > 0 && _finished.Count < _width; length++)
             {
@@ -143,11 +145,15 @@ internal sealed class BeamSearch
 
     private void Consider(int beam, double before, Span<float> logits, PriorityQueue<Continuation, double> best)
     {
+        foreach (var (token, bias) in _bias)
+            logits[token] += bias;
         var maximum = logits[Sampling.Logits.Maximum(logits)];
         var shift = before - maximum - Math.Log(Total(logits, maximum));
         for (var token = 0; token < logits.Length; token++)
         {
             var sum = logits[token] + shift;
+            if (double.IsNegativeInfinity(sum))
+                continue;
             if (best.Count < 2 * _width)
                 best.Enqueue(new Continuation(beam, token, sum), sum);
             else if (best.TryPeek(out _, out var worst) && sum > worst)
@@ -187,6 +193,6 @@ internal sealed class BeamSearch
     private void Finish(int[] tokens, double logProbability, bool isFinished)
     {
         var length = tokens.Length + (isFinished ? 1 : 0);
-        _finished.Add(new Hypothesis(tokens, logProbability, logProbability / Math.Pow(Math.Max(1, length), _lengthPenalty), isFinished));
+        _finished.Add(new FoundText(tokens, logProbability, logProbability / Math.Pow(Math.Max(1, length), _lengthPenalty), isFinished));
     }
 }

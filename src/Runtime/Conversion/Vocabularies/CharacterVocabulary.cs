@@ -50,6 +50,7 @@ internal static class CharacterVocabulary
         foreach (var (role, _, text) in _roles)
             table.Set(IdOf(config, role), text, TokenKind.Control);
         table.Set(Unknown, "<unk>", TokenKind.Unknown);
+        table.CheckDistinct();
     }
 
     private static int IdOf(ModelConfig config, string role)

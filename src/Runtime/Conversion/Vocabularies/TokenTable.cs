@@ -56,6 +56,10 @@ internal sealed class TokenTable
     /// <exception cref="ModelFormatException">Two tokens are spelled alike.</exception>
     public int? Find(string text) => Ids.TryGetValue(text, out var id) ? id : null;
 
+    /// <summary>Refuses a vocabulary in which two tokens are spelled alike.</summary>
+    /// <exception cref="ModelFormatException">It is one.</exception>
+    public void CheckDistinct() => _ = Ids;
+
     /// <summary>The spelling of a token; null where it is not set.</summary>
     public string? TextOf(int id) => _texts[id];
 
