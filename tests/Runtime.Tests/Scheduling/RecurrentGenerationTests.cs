@@ -1,6 +1,7 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Tests.Support;
+using Microsoft.Extensions.Logging;
 
 namespace Hearth.Runtime.Tests.Scheduling;
 
@@ -19,9 +20,9 @@ public sealed class RecurrentGenerationTests
         using var checkpoint = TransformerXlCheckpoint.Open(name);
         await using var model = await LanguageModel.LoadAsync(checkpoint.Convert(), s_exact);
         var prompt = checkpoint.Tokens[..40];
-        int[] text = [.. prompt, .. await Generate(model, prompt, s_greedy with { MaxTokens = 400 })];
+        int[] text = [.. prompt, .. await Generate(model, prompt, s_greedy with { MaxTokens = 250 })];
 
-        Assert.Equal(440, text.Length);
+        Assert.Equal(290, text.Length);
         Assert.Equal(text[prompt.Length..], Likeliest(model, text)[(prompt.Length - 1)..^1]);
     }
 
@@ -36,13 +37,13 @@ public sealed class RecurrentGenerationTests
         Assert.Equal(pages, model.Load.TotalPages);
 
         var count = 0;
-        await foreach (var update in model.GenerateAsync(new GenerationRequest { Prompt = checkpoint.Tokens, Options = s_greedy with { MaxTokens = 5000 } }, TestContext.Current.CancellationToken))
+        await foreach (var update in model.GenerateAsync(new GenerationRequest { Prompt = checkpoint.Tokens, Options = s_greedy with { MaxTokens = 2000 } }, TestContext.Current.CancellationToken))
         {
             count += update.TokenIds.Count;
             Assert.InRange(model.Load.UsedPages, 0, pages);
         }
 
-        Assert.Equal(5000, count);
+        Assert.Equal(2000, count);
         Assert.Equal(0, model.Load.UsedPages);
     }
 
@@ -75,12 +76,32 @@ public sealed class RecurrentGenerationTests
 
         // Two texts fit at their longest, six at their beginning.
         var most = new Recurrence(6, 10).MostHeld(s_exact.StepTokens!.Value, CacheSizing.PageTokens);
-        await using var narrow = await LanguageModel.LoadAsync(path, s_exact with { CacheTokens = (int)(2 * most) });
+        var preemptions = new PreemptionCounter();
+        await using var narrow = await LanguageModel.LoadAsync(path, s_exact with { CacheTokens = (int)(2 * most) }, logger: preemptions, cancellationToken: TestContext.Current.CancellationToken);
         var together = await Task.WhenAll(prompts.Zip(options).Select(pair => Task.Run(() => Generate(narrow, pair.First, pair.Second))));
 
         Assert.Equal(alone, together);
+        Assert.True(preemptions.Count > 0, "no text lost its pages");
         Assert.Equal((0, 0), (narrow.Load.UsedPages, narrow.Load.CachedPages));
         Assert.Empty(KvCacheInvariants.FindViolations(narrow.Cache.CaptureState()));
+    }
+
+    [Theory]
+    [InlineData("same-length", 3, 1.0)]
+    [InlineData("four-clusters", 2, 0.6)]
+    public async Task Beams_that_forget_find_what_whole_texts_give(string name, int width, double penalty)
+    {
+        using var checkpoint = TransformerXlCheckpoint.Open(name);
+        await using var model = await LanguageModel.LoadAsync(checkpoint.Convert(), s_exact);
+        var prompt = checkpoint.Tokens[..100];
+        var options = s_greedy with { Beams = width, LengthPenalty = (float)penalty, MaxTokens = 16 };
+        var found = await model.SearchAsync(new GenerationRequest { Prompt = prompt, Options = options }, TestContext.Current.CancellationToken);
+        var expected = PlainBeamSearch.Run(model, prompt, [], width, (float)penalty, 16, end: null);
+
+        Assert.Equal(expected.Select(text => text.Tokens), found.Select(text => text.TokenIds.ToArray()));
+        Assert.All(expected.Zip(found), pair => Assert.Equal(pair.First.LogProbability, pair.Second.LogProbability, 1e-3));
+        Assert.Equal(0, model.Load.UsedPages);
+        await Assert.ThrowsAsync<ArgumentException>(() => model.SearchAsync(new GenerationRequest { Prompt = prompt, Options = options with { MaxTokens = null } }, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -136,6 +157,24 @@ public sealed class RecurrentGenerationTests
                 Assert.Equal((0, 0), (forgotten % page, forgotten % segment));
                 Assert.True(forgotten == 0 || forgotten <= (end / segment * segment) - memory, $"the position {end} sees what {segment}, {memory} and pages of {page} forgot");
             }
+        }
+    }
+
+    // The scheduler tells of every request that gives its pages to others.
+    private sealed class PreemptionCounter : ILogger
+    {
+        public int Count { get; private set; }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull
+            => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (formatter(state, exception).Contains("gives its pages", StringComparison.Ordinal))
+                Count++;
         }
     }
 
