@@ -51,7 +51,7 @@ public static class AttentionProbe
             run.ReadWhole(model.Program, tokens);
         else
             run.Decode(model.Program, tokens, memory, source.Length);
-        return run.Result(model.Information, Named(tokens, model.OptionalTokenizer), Named(source, model.OptionalTokenizer));
+        return run.Result(model.Information, Named(tokens, model.OptionalOutputTokenizer), Named(source, model.OptionalTokenizer));
     }
 
     /// <summary>Probes an encoder, or a decoder that was trained to embed.</summary>

@@ -85,7 +85,7 @@ internal static class LensVerb
             if (!model.HasEncoder)
                 return await Task.Run(() => AttentionProbe.Run(model, prompt, options, cancellationToken: cancellationToken), CancellationToken.None);
             var answer = request.DecoderPrompt is { } written
-                ? model.Tokenize(written, addSpecial: false, request.ParseSpecial)
+                ? model.OutputTokenizer.Encode(written, addSpecial: false, request.ParseSpecial)
                 : await AnswerAsync(model, prompt, cancellationToken);
             int[] decoder = [model.DecoderStartId!.Value, .. answer];
             return await Task.Run(() => AttentionProbe.Run(model, decoder, options, prompt, cancellationToken), CancellationToken.None);
