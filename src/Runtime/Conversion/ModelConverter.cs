@@ -78,7 +78,7 @@ public static class ModelConverter
     private static GgmlType TypeOf(string name, RowTensor tensor, GgmlType type)
     {
         var small = tensor.Shape.Length == 1 || !name.EndsWith(".weight", StringComparison.Ordinal) || name.EndsWith("_norm.weight", StringComparison.Ordinal)
-            || name is "position_embd.weight" or "token_types.weight"
+            || name.EndsWith("position_embd.weight", StringComparison.Ordinal) || name is "token_types.weight"
             || name.Contains(".ffn_gate_inp", StringComparison.Ordinal) || name.EndsWith("attn_rel_b.weight", StringComparison.Ordinal);
         return small ? GgmlType.F32 : tensor.Columns % GgmlTypes.Of(type).BlockElements == 0 ? type : GgmlType.F16;
     }

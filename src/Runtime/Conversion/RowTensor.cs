@@ -85,6 +85,12 @@ internal sealed record RowTensor(long[] Shape, RowReader Row)
         };
     }
 
+    /// <summary>A matrix without its first rows.</summary>
+    public RowTensor WithoutRows(int count)
+        => Shape.Length == 2 && Shape[0] > count
+            ? this with { Shape = [Shape[0] - count, Shape[1]], Row = (row, values) => Row(row + count, values), Column = null }
+            : throw Misshapen($"a matrix of more than {count} rows");
+
     /// <summary>Tensors of one shape along a new outermost axis.</summary>
     public static RowTensor Stack(IReadOnlyList<RowTensor> tensors)
     {
