@@ -95,6 +95,7 @@ internal static class HearthCommand
             case UsageException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 return WrongUsage;
+            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) }:
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 break;

@@ -97,7 +97,7 @@ internal sealed class StepLoop : IAsyncDisposable
 
         if (_isEndless && options.MaxTokens is null)
         {
-            throw new ArgumentException("a text of a model that reads in segments has no end of its own: a search needs MaxTokens", nameof(options.MaxTokens));
+            throw new ArgumentException("a text of a model that reads in segments has no end of its own: a search needs MaxTokens", nameof(request));
         }
 
         var width = options.Beams ?? 1;
