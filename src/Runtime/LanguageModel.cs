@@ -152,7 +152,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
     /// <remarks>A decoder's prompt is cached as that of any request; an encoder reads a source once for all beams.</remarks>
     /// <returns>At most as many texts as there are beams, the best first; none where the deadline passed before the end.</returns>
-    /// <exception cref="ArgumentException">An option of sampling is set, the prompt is empty, or the model takes no beams.</exception>
+    /// <exception cref="ArgumentException">An option of sampling is set, the prompt is empty, or MaxTokens is missing where texts have no end (Transformer-XL).</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many searches are waiting.</exception>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>

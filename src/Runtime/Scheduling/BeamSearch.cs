@@ -25,6 +25,7 @@ internal sealed class BeamSearch
     private readonly int _width;
     private readonly double _lengthPenalty;
     private readonly KeyValuePair<int, float>[] _bias;
+    private readonly Recurrence? _recurrence;
     private readonly StepBatch _batch = new();
     private readonly List<FoundText> _finished = [];
     private readonly float[] _logits;
@@ -36,7 +37,9 @@ internal sealed class BeamSearch
     /// <param name="width">Beams, at least 1.</param>
     /// <param name="lengthPenalty">The exponent of the length; above 1 prefers longer texts.</param>
     /// <param name="bias">Token ids and what is added to their logits.</param>
-    public BeamSearch(IStepRunner runner, KvSequence? memory, Func<int, bool> isEnd, int width, double lengthPenalty, KeyValuePair<int, float>[] bias)
+    /// <param name="recurrence">How the model reads in segments; null: a text as one.</param>
+    public BeamSearch(
+        IStepRunner runner, KvSequence? memory, Func<int, bool> isEnd, int width, double lengthPenalty, KeyValuePair<int, float>[] bias, Recurrence? recurrence = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(width, Math.Min(runner.MaxRows, runner.MaxOutputRows));
@@ -46,6 +49,7 @@ internal sealed class BeamSearch
         _width = width;
         _lengthPenalty = lengthPenalty;
         _bias = bias;
+        _recurrence = recurrence;
         _logits = new float[(long)width * runner.VocabularySize];
     }
 
@@ -96,7 +100,7 @@ internal sealed class BeamSearch
             _batch.Clear();
             Add(sequence, piece, outputs: 0);
             _runner.Run(_batch, []);
-            sequence.Commit(piece);
+            Commit(sequence, piece);
         }
     }
 
@@ -109,7 +113,14 @@ internal sealed class BeamSearch
             Add(beams[i].Sequence, [last[i]], outputs: 1);
         _runner.Run(_batch, _logits.AsSpan(0, beams.Count * _runner.VocabularySize));
         for (var i = 0; i < beams.Count; i++)
-            beams[i].Sequence.Commit([last[i]]);
+            Commit(beams[i].Sequence, [last[i]]);
+    }
+
+    private void Commit(KvSequence sequence, ReadOnlySpan<int> tokens)
+    {
+        sequence.Commit(tokens);
+        if (_recurrence is { } recurrence)
+            sequence.Forget(recurrence.Forgettable(sequence.Length, sequence.Cache.PageTokens));
     }
 
     private void Add(KvSequence sequence, ReadOnlySpan<int> tokens, int outputs)

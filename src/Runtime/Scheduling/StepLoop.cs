@@ -14,7 +14,7 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly SourceEncoder? _encoder;
     private readonly int _decoderStart;
     private readonly int _vocabularySize;
-    private readonly bool _isRecurrent;
+    private readonly bool _isEndless;
     private readonly KeyValuePair<int, float>[] _suppressed;
     private readonly BeamSearches _searches;
     private readonly ILogger _logger;
@@ -41,7 +41,7 @@ internal sealed class StepLoop : IAsyncDisposable
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
         _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
-        _isRecurrent = options.Recurrence is not null;
+        _isEndless = options.Recurrence is not null && ContextLength == CacheSizing.Endless;
         _suppressed = [.. options.Suppressed.Select(token => KeyValuePair.Create(token, float.NegativeInfinity))];
         _searches = new BeamSearches(runner, Cache, encoder, options, isEndOfGeneration, time);
         _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger, encoder);
@@ -95,9 +95,9 @@ internal sealed class StepLoop : IAsyncDisposable
             throw Refused(option, $"{option} {reason}");
         }
 
-        if (_isRecurrent)
+        if (_isEndless && options.MaxTokens is null)
         {
-            throw Refused(nameof(options.Beams), "a model that reads in segments forgets what its beams would share; it takes no beams");
+            throw Refused(nameof(options.MaxTokens), "a text of a model that reads in segments has no end of its own: a search needs MaxTokens");
         }
 
         var width = options.Beams ?? 1;

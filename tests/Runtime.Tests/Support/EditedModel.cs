@@ -38,6 +38,13 @@ public sealed class EditedModel
         return new EditedModel(file);
     }
 
+    /// <summary>Starts with a file.</summary>
+    public static EditedModel Read(string path)
+    {
+        using var file = GgufFile.Open(path);
+        return new EditedModel(file);
+    }
+
     /// <summary>Sets a metadata pair, for instance <c>tokenizer.ggml.model</c>.</summary>
     public EditedModel SetMetadata(string key, object value)
     {

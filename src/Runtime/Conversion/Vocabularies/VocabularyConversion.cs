@@ -23,6 +23,8 @@ internal static class VocabularyConversion
     {
         if (rows > MostTokens)
             throw new ModelFormatException($"the embedding has {rows} rows, at most {MostTokens} tokens are possible", checkpoint.Folder);
+        if (family.NoVocabulary is { } reason)
+            return WriteNone(metadata, checkpoint, reason);
         var json = checkpoint.Read("tokenizer.json") is { } file ? new TokenizerJson(file) : null;
         var sentencePiece = checkpoint.Find("tokenizer.model") ?? checkpoint.Find("spiece.model");
         var table = new TokenTable(rows, checkpoint);
@@ -39,11 +41,7 @@ internal static class VocabularyConversion
             : checkpoint.Find("merges.txt") is { } merges ? ByteLevelVocabulary.WriteFiles(metadata, checkpoint, table, family, merges)
             : null;
         if (model is null)
-        {
-            metadata["tokenizer.ggml.model"] = "no_vocab";
-            checkpoint.Notes.Add($"{(isMultilingual ? "without one" : "the folder holds no tokenizer")}: the model takes and gives token ids only");
-            return "no_vocab";
-        }
+            return WriteNone(metadata, checkpoint, isMultilingual ? "without one" : "the folder holds no tokenizer");
 
         WriteSuppressed(metadata, checkpoint);
         if (model == "characters")
@@ -51,6 +49,13 @@ internal static class VocabularyConversion
         SpecialTokens.Write(metadata, checkpoint, table, json?.Root, model);
         ChatTemplates.Write(metadata, checkpoint);
         return model;
+    }
+
+    private static string WriteNone(GgufPairs metadata, Checkpoint checkpoint, string reason)
+    {
+        metadata["tokenizer.ggml.model"] = "no_vocab";
+        checkpoint.Notes.Add($"{reason}: the model takes and gives token ids only");
+        return "no_vocab";
     }
 
     // Tokens that the original's generation never chooses: lists of one in bad_words_ids.
