@@ -57,6 +57,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
         Information = loaded.Information with { ContextLength = sizing.ContextLength };
         _memory = _encoder is null ? null : CreateMemory(_encoder, maxSequences, keyType, valueType);
+        DecoderStartId = _encoder is null ? null : ReadDecoderStart(loaded.Metadata);
         var fingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}";
         _loop = new StepLoop(
             new StepRunner(_program, _store.Handle, _memory?.Handle),
@@ -72,7 +73,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 ModelFingerprint = fingerprint,
                 Recurrence = _program.Program.Recurrence,
                 Suppressed = [.. (_output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
-                DecoderStart = _encoder is null ? 0 : ReadDecoderStart(loaded.Metadata),
+                DecoderStart = DecoderStartId ?? 0,
             },
             id => IsText(_output, id) && _output.IsEndOfGeneration(id),
             TimeProvider.System,
@@ -198,6 +199,19 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 
     /// <summary>Whether an encoder reads the prompt before a decoder writes.</summary>
     public bool HasEncoder => _encoder is not null;
+
+    /// <summary>The token with which an encoder–decoder's decoder begins every text; null for a decoder alone.</summary>
+    public int? DecoderStartId { get; }
+
+    internal CompiledProgram Program => _program;
+
+    internal CompiledProgram? Encoder => _encoder;
+
+    /// <summary>Null where the file has no vocabulary of a known kind.</summary>
+    internal Tokenizer? OptionalTokenizer => _tokenizer;
+
+    /// <summary>Of what the model writes; null likewise.</summary>
+    internal Tokenizer? OptionalOutputTokenizer => _output;
 
     /// <summary>Computes the logits of every position of a text, apart from the requests being served.</summary>
     /// <param name="tokens">The text; at least one token, at most the context. An encoder–decoder's decoder reads it.</param>

@@ -209,6 +209,25 @@ class AttentionData {
         return output;
     }
 
+    // What the softmax over the cache gives each key, [R, head_count, key_count].
+    std::vector<float> probed(hearth_isa isa, int head_begin, int head_count, int key_count) {
+        std::vector<float> output;
+        std::vector<float> probabilities(static_cast<size_t>(case_.total_rows() * head_count * key_count),
+                                         -77.0f);
+        const auto rows = sequence_rows();
+        hearth::AttentionCall with_cache = call(output, rows);
+        with_cache.layer = &layer_;
+        hearth::probe_attention(isa, with_cache, {probabilities.data(), head_begin, head_count, key_count},
+                                pool_);
+        return probabilities;
+    }
+
+    // A value as the cache holds it, wherever that is.
+    double value_at(size_t s, int position, int kv_head, int e) const {
+        return case_.values_in_keys ? cached_key(s, position, kv_head, e)
+                                    : cached_value_of(s, position, kv_head, e);
+    }
+
     // The same attention over float32 rows: each sequence alone, as the stand-alone call does it.
     std::vector<float> from_rows(hearth_isa isa) {
         std::vector<float> output;

@@ -34,6 +34,7 @@ internal static class HearthCommand
             ConvertVerb.Create(environment),
             PerplexityVerb.Create(environment),
             BenchVerb.Create(environment),
+            LensVerb.Create(environment),
         };
         root.Options.Add(Verbose);
         return root;

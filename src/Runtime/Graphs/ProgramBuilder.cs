@@ -411,8 +411,13 @@ public sealed unsafe class ProgramBuilder
         Memory = 2,
     }
 
+    internal static bool IsAttention(NativeOperation operation) => operation.Kind == (int)Kind.Attention;
+
     internal static bool IsAmongRows(NativeOperation operation)
-        => operation.Kind == (int)Kind.Attention && operation.Parameters.Attention.Source == (int)Source.Rows;
+        => IsAttention(operation) && operation.Parameters.Attention.Source == (int)Source.Rows;
+
+    internal static bool IsOverMemory(NativeOperation operation)
+        => IsAttention(operation) && operation.Parameters.Attention.Source == (int)Source.Memory;
 
     private static CacheLayer Shape(AttentionTerms terms) => new(terms.KvHeads, terms.KeyWidth, terms.ValuesInKeys ? 0 : terms.ValueWidth);
 

@@ -72,6 +72,10 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Library)]
     internal static partial int hearth_model_run(ModelHandle model, nint cache, nint memory, NativeStep* step, nuint stepSize);
 
+    /// <summary>Cache and memory may be zero handles where the program uses none.</summary>
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_probe(ModelHandle model, nint cache, nint memory, NativeStep* step, nuint stepSize, NativeProbe* probes, int probeCount);
+
     [LibraryImport(Library)]
     internal static partial int hearth_attention(EngineHandle engine, NativeAttentionCall* call, nuint callSize);
 

@@ -240,6 +240,17 @@ internal unsafe struct NativeStep
 }
 
 [StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeProbe
+{
+    public int Operation;
+    public int KeyCount;
+    public int HeadBegin;
+    public int HeadCount;
+    public float* Probabilities;
+    public nuint Size;
+}
+
+[StructLayout(LayoutKind.Sequential)]
 internal unsafe struct NativeAttentionCall
 {
     public float* Queries;

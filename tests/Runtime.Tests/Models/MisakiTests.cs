@@ -46,6 +46,22 @@ public sealed class MisakiTests : IDisposable
     }
 
     [Fact]
+    public async Task The_lens_shows_spelling_and_sound_each_by_its_own_vocabulary()
+    {
+        await using var model = await LanguageModel.LoadAsync(Convert(), cancellationToken: Token);
+        var expected = Golden()["hello"]!;
+        var maps = AttentionProbe.Run(model, Ids(expected["output_ids"]!), source: [.. model.Tokenize("hello")], cancellationToken: Token);
+        Assert.Equal("hello", string.Concat(maps.SourceTokens.Skip(1).SkipLast(1).Select(token => token.Text)));
+        Assert.Equal(expected["phonemes"]!.GetValue<string>(), string.Concat(maps.Tokens.Skip(1).SkipLast(1).Select(token => token.Text)));
+        Assert.Equal(Enum.GetValues<AttentionKind>(), maps.Layers.Select(layer => layer.Kind).Distinct());
+        foreach (var layer in maps.Layers)
+        {
+            for (var row = 0; row < layer.Rows; row++)
+                Assert.Equal(1, layer.Row(0, row).ToArray().Sum(weight => (double)weight), 1e-5);
+        }
+    }
+
+    [Fact]
     public async Task An_output_that_never_ends_fills_the_positions()
     {
         await using var model = await LanguageModel.LoadAsync(Convert(), cancellationToken: Token);
