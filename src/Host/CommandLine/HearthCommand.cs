@@ -24,6 +24,8 @@ internal static class HearthCommand
             ServeVerb.Create(environment),
             GenerateVerb.Create(environment),
             EmbedVerb.Create(environment),
+            FillVerb.Create(environment),
+            ClassifyVerb.Create(environment),
             LogitsVerb.Create(environment),
             InspectVerb.Create(environment),
             TokenizeVerb.Create(environment),

@@ -13,6 +13,9 @@ public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
 
     /// <summary>Null: logits; else hidden states, pooled as the file says.</summary>
     public EmbeddingTerms? Embedding { get; init; }
+
+    /// <summary>Whether an encoder's output is not pooled but made into logits of what stands at the wanted rows: masked words.</summary>
+    public bool FillsMasks { get; init; }
 }
 
 /// <summary>Asks a family for a text's vector instead of logits.</summary>
