@@ -200,6 +200,17 @@ hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t bu
     });
 }
 
+hearth_status hearth_engine_measure_arithmetic(hearth_engine* engine, hearth_arithmetic* arithmetic,
+                                               size_t arithmetic_size) {
+    return guarded([&] {
+        Engine& inner = *required(engine, "engine").engine;
+        checked(arithmetic, arithmetic_size, "arithmetic");
+        std::lock_guard lock(inner.step);
+        const Arithmetic measured = measure_arithmetic(inner);
+        *arithmetic = {measured.int8, measured.float32};
+    });
+}
+
 hearth_status hearth_model_create(hearth_engine* engine, const hearth_program* program, size_t program_size,
                                   hearth_model** model) {
     return guarded([&] {

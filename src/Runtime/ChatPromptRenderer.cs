@@ -1,10 +1,7 @@
-using System.Buffers;
-using System.Text;
 using System.Text.Json.Nodes;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Templates;
 using Hearth.Runtime.Tokenizers;
-using TokenKind = Hearth.Runtime.Tokenizers.TokenKind;
 
 namespace Hearth.Runtime;
 
@@ -19,7 +16,7 @@ internal sealed class ChatPromptRenderer
     private readonly TimeProvider _clock;
     private readonly ChatTemplate _template;
     private readonly ChatTemplate? _toolTemplate;
-    private readonly SearchValues<string> _controlTokens;
+    private readonly ControlSpellings _controlTokens;
 
     /// <summary>Parses the file's templates.</summary>
     /// <exception cref="HearthException">There is none, or it is malformed.</exception>
@@ -31,9 +28,7 @@ internal sealed class ChatPromptRenderer
         _toolTemplate = metadata.TryGet<string>(ToolTemplateKey, out var toolSource) ? ChatTemplate.Parse(toolSource) : null;
         _tokenizer = tokenizer;
         _clock = clock;
-        _controlTokens = SearchValues.Create(
-            [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(i => tokenizer.KindOf(i) == TokenKind.Control).Select(tokenizer.TokenText).Where(t => t.Length > 1)],
-            StringComparison.Ordinal);
+        _controlTokens = new ControlSpellings(tokenizer);
     }
 
     /// <summary>The prompt as text.</summary>
@@ -46,7 +41,8 @@ internal sealed class ChatPromptRenderer
     /// </remarks>
     public IReadOnlyList<int> Tokenize(ChatPrompt chat)
     {
-        var mark = UnusedCharacter(chat);
+        ArgumentNullException.ThrowIfNull(chat);
+        var mark = ControlSpellings.UnusedCharacter(chat.Messages.Select(message => message.Content));
         var ids = _tokenizer.EncodeMarked(Render(chat, mark), mark);
         if (_tokenizer.AddsBeginOfText && _tokenizer.BeginOfTextId is { } begin && (ids.Count == 0 || ids[0] != begin))
             ids.Insert(0, begin);
@@ -81,7 +77,7 @@ internal sealed class ChatPromptRenderer
         var described = new Dictionary<string, object?>
         {
             ["role"] = message.Role,
-            ["content"] = trusted || message.Content is null ? message.Content : Break(message.Content, mark!.Value),
+            ["content"] = trusted || message.Content is null ? message.Content : _controlTokens.Break(message.Content, mark!.Value),
         };
         if (message.Name is not null)
             described["name"] = message.Name;
@@ -98,34 +94,4 @@ internal sealed class ChatPromptRenderer
         ["type"] = "function",
         ["function"] = new Dictionary<string, object?> { ["name"] = call.Name, ["arguments"] = (JsonNode)call.Arguments },
     };
-
-    // Puts the mark behind the first character of each spelling of a control token.
-    private string Break(string text, char mark)
-    {
-        var next = text.AsSpan().IndexOfAny(_controlTokens);
-        if (next < 0)
-            return text;
-        var broken = new StringBuilder(text.Length + 8);
-        var rest = text.AsSpan();
-        for (; next >= 0; next = rest.IndexOfAny(_controlTokens))
-        {
-            broken.Append(rest[..(next + 1)]).Append(mark);
-            rest = rest[(next + 1)..];
-        }
-
-        return broken.Append(rest).ToString();
-    }
-
-    // A character of the private use area that no message holds: 6400 of them, so that a chat that holds all is a joke.
-    private static char UnusedCharacter(ChatPrompt chat)
-    {
-        ArgumentNullException.ThrowIfNull(chat);
-        for (var candidate = '\uE000'; candidate <= '\uF8FF'; candidate++)
-        {
-            if (!chat.Messages.Any(m => m.Content?.Contains(candidate, StringComparison.Ordinal) ?? false))
-                return candidate;
-        }
-
-        throw new HearthException("the chat's messages hold every character of Unicode's private use area");
-    }
 }

@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Models;
 using Hearth.Runtime.Scheduling;
 using Hearth.Runtime.Tokenizers;
 using Microsoft.Extensions.Logging;
@@ -22,13 +23,16 @@ public interface IEmbeddingModel : IModel
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     IReadOnlyList<int> Tokenize(string text);
 
+    /// <summary>The classes that a ranking head tells apart; null where the model computes vectors.</summary>
+    ClassifierTerms? Classifier { get; }
+
     /// <summary>Turns a query and a document into the ids of one text, for a model that pools by <see cref="PoolingKind.Rank"/>.</summary>
-    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or wants a template of its own around the two.</exception>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or a template without places for the two.</exception>
     IReadOnlyList<int> TokenizePair(string query, string document);
 
     /// <summary>Computes a vector for each text.</summary>
     /// <param name="texts">Token ids, special tokens included; each text has at least one and at most the context's.</param>
-    /// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is their cosine. Scores of a ranking head never are.</param>
+    /// <param name="normalize">Whether vectors are scaled to length 1, so that their dot product is their cosine. Scores of a ranking head never are: they are logits, a decoder's (Qwen3) a softmax of them.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>Vectors of <see cref="Dimensions"/> values, in the texts' order.</returns>
     /// <exception cref="ArgumentException">There is no text, or an empty one, or a token is not in the vocabulary.</exception>
@@ -51,6 +55,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     private readonly CompiledProgram _program;
     private readonly EnginePageStore? _store;
     private readonly EmbeddingLoop _loop;
+    private readonly Lazy<RankingPair> _pair;
     private readonly Tokenizer? _tokenizer;
     private readonly UnsupportedModelException? _noTokenizer;
     private int _disposed;
@@ -69,10 +74,15 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
             _noTokenizer = e;
         }
 
+        _pair = new Lazy<RankingPair>(() => new RankingPair(Tokenizer, Metadata));
         var program = _program.Program;
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
         Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), program.Limits.MaxRows) };
         Pooling = program.Pooling!.Value;
+        var ranksByLastToken = PooledHead.RanksByLastToken(Information.Architecture);
+        Classifier = Pooling == PoolingKind.Rank ? ClassifierTerms.Read(loaded.Metadata, program.OutputWidth, areProbabilities: ranksByLastToken) : null;
+        if (Classifier is not null && _tokenizer is not null)
+            _ = _pair.Value; // a template that cannot be used is told of now
         if (program.CacheLayers.Count > 0)
         {
             // A decoder's keys and values: those of one step's texts, each of which may leave a page partly filled.
@@ -81,7 +91,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         }
 
         var capacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity));
-        _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), Pooling, _store, capacity, logger);
+        _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), Pooling == PoolingKind.Rank && ranksByLastToken ? PoolingKind.Last : Pooling, _store, capacity, logger);
     }
 
     /// <inheritdoc/>
@@ -92,6 +102,9 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
 
     /// <inheritdoc/>
     public PoolingKind Pooling { get; }
+
+    /// <inheritdoc/>
+    public ClassifierTerms? Classifier { get; }
 
     /// <summary>The metadata of the model's file.</summary>
     public Gguf.GgufMetadata Metadata { get; }
@@ -145,7 +158,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     public IReadOnlyList<int> Tokenize(string text) => Tokenizer.Encode(text, addSpecial: true, parseSpecial: false);
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> TokenizePair(string query, string document) => RankingPair.Encode(Tokenizer, Metadata, query, document);
+    public IReadOnlyList<int> TokenizePair(string query, string document) => _pair.Value.Encode(query, document);
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<IReadOnlyList<int>> texts, bool normalize = true, CancellationToken cancellationToken = default)
@@ -159,6 +172,8 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         {
             if (!TensorPrimitives.IsFiniteAll<float>(vectors[i]))
                 throw new HearthException($"the model '{Information.Id}' computes a value that is not finite for text {i}; its weights are damaged, or not made for such a text");
+            if (Classifier is { AreProbabilities: true })
+                TensorPrimitives.SoftMax(vectors[i], vectors[i]);
             if (normalize && Pooling != PoolingKind.Rank)
                 EmbeddingVectors.Normalize(vectors[i]);
         }

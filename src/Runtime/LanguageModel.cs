@@ -146,14 +146,14 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     {
         CheckCanGenerate(request);
         return request.Options.SearchesBeams
-            ? SearchBestAsync(_loop.PrepareSearch(request), request.Options.StopSequences, cancellationToken)
-            : _loop.Submit(request, new GeneratedText(_output), cancellationToken);
+            ? SearchBestAsync(_loop.PrepareSearch(request), request, cancellationToken)
+            : _loop.Submit(request, NewText(request), cancellationToken);
     }
 
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
     /// <remarks>A decoder's prompt is cached as that of any request; an encoder reads a source once for all beams.</remarks>
     /// <returns>At most as many texts as there are beams, the best first; none where the deadline passed before the end.</returns>
-    /// <exception cref="ArgumentException">An option of sampling is set, the prompt is empty, or the model takes no beams.</exception>
+    /// <exception cref="ArgumentException">An option of sampling is set, the prompt is empty, or MaxTokens is missing where texts have no end (Transformer-XL).</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many searches are waiting.</exception>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
@@ -163,7 +163,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         var outcome = await _loop.SearchAsync(_loop.PrepareSearch(request), cancellationToken).ConfigureAwait(false);
         return [.. outcome.Texts.Select(found =>
         {
-            var (text, tokens, _) = FoundTextSpelling.Spell(found, new GeneratedText(_output), request.Options.StopSequences);
+            var (text, tokens, _) = FoundTextSpelling.Spell(found, NewText(request), request.Options.StopSequences);
             return new Hypothesis(text, [.. found.Tokens.Take(tokens)], found.LogProbability, found.Score, found.IsFinished);
         })];
     }
@@ -174,14 +174,25 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         if (_program.Program.NeedsWholeText)
             throw new UnsupportedModelException($"generating with the diffusion model '{Information.Architecture}', which fills in a text rather than continuing it,", ["its logits"]);
+        if (IsEmptySource(request.Prompt))
+            throw EmptySource(nameof(request.Prompt));
     }
 
-    private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(BeamTask task, IReadOnlyList<string> stopSequences, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static ArgumentException EmptySource(string member) => new("the source text is empty: an encoder–decoder needs at least one token of text to read", member);
+
+    // What encoding puts around a text is no text yet; a model would answer it with an invention.
+    private bool IsEmptySource(IReadOnlyList<int> tokens)
+        => HasEncoder && _tokenizer is not null && tokens.Count > 0 && tokens.All(id => (uint)id < (uint)_tokenizer.VocabularySize && _tokenizer.KindOf(id) == TokenKind.Control);
+
+    // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
+    private GeneratedText NewText(GenerationRequest request) => new(_output, continuesText: !HasEncoder || request.DecoderPrompt is { Count: > 1 });
+
+    private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(BeamTask task, GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var (texts, match) = await _loop.SearchAsync(task, cancellationToken).ConfigureAwait(false);
         var (text, tokens, reason) = texts.Count == 0
             ? ("", 0, FinishReason.DeadlineExceeded)
-            : FoundTextSpelling.Spell(texts[0], new GeneratedText(_output), stopSequences);
+            : FoundTextSpelling.Spell(texts[0], NewText(request), request.Options.StopSequences);
         var usage = new TokenUsage(task.PromptTokens, tokens, match.Length, match.Reason, match.Length);
         yield return new GenerationUpdate(text, texts.Count == 0 ? [] : [.. texts[0].Tokens.Take(tokens)], reason, usage);
     }
@@ -298,9 +309,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private static bool IsText([NotNullWhen(true)] Tokenizer? tokenizer, int id) => tokenizer is not null && id < tokenizer.VocabularySize;
 
     /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
-    private sealed class GeneratedText(Tokenizer? tokenizer) : ITextDecoder
+    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText) : ITextDecoder
     {
-        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: true);
+        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: continuesText);
 
         public string Append(int token) => IsText(tokenizer, token) ? _decoder!.Append(token) : "";
 

@@ -42,15 +42,35 @@ internal static class ModelLoader
     public static LoadedModel Load(string path, ModelOptions options, EmbeddingTerms? embedding, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         using var file = GgufFile.Open(path);
-        var stepTokens = Checked(options.StepTokens ?? (embedding is null ? 512 : TextRows(file.Metadata, options)), 1, LongestStep, nameof(ModelOptions.StepTokens));
+        return Load(file, options, new StepLimits(StepTokens(options, embedding is null ? 512 : TextRows(file.Metadata, options)), MaxOutputRows) { Embedding = embedding }, progress, cancellationToken);
+    }
+
+    /// <summary>Loads a model that fills masks.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="options">Sizes.</param>
+    /// <param name="masks">The most masks of a step.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    public static LoadedModel LoadMaskFiller(string path, ModelOptions options, int masks, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        using var file = GgufFile.Open(path);
+        return Load(file, options, new StepLimits(StepTokens(options, TextRows(file.Metadata, options)), masks) { FillsMasks = true }, progress, cancellationToken);
+    }
+
+    private static int StepTokens(ModelOptions options, int otherwise) => Checked(options.StepTokens ?? otherwise, 1, LongestStep, nameof(ModelOptions.StepTokens));
+
+    private static LoadedModel Load(GgufFile file, ModelOptions options, StepLimits limits, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
         var family = ModelFamilies.Find(file);
+        var architecture = file.Metadata.Get<string>("general.architecture");
+        if (limits.FillsMasks && !ModelFamilies.FillsMasks(architecture))
+            throw new UnsupportedModelException($"filling masks with '{architecture}'", ["encoders of BERT's kind with a head for masked words"]);
         var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)));
-        var limits = new StepLimits(stepTokens, Math.Min(stepTokens, MaxOutputRows)) { ContextLength = options.ContextLength ?? 0, Embedding = embedding };
-        var program = family(file, limits);
-        if (program.Pooling is not null && embedding is null)
-            throw new UnsupportedModelException($"generating text with '{file.Metadata.Get<string>("general.architecture")}', which computes embeddings", ["embeddings"]);
-        if (program.Pooling is null && embedding is not null)
-            throw new UnsupportedModelException($"computing embeddings with '{file.Metadata.Get<string>("general.architecture")}'", ["text generation"]);
+        var program = family(file, limits with { MaxOutputRows = Math.Min(limits.MaxRows, limits.MaxOutputRows), ContextLength = options.ContextLength ?? 0 });
+        if (program.Pooling is not null && limits.Embedding is null)
+            throw new UnsupportedModelException($"generating text with '{architecture}', which computes embeddings", ["embeddings"]);
+        if (program.Pooling is null && limits.Embedding is not null)
+            throw new UnsupportedModelException($"computing embeddings with '{architecture}'", ["text generation"]);
         var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
         try
         {

@@ -55,6 +55,44 @@ public sealed class RerankTests
         Assert.Equal(((char)('a' + result["index"]!.GetValue<int>())).ToString(), result["document"]!["text"]!.GetValue<string>());
     }
 
+    [Fact]
+    public async Task Documents_may_be_objects_with_a_text()
+    {
+        await using var server = await TestServer.StartAsync(Ranker());
+        var (_, plain) = await server.PostAsync(Path, """{"query": "q", "documents": ["a", "b"], "return_documents": true}""");
+        var (_, mixed) = await server.PostAsync(Path, """{"query": "q", "documents": [{"text": "a"}, "b"], "return_documents": true}""");
+        Assert.Equal(plain.ToJsonString(), mixed.ToJsonString());
+        Assert.Equal(["a", "b"], mixed["results"]!.AsArray().Select(result => result!["document"]!["text"]!.GetValue<string>()).Order());
+    }
+
+    [Fact]
+    public async Task A_ranking_decoder_gives_the_probability_of_its_first_class()
+    {
+        using var folder = new Hearth.Runtime.Tests.Support.TemporaryFolder();
+        string[] tokens = ["<pad>", "</s>", "<unk>", .. Enumerable.Range(3, 253).Select(i => $"\u2581w{i}")];
+        var path = EditedModel.Of("qwen3-rank")
+            .SetMetadata("tokenizer.ggml.model", "t5")
+            .SetMetadata("tokenizer.ggml.tokens", tokens)
+            .SetMetadata("tokenizer.ggml.scores", tokens.Select((_, i) => -(float)i / 100).ToArray())
+            .SetMetadata("tokenizer.ggml.token_type", tokens.Select((_, i) => i switch { 2 => 2, < 3 => 3, _ => 1 }).ToArray())
+            .SetMetadata("tokenizer.ggml.unknown_token_id", 2u)
+            .SetMetadata("tokenizer.ggml.eos_token_id", 1u)
+            .SetMetadata("tokenizer.ggml.add_eos_token", false)
+            .SetMetadata("tokenizer.ggml.add_space_prefix", true)
+            .SetMetadata("tokenizer.chat_template.rerank", "w9 {query} w10 {document}</s>")
+            .Save(folder);
+        await using var server = await TestServer.StartAsync([new ModelConfiguration { Id = "ranker", Path = path }], ModelLoading.LoadAsync);
+        var (response, body) = await server.PostAsync(Path, """{"query": "w5", "documents": ["w7", "w8 w80"]}""");
+        Assert.Equal(200, (int)response.StatusCode);
+
+        await using var model = await EmbeddingModel.LoadAsync(path);
+        Assert.Equal([9, 5, 10, 7, 1], model.TokenizePair("w5", "w7"));
+        var classes = await model.ClassifyAsync([[9, 5, 10, 7, 1], [9, 5, 10, 8, 80, 1]], TestContext.Current.CancellationToken);
+        Assert.Equal(
+            classes.Select(found => found.Single(score => score.Label == "yes").Score),
+            body["results"]!.AsArray().OrderBy(result => result!["index"]!.GetValue<int>()).Select(result => result!["relevance_score"]!.GetValue<float>()));
+    }
+
     [Theory]
     [InlineData("""{"documents": ["a"]}""", "query")]
     [InlineData("""{"query": "", "documents": ["a"]}""", "query")]
@@ -66,6 +104,11 @@ public sealed class RerankTests
     [InlineData("""{"query": "q", "documents": ["a", null]}""", "documents[1]")]
     [InlineData("""{"query": "q", "documents": ["a", "0123456789012345678901234567890123456789012345678901234567890123456789"]}""", "documents[1]")]
     [InlineData("""{"query": "q", "documents": ["a"], "top_n": 0}""", "top_n")]
+    [InlineData("""{"query": "q", "documents": [{"title": "a"}]}""", "documents[0]")]
+    [InlineData("""{"query": "q", "documents": [{"text": "a", "title": "a"}]}""", "documents[0]")]
+    [InlineData("""{"query": "q", "documents": ["a", {"text": 5}]}""", "documents[1]")]
+    [InlineData("""{"query": "q", "documents": [{"text": ""}]}""", "documents[0]")]
+    [InlineData("""{"query": "q", "documents": [5]}""", "documents[0]")]
     public async Task Unusable_requests_name_the_field(string json, string param)
     {
         await using var server = await TestServer.StartAsync(Ranker());

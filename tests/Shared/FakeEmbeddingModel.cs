@@ -16,6 +16,8 @@ internal sealed class FakeEmbeddingModel : IEmbeddingModel, IAsyncDisposable
 
     public PoolingKind Pooling { get; init; } = PoolingKind.Mean;
 
+    public ClassifierTerms? Classifier => Pooling == PoolingKind.Rank ? new([.. Enumerable.Range(0, Dimensions).Select(i => $"LABEL_{i}")], AreProbabilities: false) : null;
+
     /// <summary>Texts of each call so far.</summary>
     public System.Collections.Concurrent.ConcurrentQueue<int> Calls { get; } = [];
 

@@ -24,6 +24,8 @@ internal static class HearthCommand
             ServeVerb.Create(environment),
             GenerateVerb.Create(environment),
             EmbedVerb.Create(environment),
+            FillVerb.Create(environment),
+            ClassifyVerb.Create(environment),
             LogitsVerb.Create(environment),
             InspectVerb.Create(environment),
             TokenizeVerb.Create(environment),
@@ -96,6 +98,7 @@ internal static class HearthCommand
             case UsageException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 return WrongUsage;
+            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) }:
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 break;

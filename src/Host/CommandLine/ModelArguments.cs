@@ -9,12 +9,15 @@ internal sealed class EngineArguments
 {
     private static readonly string[] CacheTypes = [.. Enum.GetNames<CacheType>().Select(name => name.ToLowerInvariant())];
 
+    private readonly bool _hasCache;
     private readonly Option<int?> _context = new("--context") { Description = "Tokens that one sequence may hold (default: what the model was made for, as far as memory allows).", HelpName = "N" };
     private readonly Option<int?> _threads = new("--threads") { Description = "Engine threads (default: one for each processor that this process may use).", HelpName = "N" };
     private readonly Option<string?> _kvType = new("--kv-type") { Description = $"How keys and values are cached: {string.Join(", ", CacheTypes)} (default: f16).", HelpName = "TYPE" };
 
-    public EngineArguments()
+    /// <param name="hasCache">Whether the verb keeps keys and values.</param>
+    public EngineArguments(bool hasCache = true)
     {
+        _hasCache = hasCache;
         _kvType.AcceptOnlyFromAmong(CacheTypes);
         _context.AtLeast(1);
         _threads.AtLeast(1);
@@ -24,12 +27,15 @@ internal sealed class EngineArguments
     {
         command.Options.Add(_context);
         command.Options.Add(_threads);
-        command.Options.Add(_kvType);
+        if (_hasCache)
+        {
+            command.Options.Add(_kvType);
+        }
     }
 
     public ModelConfiguration Read(ParseResult parsed)
     {
-        CacheType? type = parsed.GetValue(_kvType) is { } name ? Enum.Parse<CacheType>(name, ignoreCase: true) : null;
+        CacheType? type = _hasCache && parsed.GetValue(_kvType) is { } name ? Enum.Parse<CacheType>(name, ignoreCase: true) : null;
         return new ModelConfiguration
         {
             ContextLength = parsed.GetValue(_context),
@@ -44,14 +50,19 @@ internal sealed class EngineArguments
 internal sealed class ModelArguments
 {
     private readonly Argument<string?> _model;
-    private readonly EngineArguments _engine = new();
+    private readonly EngineArguments _engine;
 
     /// <param name="required">Whether the verb needs a MODEL; otherwise the demo model is taken.</param>
-    public ModelArguments(bool required) => _model = new Argument<string?>("MODEL")
+    /// <param name="hasCache">Whether the verb keeps keys and values.</param>
+    public ModelArguments(bool required, bool hasCache = true)
     {
-        Description = required ? "A GGUF file, or the name of one in a model folder." : "A GGUF file, or the name of one in a model folder (default: the demo model).",
-        Arity = required ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
-    };
+        _engine = new EngineArguments(hasCache);
+        _model = new Argument<string?>("MODEL")
+        {
+            Description = required ? "A GGUF file, or the name of one in a model folder." : "A GGUF file, or the name of one in a model folder (default: the demo model).",
+            Arity = required ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
+        };
+    }
 
     public void AddTo(Command command)
     {

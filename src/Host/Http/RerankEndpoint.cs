@@ -27,7 +27,7 @@ internal static class RerankEndpoint
             {
                 Index = i,
                 RelevanceScore = scores[i][0],
-                Document = body.ReturnDocuments == true ? new RerankDocument { Text = body.Documents![i] } : null,
+                Document = body.ReturnDocuments == true ? body.Documents![i] : null,
             })],
             Usage = new EmbeddingUsage { PromptTokens = tokens, TotalTokens = tokens },
         };
@@ -48,7 +48,7 @@ internal static class RerankEndpoint
 
         for (var i = 0; i < documents.Count; i++)
         {
-            if (string.IsNullOrEmpty(documents[i]))
+            if (string.IsNullOrEmpty(documents[i]?.Text))
             {
                 throw ApiException.BadRequest($"'{Param(i)}' must not be empty", Param(i));
             }
@@ -66,7 +66,7 @@ internal static class RerankEndpoint
         foreach (var document in body.Documents)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var pair = Tokenize(model, body.Query!, document);
+            var pair = Tokenize(model, body.Query!, document.Text);
             if (pair.Count > model.Information.ContextLength)
             {
                 var error = new ContextLengthExceededException(pair.Count, model.Information.ContextLength, pairs.Count);

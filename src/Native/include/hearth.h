@@ -122,6 +122,17 @@ HEARTH_API void hearth_engine_destroy(hearth_engine* engine);
 HEARTH_API hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t buffer_bytes,
                                                          double* bytes_per_second);
 
+typedef struct hearth_arithmetic {
+    double int8_products;    /* multiply-adds a second of 8-bit codes */
+    double float32_products; /* multiply-adds a second of float32 */
+} hearth_arithmetic;
+
+/* What all threads of the engine together multiply by its instruction set, on registers alone; takes some
+   tenths of a second. */
+HEARTH_API hearth_status hearth_engine_measure_arithmetic(hearth_engine* engine,
+                                                          hearth_arithmetic* arithmetic,
+                                                          size_t arithmetic_size);
+
 /* ---- Program: what a model computes
  * ---------------------------------------------------------------------------- */
 

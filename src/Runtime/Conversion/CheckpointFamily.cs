@@ -12,7 +12,8 @@ internal sealed record CheckpointFamily(string Architecture, string[] Classes, A
     private static readonly CheckpointFamily[] _all =
     [
         LlamaFamily.Description, .. QwenFamily.Descriptions, .. GemmaFamily.Descriptions, Phi3Family.Description,
-        Gpt2Family.Description, BertFamily.Description, T5Family.Description, EncoderDecoderFamily.Description, TransformerXlFamily.Description,
+        Gpt2Family.Description, BertFamily.Description, DistilBertFamily.Description, T5Family.Description, EncoderDecoderFamily.Description,
+        TransformerXlFamily.Description,
     ];
 
     /// <summary>Stripped from tensor names, the first that fits.</summary>

@@ -85,6 +85,32 @@ public sealed class ContextLengthExceededException : HearthException
     public long TokensPossible { get; }
 }
 
+/// <summary>A text to fill in has no mask, or more than are possible.</summary>
+public sealed class MaskCountException : HearthException
+{
+    /// <summary>Creates the error.</summary>
+    /// <param name="found">Masks in the text.</param>
+    /// <param name="possible">Masks that it may have.</param>
+    /// <param name="spelling">How a mask is spelled.</param>
+    /// <param name="textIndex">Which of the texts, from 0.</param>
+    public MaskCountException(int found, int possible, string spelling, int textIndex)
+        : base(found == 0 ? $"text {textIndex} has no mask; this model's is spelled '{spelling}'" : $"text {textIndex} has {found} masks, but at most {possible} are to be filled")
+    {
+        Found = found;
+        Possible = possible;
+        TextIndex = textIndex;
+    }
+
+    /// <summary>Masks in the text.</summary>
+    public int Found { get; }
+
+    /// <summary>Masks that it may have.</summary>
+    public int Possible { get; }
+
+    /// <summary>Which of the texts, from 0.</summary>
+    public int TextIndex { get; }
+}
+
 /// <summary>The native engine could not be found, loaded or started.</summary>
 public sealed class NativeLibraryException : HearthException
 {

@@ -13,6 +13,9 @@ public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
 
     /// <summary>Null: logits; else hidden states, pooled as the file says.</summary>
     public EmbeddingTerms? Embedding { get; init; }
+
+    /// <summary>Whether an encoder's output is not pooled but made into logits of what stands at the wanted rows: masked words.</summary>
+    public bool FillsMasks { get; init; }
 }
 
 /// <summary>Asks a family for a text's vector instead of logits.</summary>
@@ -63,6 +66,9 @@ public sealed class ModelProgram
 
     /// <summary>Whether rows attend to each other within a step, so that a text must be one step and nothing of it is cached.</summary>
     public bool NeedsWholeText => Operations.Any(ProgramBuilder.IsAmongRows);
+
+    /// <summary>Multiply-adds with weights for every row of a step, of experts the chosen ones; the output head, which only wanted rows reach, is not counted.</summary>
+    public long ProductsPerRow => ProgramBuilder.ProductsPerRow(this);
 
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;

@@ -393,6 +393,33 @@ public sealed unsafe class ProgramBuilder
     public Value RowAttention(Value queries, Value keys, Value values, AttentionTerms terms, Weight? biases = null)
         => Attend(Start(Kind.Attention, queries, keys, values), Source.Rows, layer: 0, terms, sinks: null, biases);
 
+    /// <summary>Multiply-adds with weights for every row of a step; what is computed for output rows alone is not counted.</summary>
+    internal static unsafe long ProductsPerRow(ModelProgram program)
+    {
+        var ofOutput = new bool[program.ValueWidths.Length];
+        long products = 0;
+        foreach (var operation in program.Operations)
+        {
+            var kind = (Kind)operation.Kind;
+            var isOutput = kind is Kind.Gather or Kind.Pool || (operation.Input[0] >= 0 && ofOutput[operation.Input[0]]);
+            for (var i = 0; i < 3; i++)
+            {
+                if (operation.Output[i] >= 0)
+                    ofOutput[operation.Output[i]] = isOutput;
+            }
+
+            if (isOutput || kind is not (Kind.Linear or Kind.ExpertLinear or Kind.GroupedLinear))
+                continue;
+            for (var i = 0; i < 3; i++)
+            {
+                if (operation.Weight[i] >= 0 && program.Weights[operation.Weight[i]] is var weight)
+                    products += weight.Columns * weight.Rows * weight.StackRead;
+            }
+        }
+
+        return products;
+    }
+
     /// <summary>Cross-attention: over all positions of the memory, an encoder's keys and values.</summary>
     /// <param name="queries">[rows, heads * keyWidth].</param>
     /// <param name="layer">Layer of the memory.</param>

@@ -69,6 +69,25 @@ public sealed class StepBatch
         AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0);
     }
 
+    /// <summary>Adds a whole text of which some rows are wanted, for a program without a cache.</summary>
+    /// <param name="tokens">The text; at least one token.</param>
+    /// <param name="outputRows">The wanted rows, rising, each 0 to tokens.Length - 1; at least one.</param>
+    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> outputRows)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(outputRows.Length);
+        var last = -1;
+        foreach (var row in outputRows)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(row, last, nameof(outputRows));
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, tokens.Length, nameof(outputRows));
+            last = row;
+        }
+
+        foreach (var row in outputRows)
+            _outputRows.Add(RowCount + row);
+        AddRows(past: 0, tokens, pages: default, memoryPages: default, memoryLength: 0);
+    }
+
     private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);

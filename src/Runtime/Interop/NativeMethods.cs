@@ -34,6 +34,9 @@ internal static unsafe partial class NativeMethods
     internal static partial int hearth_engine_measure_bandwidth(EngineHandle engine, ulong bufferBytes, double* bytesPerSecond);
 
     [LibraryImport(Library)]
+    internal static partial int hearth_engine_measure_arithmetic(EngineHandle engine, NativeArithmetic* arithmetic, nuint arithmeticSize);
+
+    [LibraryImport(Library)]
     internal static partial int hearth_model_create(EngineHandle engine, NativeProgram* program, nuint programSize, out nint model);
 
     /// <summary>Returns nothing.</summary>

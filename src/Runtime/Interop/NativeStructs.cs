@@ -15,6 +15,13 @@ internal unsafe struct NativeSystem
 }
 
 [StructLayout(LayoutKind.Sequential)]
+internal struct NativeArithmetic
+{
+    public double Int8Products;
+    public double Float32Products;
+}
+
+[StructLayout(LayoutKind.Sequential)]
 internal struct NativeEngineOptions
 {
     public int Threads;

@@ -3,7 +3,7 @@ using Hearth.Runtime.Kernels;
 
 namespace Hearth.Runtime.Models;
 
-/// <summary>BERT and its kin: encoders, in which every token sees the whole text, and which end in one vector a text.</summary>
+/// <summary>BERT and its kin: encoders, in which every token sees the whole text, and which end in one vector a text or in logits of its masks.</summary>
 /// <remarks>
 /// Sources: BERT (arXiv 1810.04805: norms of the residual stream behind each part, learned positions), Nomic Embed
 /// (2402.01613: rotary positions, gated SiLU; the second version has experts in every other layer, 2502.07972), Jina
@@ -31,10 +31,10 @@ internal static class Bert
     /// <summary>Attention with every token seeing the whole text.</summary>
     public static SelfAttention SeesAhead(SelfAttention attention) => attention with { Terms = attention.Terms with { Mask = AttentionMask.Bidirectional } };
 
-    private static DecoderDescription Original(ModelFile model, RopeLayout? layout, ActivationFunction gate = ActivationFunction.GeluTanh) => new()
+    private static DecoderDescription Original(ModelFile model, RopeLayout? layout, ActivationFunction? gate = null) => new()
     {
         Attention = Ahead(model, layout),
-        FeedForward = layer => HasGate(model, layer) ? new GatedFeedForward(gate) : new PlainFeedForward(ActivationFunction.GeluTanh),
+        FeedForward = layer => HasGate(model, layer) ? new GatedFeedForward(gate ?? Gelu(model)) : new PlainFeedForward(Gelu(model)),
         Norm = Norm.Layer,
         AddsTokenType = true,
         NormalizesEmbedding = true,
@@ -45,6 +45,9 @@ internal static class Bert
         OutputNorm = null,
         Head = HeadWeights.None,
     };
+
+    // Vectors are those of llama.cpp, which approximates; masked words are those of the model as it was trained.
+    private static ActivationFunction Gelu(ModelFile model) => model.Limits.FillsMasks ? ActivationFunction.Gelu : ActivationFunction.GeluTanh;
 
     // Gate and up may be one matrix.
     private static bool HasGate(ModelFile model, int layer)
@@ -59,7 +62,7 @@ internal static class Bert
         return dense with
         {
             FeedForward = layer => period > 0 && layer % period == 1 % period
-                ? new ExpertFeedForward(sizes, sizes.Router(ExpertGating.Softmax, normalizes: false, sizes.Scale)) { Plain = ActivationFunction.GeluTanh }
+                ? new ExpertFeedForward(sizes, sizes.Router(ExpertGating.Softmax, normalizes: false, sizes.Scale)) { Plain = Gelu(model) }
                 : dense.FeedForward(layer),
         };
     }
@@ -79,7 +82,7 @@ internal static class Bert
         var rotation = model.Rotation(RopeLayout.Halves);
         var gate = model.Keys.Text("hidden_activation", "gelu") switch
         {
-            "gelu" => ActivationFunction.GeluTanh,
+            "gelu" => Gelu(model),
             "silu" => ActivationFunction.Silu,
             var other => throw new UnsupportedModelException($"hidden activation '{other}'", ["gelu", "silu"]),
         };

@@ -38,7 +38,7 @@ internal sealed class Decoder
         var description = describe(model);
         var decoder = new Decoder(model, description);
         var result = decoder.Forward();
-        model.RequireAllUsed(name => description.Ignores?.Invoke(name) == true || model.Sizes.IsBeyond(name) || PooledHead.Ignores(name, decoder._pooling));
+        model.RequireAllUsed(name => description.Ignores?.Invoke(name) == true || model.Sizes.IsBeyond(name) || PooledHead.Ignores(name, decoder._pooling, limits.FillsMasks));
         return model.Program.Build(result, limits, pooling: decoder._pooling);
     }
 
@@ -56,7 +56,9 @@ internal sealed class Decoder
         }
 
         x = Norm(x, _description.OutputNorm);
-        return _pooling is { } pooling ? PooledHead.Write(_model, x, pooling) : Logits(x, embedding);
+        if (_pooling is { } pooling)
+            return PooledHead.Write(_model, x, pooling);
+        return _model.Limits.FillsMasks ? MaskHead.Write(_model, x, embedding, _description.Norm) : Logits(x, embedding);
     }
 
     private Weight Embedding()

@@ -68,6 +68,9 @@ internal static class ModelFamilies
     /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
     public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.ContainsKey(architecture) || DecoderEmbedding.Architectures.ContainsKey(architecture);
 
+    /// <summary>Whether an architecture's files may have a head for masked words.</summary>
+    public static bool FillsMasks(string architecture) => Bert.Architectures.ContainsKey(architecture);
+
     /// <summary>Whether an architecture has an encoder before its decoder.</summary>
     public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";
 

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace Hearth.Runtime.Protocol;
 
 /// <summary>A request to order documents by how well they fit a query, in the shape of Jina's and Cohere's APIs.</summary>
@@ -8,7 +11,7 @@ internal sealed class RerankRequest
 
     public string? Query { get; init; }
 
-    public IReadOnlyList<string>? Documents { get; init; }
+    public IReadOnlyList<RerankDocument>? Documents { get; init; }
 
     /// <summary>How many of the best to answer with; null: all.</summary>
     public int? TopN { get; init; }
@@ -40,7 +43,27 @@ internal sealed class RerankResult
     public RerankDocument? Document { get; init; }
 }
 
-internal sealed class RerankDocument
+/// <summary>A document: in a request a string or <c>{"text": ...}</c>, in a result always the latter.</summary>
+[JsonConverter(typeof(RerankDocumentConverter))]
+internal sealed record RerankDocument(string Text);
+
+internal sealed class RerankDocumentConverter : JsonConverter<RerankDocument>
 {
-    public required string Text { get; init; }
+    public override RerankDocument Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+            return new RerankDocument(reader.GetString()!);
+        using var value = JsonDocument.ParseValue(ref reader);
+        return value.RootElement is { ValueKind: JsonValueKind.Object } document && document.EnumerateObject().Count() == 1
+            && document.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String
+            ? new RerankDocument(text.GetString()!)
+            : throw new ProtocolException("must be a string or {\"text\": \"...\"}");
+    }
+
+    public override void Write(Utf8JsonWriter writer, RerankDocument value, JsonSerializerOptions options)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("text", value.Text);
+        writer.WriteEndObject();
+    }
 }

@@ -181,10 +181,29 @@ public abstract class Tokenizer
         return ids;
     }
 
+    /// <summary>The token ids of a text in which the spelling of one control token counts as such and that of all others is plain text.</summary>
+    /// <remarks>Begin and end tokens are added where the model wants them.</remarks>
+    /// <param name="text">The text.</param>
+    /// <param name="control">The token.</param>
+    internal List<int> EncodeWith(string text, int control)
+    {
+        var splitter = new SpecialTokenSplitter(Enumerable.Range(0, Vocabulary.Count)
+            .Where(id => id == control || Vocabulary.Has(id, TokenAttributes.UserDefined))
+            .Select(id => (id, Vocabulary.Tokens[id].ToArray(), Vocabulary.Attributes[id])));
+        var ids = new List<int>((text.Length / 4) + 4);
+        AddFirst(ids);
+        AppendFragments(splitter, Encoding.UTF8.GetBytes(text), parseSpecial: true, mark: [], ids);
+        AddLast(ids);
+        return ids;
+    }
+
     private void AppendFragments(ReadOnlySpan<byte> utf8, bool parseSpecial, ReadOnlySpan<byte> mark, List<int> ids)
+        => AppendFragments(_splitter, utf8, parseSpecial, mark, ids);
+
+    private void AppendFragments(SpecialTokenSplitter splitter, ReadOnlySpan<byte> utf8, bool parseSpecial, ReadOnlySpan<byte> mark, List<int> ids)
     {
         var afterSpecial = true;
-        foreach (var fragment in _splitter.Split(utf8, parseSpecial))
+        foreach (var fragment in splitter.Split(utf8, parseSpecial))
         {
             if (fragment.Token >= 0)
             {

@@ -31,7 +31,7 @@ public sealed class DecoderTests
         HashSet<string> compared =
         [
             .. Names(Models), .. Names(ReferenceLogitsTests.FloatModels), .. Names(ExpertDecoderTests.Models), .. Names(EncoderTests.Encoders),
-            .. Names(EncoderTests.EncoderDecoders), "quant-small",
+            .. Names(EncoderTests.EncoderDecoders), .. Names(RankingTests.Rankers), "quant-small",
         ];
         Assert.DoesNotContain(ReferenceModels.Names, n => !compared.Contains(n) && ModelFamilies.Architectures.Contains(BrokenDecoderTests.Architecture(n)));
     }

@@ -36,14 +36,6 @@ public sealed class EmbeddingModelTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_with_a_ranking_template_of_its_own_is_refused()
-    {
-        var path = EditedModel.Of("bert-mean").SetMetadata("tokenizer.chat_template.rerank", "{query} {document}").Save(_folder);
-        await using var model = await EmbeddingModel.LoadAsync(path);
-        Assert.Throws<UnsupportedModelException>(() => model.TokenizePair("the", "word"));
-    }
-
-    [Fact]
     public async Task A_pair_of_a_vocabulary_with_end_tokens_and_separator_has_both_between_its_texts()
     {
         string[] tokens = ["<pad>", "</s>", "<unk>", "<s>", .. Enumerable.Range(4, 252).Select(i => $"\u2581w{i}")];

@@ -85,7 +85,65 @@ public sealed class EncoderDecoderTests
         var source = Tokenizer.FromMetadata(file.Metadata);
 
         Assert.Equal<IEnumerable<int>>([2, 3, 28, 28, 2, 28, 28, 1, 0], source.Encode("azz zz!"));
-        Assert.Equal(" zz zz", Tokenizer.ForDecoder(file.Metadata)!.Decode([95, 40, 2, 28, 28, 0], continuesText: true));
+        Assert.Equal("zz zz", Tokenizer.ForDecoder(file.Metadata)!.Decode([95, 40, 2, 28, 28, 0]));
+    }
+
+    [Fact]
+    public void Files_may_bear_a_name_of_their_own()
+    {
+        using var folder = new PlainEncoderDecoder(Config("EncoderDecoderTransformer", "{}")).Save();
+        ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token);
+        var expected = File.ReadAllBytes(folder.Output);
+        foreach (var (from, to) in new[] { ("config.json", "gb_bart_config.json"), ("model.safetensors", "gb_bart.safetensors") })
+            File.Move(Path.Combine(folder.Path, from), Path.Combine(folder.Path, to));
+        folder.Write("tokenizer_config.json", "{}");
+        ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token);
+        Assert.Equal<IEnumerable<byte>>(expected, File.ReadAllBytes(folder.Output));
+
+        folder.Write("us_bart_config.json", "{}");
+        Assert.Throws<FileNotFoundException>(() => ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token));
+    }
+
+    [Theory]
+    [InlineData("""{"activation_function": "mish"}""", "mish")]
+    [InlineData("""{"position_type": "rotary"}""", "rotary")]
+    [InlineData("""{"share_encoder_decoder_embeddings": false}""", "share_encoder_decoder_embeddings")]
+    public void What_the_architecture_cannot_say_is_refused(string changes, string named)
+    {
+        var config = Config("EncoderDecoderTransformer", "{}");
+        using var folder = new PlainEncoderDecoder(config).Save();
+        folder.Write("config.json", Config("EncoderDecoderTransformer", changes));
+        var error = Assert.Throws<UnsupportedModelException>(() => ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token));
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("____abca", "____xyz", "'a'")]
+    [InlineData("____", "____xyz", "grapheme_chars")]
+    [InlineData("____abc", "", "phoneme_chars")]
+    public void Lists_of_characters_that_make_no_vocabulary_are_refused(string graphemes, string phonemes, string named)
+    {
+        var config = Config("BartForConditionalGeneration", """{"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}""");
+        (config["grapheme_chars"], config["phoneme_chars"]) = (graphemes, phonemes);
+        using var folder = new PlainEncoderDecoder(config).Save();
+        var error = Assert.Throws<ModelFormatException>(() => ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token));
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("context_length", 1 << 28, "context_length")]
+    [InlineData("decoder.attention.head_count", 3, "head_count")]
+    [InlineData("decoder.block_count", 4, "dec.blk.3.")]
+    [InlineData("position_type", "learned", "enc.position_embd.weight")]
+    [InlineData("feed_forward_length", 97, "enc.blk.0.ffn_up.weight")]
+    public async Task Keys_that_the_tensors_contradict_are_named(string key, object value, string named)
+    {
+        using var folder = new PlainEncoderDecoder(Config("EncoderDecoderTransformer", "{}")).Save();
+        ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token);
+        using var edited = new TemporaryFolder();
+        var path = EditedModel.OfFile(folder.Output).Set(key, value is int number ? (uint)number : value).Save(edited);
+        var error = await Assert.ThrowsAsync<ModelFormatException>(() => LanguageModel.LoadAsync(path, cancellationToken: Token));
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -79,6 +79,14 @@ public sealed class MisakiTests : IDisposable
     }
 
     [Fact]
+    public async Task An_empty_word_is_refused()
+    {
+        await using var model = await LanguageModel.LoadAsync(Convert(), cancellationToken: Token);
+        var error = Assert.Throws<ArgumentException>(() => model.GenerateAsync(new GenerationRequest { Prompt = model.Tokenize("") }));
+        Assert.Contains("source text is empty", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Both_vocabularies_are_characters()
     {
         using var file = GgufFile.Open(Convert());

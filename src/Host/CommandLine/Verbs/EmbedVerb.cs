@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Hearth.Host.Service;
 
@@ -17,17 +16,17 @@ internal static class EmbedVerb
     public static Command Create(CommandEnvironment environment)
     {
         var model = new ModelArguments(required: true);
-        var text = new Option<string[]>("--text") { Description = "A text; may be given several times (default: a text on each line of what is piped in).", HelpName = "TEXT" };
-        var input = new Option<string?>("--input") { Description = "A file with a text on each line.", HelpName = "FILE" };
+        var text = new TextArguments();
         var pooling = new Option<string?>("--pooling") { Description = $"How tokens become one vector: {string.Join(", ", PoolingNames)} (default: as the file says).", HelpName = "KIND" };
         pooling.AcceptOnlyFromAmong(PoolingNames);
         var raw = new Option<bool>("--no-normalize") { Description = "Leave vectors as the model computes them; otherwise they have length 1." };
         var json = new Option<bool>("--json") { Description = "Print an array of {index, tokens, embedding}." };
-        var command = new Command("embed", "Turn texts into vectors.") { text, input, pooling, raw, json };
+        var command = new Command("embed", "Turn texts into vectors.") { pooling, raw, json };
+        text.AddTo(command);
         model.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var texts = await ReadTextsAsync(environment, parsed.GetValue(text) ?? [], parsed.GetValue(input), cancellationToken);
+            var texts = await text.ReadAsync(environment, parsed, cancellationToken);
             var configuration = model.Read(parsed) with { Pooling = parsed.GetValue(pooling) is { } name ? Enum.Parse<PoolingName>(name, ignoreCase: true) : null };
             var loaded = await environment.LoadEmbeddingModelAsync(configuration, cancellationToken);
             try
@@ -43,32 +42,10 @@ internal static class EmbedVerb
         return command;
     }
 
-    private static async Task<string[]> ReadTextsAsync(CommandEnvironment environment, string[] texts, string? file, CancellationToken cancellationToken)
-    {
-        if (texts.Length > 0)
-        {
-            return file is null ? texts : throw new UsageException("embed takes --text or --input, not both");
-        }
-
-        if (file is null && !environment.InputIsPiped)
-        {
-            throw new UsageException("embed needs --text, --input, or texts piped in");
-        }
-
-        using var reader = new StreamReader(new MemoryStream(await environment.ReadAllAsync(file, cancellationToken)), new UTF8Encoding(false));
-        var lines = new List<string>();
-        while (await reader.ReadLineAsync(cancellationToken) is { } line)
-        {
-            lines.Add(line);
-        }
-
-        return lines.Count > 0 ? [.. lines] : throw new HearthException($"{file ?? "the input"} holds no text");
-    }
-
     private static async Task WriteAsync(TextWriter output, IEmbeddingModel model, string[] texts, bool normalize, bool json, CancellationToken cancellationToken)
     {
         // Everything is checked before the first vector goes out.
-        var ids = texts.Select((text, i) => Tokenize(model, text, i)).ToList();
+        var ids = texts.Select((text, i) => TextArguments.Tokenize(model, text, i)).ToList();
         var isFirst = true;
         for (var done = 0; done < ids.Count; done += TextsAtATime)
         {
@@ -92,13 +69,5 @@ internal static class EmbedVerb
         {
             await output.WriteLineAsync("\n]");
         }
-    }
-
-    private static IReadOnlyList<int> Tokenize(IEmbeddingModel model, string text, int index)
-    {
-        var ids = text.Length == 0 ? [] : model.Tokenize(text);
-        return ids.Count == 0 ? throw new HearthException(string.Create(CultureInfo.InvariantCulture, $"text {index} is empty"))
-            : ids.Count <= model.Information.ContextLength ? ids
-            : throw new ContextLengthExceededException(ids.Count, model.Information.ContextLength, index);
     }
 }

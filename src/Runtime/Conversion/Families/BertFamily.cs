@@ -1,10 +1,11 @@
 namespace Hearth.Runtime.Conversion.Families;
 
-/// <summary>BERT as an encoder: pooled embeddings, or the classification head of rerankers.</summary>
-/// <remarks>The heads of pretraining (masked words, next sentence) have no place in GGUF and are left out.</remarks>
+/// <summary>BERT as an encoder: pooled embeddings, masked words, or the classification head of rerankers.</summary>
+/// <remarks>The head of masked words has names of Hearth's own, see docs/gguf.md; that of next sentences is left out.</remarks>
 internal static class BertFamily
 {
     private const string Classifier = "BertForSequenceClassification";
+    private const string MaskHead = "cls.predictions.";
 
     public static readonly CheckpointFamily Description = new("bert", ["BertModel", "BertForMaskedLM", "BertForPreTraining", Classifier], WriteKeys, MapTensors) { Prefixes = ["bert."] };
 
@@ -26,7 +27,7 @@ internal static class BertFamily
             keys.Pooling();
         var labels = keys.Config.Find("id2label");
         if (keys.Config.Architecture == Classifier && labels is { IsObject: true })
-            keys.Set("classifier.output_labels", labels.Members.Select(label => label.Value.Text).ToArray());
+            keys.Set("classifier.output_labels", labels.Members.OrderBy(label => int.TryParse(label.Name, System.Globalization.CultureInfo.InvariantCulture, out var id) ? id : int.MaxValue).Select(label => label.Value.Text).ToArray());
     }
 
     private static void MapTensors(TensorMap map, ModelConfig config)
@@ -55,6 +56,16 @@ internal static class BertFamily
         {
             map.Affine("pooler.dense", "cls");
             map.Affine("classifier", "cls.output");
+        }
+        else if (map.Has(MaskHead + "transform.dense.weight"))
+        {
+            map.Affine(MaskHead + "transform.dense", "mlm_dense");
+            Norm(map, MaskHead + "transform.LayerNorm", "mlm_norm");
+            map.Exactly(map.Has(MaskHead + "bias") ? MaskHead + "bias" : MaskHead + "decoder.bias", "mlm_output.bias");
+
+            // Tied to the embedding unless the model says otherwise, whether or not the checkpoint holds it twice.
+            if (!config.Flag("tie_word_embeddings", true))
+                map.Exactly(MaskHead + "decoder.weight", "mlm_output.weight");
         }
     }
 
