@@ -174,8 +174,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (_program.Program.NeedsWholeText)
             throw new UnsupportedModelException($"generating with the diffusion model '{Information.Architecture}', which fills in a text rather than continuing it,", ["its logits"]);
         if (IsEmptySource(request.Prompt))
-            throw new ArgumentException("the source text is empty: an encoder–decoder needs at least one token of text to read", nameof(request.Prompt));
+            throw EmptySource(nameof(request.Prompt));
     }
+
+    private static ArgumentException EmptySource(string member) => new("the source text is empty: an encoder–decoder needs at least one token of text to read", member);
 
     // What encoding puts around a text is no text yet; a model would answer it with an invention.
     private bool IsEmptySource(IReadOnlyList<int> tokens)

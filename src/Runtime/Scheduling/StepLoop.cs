@@ -92,18 +92,18 @@ internal sealed class StepLoop : IAsyncDisposable
         var bias = Resolve(options).Bias;
         if (options.FindBeamConflict(searches: true) is var (option, reason))
         {
-            throw new ArgumentException($"{option} {reason}", option);
+            throw Refused(option, $"{option} {reason}");
         }
 
         if (_isEndless && options.MaxTokens is null)
         {
-            throw new ArgumentException("a text of a model that reads in segments has no end of its own: a search needs MaxTokens", nameof(request));
+            throw Refused(nameof(options.MaxTokens), "a text of a model that reads in segments has no end of its own: a search needs MaxTokens");
         }
 
         var width = options.Beams ?? 1;
         if (width > _searches.MostBeams)
         {
-            throw new ArgumentOutOfRangeException(nameof(options.Beams), width, $"Beams must be at most {_searches.MostBeams}, the rows of a step");
+            throw Refused(nameof(options.Beams), $"Beams must be at most {_searches.MostBeams}, the rows of a step, found {width}");
         }
 
         var (prompt, source) = CheckedPrompts(request);
@@ -134,6 +134,9 @@ internal sealed class StepLoop : IAsyncDisposable
     }
 
     internal static ObjectDisposedException Unloaded() => new("LanguageModel", "the model was unloaded before the request ended");
+
+    // Named after the option, by which services tell whose fault it is.
+    private static ArgumentException Refused(string option, string message) => new(message, option);
 
     // An encoder–decoder turns a text into another: unless a choice is asked for, the likeliest is meant.
     private SamplingParameters Resolve(GenerationOptions options)

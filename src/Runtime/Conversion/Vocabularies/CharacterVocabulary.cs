@@ -1,4 +1,3 @@
-using System.Text;
 using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime.Conversion.Vocabularies;
