@@ -1,4 +1,3 @@
-using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;
 
