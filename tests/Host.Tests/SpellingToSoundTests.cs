@@ -1,6 +1,5 @@
 using Hearth.Runtime.Conversion;
 using Hearth.SemanticKernel;
-using Microsoft.SemanticKernel;
 
 namespace Hearth.Host.Tests;
 

@@ -1,5 +1,4 @@
 using Hearth.Runtime.Caching;
-using Hearth.Runtime.Tests.Models;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests;

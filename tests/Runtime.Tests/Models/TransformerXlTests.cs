@@ -1,6 +1,3 @@
-using Hearth.Runtime.Caching;
-using Hearth.Runtime.Gguf;
-using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;
 
