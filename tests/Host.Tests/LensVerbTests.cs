@@ -70,7 +70,7 @@ public sealed class LensVerbTests : IDisposable
         Assert.Equal(2, texts.Count(text => text == "head 2"));
         Assert.Contains("mat", texts);
         Assert.NotEmpty(picture.Descendants(svg + "path"));
-        Assert.Empty(picture.Descendants().Attributes().Where(attribute => attribute.Name.LocalName is "href" or "src"));
+        Assert.DoesNotContain(picture.Descendants().Attributes(), attribute => attribute.Name.LocalName is "href" or "src");
     }
 
     [Fact]
