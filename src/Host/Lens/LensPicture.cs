@@ -14,7 +14,7 @@ internal static class LensPicture
     private const int TitleHeight = 44;
 
     // Of the title, and of one head: narrower ones would run into each other.
-    private const double LeastWidth = 400;
+    private const double LeastWidth = 440;
     private const double LeastHeadWidth = 48;
 
     // Longer texts' tokens could not be read.
