@@ -40,6 +40,28 @@ public sealed class TransformerXlTests
             Assert.Equal(1, row.Sum(logarithm => Math.Exp(logarithm)), 1e-5);
     }
 
+    // A query of segment s sees back to `memory` positions before its segment.
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task The_lens_shows_each_segment_its_memory_and_no_more(string name)
+    {
+        using var checkpoint = TransformerXlCheckpoint.Open(name);
+        await using var model = await LanguageModel.LoadAsync(checkpoint.Convert(), new ModelOptions { StepTokens = 7 });
+        var (segment, memory) = (model.Metadata.Get<int>("transformer-xl.segment_length"), model.Metadata.Get<int>("transformer-xl.memory_length"));
+        foreach (var layer in AttentionProbe.Run(model, checkpoint.Tokens, cancellationToken: TestContext.Current.CancellationToken).Layers)
+        {
+            for (var row = 0; row < layer.Rows; row++)
+            {
+                var weights = layer.Row(layer.HeadCount - 1, row).ToArray();
+                var first = Math.Max(0, (row / segment * segment) - memory);
+                Assert.Equal(1, weights.Sum(weight => (double)weight), 1e-5);
+                Assert.All(weights[..first], weight => Assert.Equal(0, weight));
+                Assert.All(weights[first..(row + 1)], weight => Assert.True(weight > 0));
+                Assert.All(weights[(row + 1)..], weight => Assert.Equal(0, weight));
+            }
+        }
+    }
+
     [Fact]
     public async Task A_text_has_no_end_unless_one_is_asked_for()
     {
