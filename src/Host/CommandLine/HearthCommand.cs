@@ -99,6 +99,9 @@ internal static class HearthCommand
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 return WrongUsage;
             case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) }:
+                // The name of a member of ours means nothing to whoever typed the command.
+                error.WriteLine($"hearth: {OneLine(exception.Message.Split(" (Parameter", 2)[0])}");
+                break;
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 break;
