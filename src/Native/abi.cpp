@@ -34,6 +34,7 @@ static_assert(sizeof(hearth_operation) == 148);
 static_assert(sizeof(hearth_weight) == 24);
 static_assert(sizeof(hearth_sequence) == 32);
 static_assert(sizeof(hearth_cache_layer) == 12);
+static_assert(sizeof(hearth_probe) == 32);
 
 namespace hearth {
 namespace {
@@ -199,6 +200,17 @@ hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t bu
     });
 }
 
+hearth_status hearth_engine_measure_arithmetic(hearth_engine* engine, hearth_arithmetic* arithmetic,
+                                               size_t arithmetic_size) {
+    return guarded([&] {
+        Engine& inner = *required(engine, "engine").engine;
+        checked(arithmetic, arithmetic_size, "arithmetic");
+        std::lock_guard lock(inner.step);
+        const Arithmetic measured = measure_arithmetic(inner);
+        *arithmetic = {measured.int8, measured.float32};
+    });
+}
+
 hearth_status hearth_model_create(hearth_engine* engine, const hearth_program* program, size_t program_size,
                                   hearth_model** model) {
     return guarded([&] {
@@ -273,6 +285,18 @@ hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_
         required(model, "model")
             .model.run(cache ? &cache->cache : nullptr, memory ? &memory->cache : nullptr,
                        checked(step, step_size, "step"));
+    });
+}
+
+hearth_status hearth_model_probe(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
+                                 const hearth_step* step, size_t step_size, const hearth_probe* probes,
+                                 int32_t probe_count) {
+    return guarded([&] {
+        if (probes == nullptr || probe_count < 1)
+            fail(HEARTH_INVALID_ARGUMENT, "a probed step has at least one probe, got %d", probe_count);
+        required(model, "model")
+            .model.run(cache ? &cache->cache : nullptr, memory ? &memory->cache : nullptr,
+                       checked(step, step_size, "step"), {probes, static_cast<size_t>(probe_count)});
     });
 }
 

@@ -25,8 +25,12 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
         if (program.Recurrence is { } recurrence)
         {
             // Whatever the length of a text, only so much of it is held at a time.
-            var held = (int)Math.Min(recurrence.MostHeld(program.Limits.MaxRows, PageTokens), 1 << 28);
-            return Decide(options with { ContextLength = null }, model with { ContextLength = held }, layers, maxSequences) with { ContextLength = options.ContextLength ?? Endless };
+            var context = options.ContextLength is { } asked ? ModelLoader.Checked(asked, 1, Endless, nameof(ModelOptions.ContextLength)) : Endless;
+            var held = (int)Math.Min(Math.Min(recurrence.MostHeld(program.Limits.MaxRows, PageTokens), context), 1 << 28);
+            var sizing = Decide(options with { ContextLength = null }, model with { ContextLength = held }, layers, maxSequences);
+            return sizing.ContextLength >= held ? sizing with { ContextLength = context }
+                : throw new OutOfModelMemoryException(
+                    $"a text that is read in segments of {recurrence.SegmentLength} with {recurrence.MemoryLength} of memory holds up to {held} positions; the cache has {sizing.ContextLength}. Ask for fewer tokens a step, or a larger cache.");
         }
 
         return Decide(options, model, layers, maxSequences);

@@ -113,6 +113,11 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
 
+    internal CompiledProgram Program => _program;
+
+    /// <summary>Null where the file has no vocabulary of a known kind.</summary>
+    internal Tokenizer? OptionalTokenizer => _tokenizer;
+
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
 

@@ -10,7 +10,7 @@ public sealed record GenerationOptions
     /// <summary>At most this many tokens are generated, at least 0; null: as many as fit into the context.</summary>
     public int? MaxTokens { get; init; }
 
-    /// <summary>Divides the logits, at least 0; 0 takes the likeliest token (greedy). Null: 0.8.</summary>
+    /// <summary>Divides the logits, at least 0; 0 takes the likeliest token (greedy). Null: 0.8; for an encoder–decoder 0, unless a choice is narrowed (TopK, TopP, MinP) or seeded.</summary>
     public float? Temperature { get; init; }
 
     /// <summary>Only the k likeliest tokens are kept; 0 keeps all. Null: 40.</summary>
@@ -43,6 +43,42 @@ public sealed record GenerationOptions
     /// <summary>Generation stops where one of these appears; it is not part of the text.</summary>
     public IReadOnlyList<string> StopSequences { get; init; } = [];
 
+    /// <summary>Texts that a beam search keeps at a time, 1 to 256; 1 chooses token by token. Null: 1.</summary>
+    /// <remarks>
+    /// A beam search looks for the likeliest text: it draws nothing, so options of sampling are refused beside it. Its text
+    /// comes at its end, whole. Searches of a model run one after another, in order of arrival.
+    /// </remarks>
+    public int? Beams { get; init; }
+
+    /// <summary>Beam search ranks texts by the sum of their tokens' log-probabilities divided by length^LengthPenalty, -10 to 10; more prefers longer texts. Null: 1, the mean.</summary>
+    public float? LengthPenalty { get; init; }
+
     /// <summary>Whether to go on past the model's end-of-text tokens (for measurements).</summary>
     public bool IgnoreEndOfText { get; init; }
+
+    /// <summary>The most beams of a search.</summary>
+    internal const int MostBeams = 256;
+
+    internal bool SearchesBeams => Beams > 1;
+
+    /// <summary>The first option that contradicts the beams: its name, by which to say so, and why; null for none.</summary>
+    /// <param name="searches">Whether a search is made, however many beams there are.</param>
+    internal (string Option, string Reason)? FindBeamConflict(bool searches = false)
+    {
+        if (!SearchesBeams && !searches)
+            return LengthPenalty is null ? null : (nameof(LengthPenalty), "ranks the texts of a beam search and needs at least 2 beams");
+        (string Option, bool IsSet)[] sampling =
+        [
+            (nameof(Temperature), Temperature is not (null or 0)),
+            (nameof(TopK), TopK is not null),
+            (nameof(TopP), TopP is not null),
+            (nameof(MinP), MinP is not null),
+            (nameof(Seed), Seed is not null),
+            (nameof(RepetitionPenalty), RepetitionPenalty is not (null or 1)),
+            (nameof(PresencePenalty), PresencePenalty is not (null or 0)),
+            (nameof(FrequencyPenalty), FrequencyPenalty is not (null or 0)),
+            (nameof(PenaltyWindow), PenaltyWindow is not null),
+        ];
+        return Array.Find(sampling, option => option.IsSet).Option is { } name ? (name, "is of sampling; a beam search draws nothing") : null;
+    }
 }

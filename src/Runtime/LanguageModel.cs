@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
@@ -27,6 +28,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly EnginePageStore? _memory;
     private readonly StepLoop _loop;
     private readonly Tokenizer? _tokenizer;
+    private readonly Tokenizer? _output;
     private readonly UnsupportedModelException? _noTokenizer;
     private readonly Lazy<ChatPromptRenderer> _chat;
     private int _disposed;
@@ -39,6 +41,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         try
         {
             _tokenizer = Tokenizer.FromMetadata(loaded.Metadata);
+            _output = Tokenizer.ForDecoder(loaded.Metadata) ?? _tokenizer;
         }
         catch (UnsupportedModelException e)
         {
@@ -54,6 +57,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
         Information = loaded.Information with { ContextLength = sizing.ContextLength };
         _memory = _encoder is null ? null : CreateMemory(_encoder, maxSequences, keyType, valueType);
+        DecoderStartId = _encoder is null ? null : ReadDecoderStart(loaded.Metadata);
         var fingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}";
         _loop = new StepLoop(
             new StepRunner(_program, _store.Handle, _memory?.Handle),
@@ -68,9 +72,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 ModelId = Information.Id,
                 ModelFingerprint = fingerprint,
                 Recurrence = _program.Program.Recurrence,
-                DecoderStart = _encoder is null ? 0 : ReadDecoderStart(loaded.Metadata),
+                Suppressed = [.. (_output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
+                DecoderStart = DecoderStartId ?? 0,
             },
-            id => IsText(_tokenizer, id) && _tokenizer.IsEndOfGeneration(id),
+            id => IsText(_output, id) && _output.IsEndOfGeneration(id),
             TimeProvider.System,
             logger,
             _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _memory!.Handle), new KvCache(_memory, fingerprint), options.PrefixCaching ?? true));
@@ -85,6 +90,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
+
+    /// <summary>Spells what the model writes: the tokenizer, but for encoder–decoders that write other tokens than they read.</summary>
+    /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
+    public Tokenizer OutputTokenizer => _output ?? throw _noTokenizer!;
 
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
@@ -135,15 +144,74 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <inheritdoc/>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
+        CheckCanGenerate(request);
+        return request.Options.SearchesBeams
+            ? SearchBestAsync(_loop.PrepareSearch(request), request, cancellationToken)
+            : _loop.Submit(request, NewText(request), cancellationToken);
+    }
+
+    /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
+    /// <remarks>A decoder's prompt is cached as that of any request; an encoder reads a source once for all beams.</remarks>
+    /// <returns>At most as many texts as there are beams, the best first; none where the deadline passed before the end.</returns>
+    /// <exception cref="ArgumentException">An option of sampling is set, the prompt is empty, or MaxTokens is missing where texts have no end (Transformer-XL).</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
+    /// <exception cref="QueueFullException">Too many searches are waiting.</exception>
+    /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
+    public async Task<IReadOnlyList<Hypothesis>> SearchAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    {
+        CheckCanGenerate(request);
+        var outcome = await _loop.SearchAsync(_loop.PrepareSearch(request), cancellationToken).ConfigureAwait(false);
+        return [.. outcome.Texts.Select(found =>
+        {
+            var (text, tokens, _) = FoundTextSpelling.Spell(found, NewText(request), request.Options.StopSequences);
+            return new Hypothesis(text, [.. found.Tokens.Take(tokens)], found.LogProbability, found.Score, found.IsFinished);
+        })];
+    }
+
+    private void CheckCanGenerate(GenerationRequest request)
+    {
         ArgumentNullException.ThrowIfNull(request);
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         if (_program.Program.NeedsWholeText)
             throw new UnsupportedModelException($"generating with the diffusion model '{Information.Architecture}', which fills in a text rather than continuing it,", ["its logits"]);
-        return _loop.Submit(request, new GeneratedText(_tokenizer), cancellationToken);
+        if (IsEmptySource(request.Prompt))
+            throw EmptySource(nameof(request.Prompt));
+    }
+
+    private static ArgumentException EmptySource(string member) => new("the source text is empty: an encoder–decoder needs at least one token of text to read", member);
+
+    // What encoding puts around a text is no text yet; a model would answer it with an invention.
+    private bool IsEmptySource(IReadOnlyList<int> tokens)
+        => HasEncoder && _tokenizer is not null && tokens.Count > 0 && tokens.All(id => (uint)id < (uint)_tokenizer.VocabularySize && _tokenizer.KindOf(id) == TokenKind.Control);
+
+    // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
+    private GeneratedText NewText(GenerationRequest request) => new(_output, continuesText: !HasEncoder || request.DecoderPrompt is { Count: > 1 });
+
+    private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(BeamTask task, GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var (texts, match) = await _loop.SearchAsync(task, cancellationToken).ConfigureAwait(false);
+        var (text, tokens, reason) = texts.Count == 0
+            ? ("", 0, FinishReason.DeadlineExceeded)
+            : FoundTextSpelling.Spell(texts[0], NewText(request), request.Options.StopSequences);
+        var usage = new TokenUsage(task.PromptTokens, tokens, match.Length, match.Reason, match.Length);
+        yield return new GenerationUpdate(text, texts.Count == 0 ? [] : [.. texts[0].Tokens.Take(tokens)], reason, usage);
     }
 
     /// <summary>Whether an encoder reads the prompt before a decoder writes.</summary>
     public bool HasEncoder => _encoder is not null;
+
+    /// <summary>The token with which an encoder–decoder's decoder begins every text; null for a decoder alone.</summary>
+    public int? DecoderStartId { get; }
+
+    internal CompiledProgram Program => _program;
+
+    internal CompiledProgram? Encoder => _encoder;
+
+    /// <summary>Null where the file has no vocabulary of a known kind.</summary>
+    internal Tokenizer? OptionalTokenizer => _tokenizer;
+
+    /// <summary>Of what the model writes; null likewise.</summary>
+    internal Tokenizer? OptionalOutputTokenizer => _output;
 
     /// <summary>Computes the logits of every position of a text, apart from the requests being served.</summary>
     /// <param name="tokens">The text; at least one token, at most the context. An encoder–decoder's decoder reads it.</param>
@@ -241,9 +309,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private static bool IsText([NotNullWhen(true)] Tokenizer? tokenizer, int id) => tokenizer is not null && id < tokenizer.VocabularySize;
 
     /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
-    private sealed class GeneratedText(Tokenizer? tokenizer) : ITextDecoder
+    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText) : ITextDecoder
     {
-        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: true);
+        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: continuesText);
 
         public string Append(int token) => IsText(tokenizer, token) ? _decoder!.Append(token) : "";
 

@@ -14,7 +14,7 @@ public sealed record ModelOptions
     /// <summary>Engine threads, 1 to 512. Null: one for each processor that this process may use.</summary>
     public int? Threads { get; init; }
 
-    /// <summary>Tokens that one sequence may hold, prompt and completion together. Null: what the model was made for, as far as the cache holds it.</summary>
+    /// <summary>Tokens that one sequence may hold, prompt and completion together. Null: what the model was made for, as far as the cache holds it; 2^30 for a model that reads in segments (Transformer-XL).</summary>
     public int? ContextLength { get; init; }
 
     /// <summary>Tokens that the cache holds over all sequences. Null: <see cref="MaxSequences"/> whole contexts, as far as a quarter of the machine's memory holds them.</summary>

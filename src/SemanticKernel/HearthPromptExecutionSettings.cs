@@ -19,6 +19,8 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     private float? _presencePenalty;
     private float? _frequencyPenalty;
     private int? _penaltyWindow;
+    private int? _beams;
+    private float? _lengthPenalty;
     private ulong? _seed;
     private IReadOnlyList<string>? _stopSequences;
     private IReadOnlyDictionary<int, float>? _logitBias;
@@ -59,6 +61,14 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     /// <inheritdoc cref="GenerationOptions.PenaltyWindow"/>
     [JsonPropertyName("penalty_window")]
     public int? PenaltyWindow { get => _penaltyWindow; set => Set(ref _penaltyWindow, value); }
+
+    /// <inheritdoc cref="GenerationOptions.Beams"/>
+    [JsonPropertyName("beams")]
+    public int? Beams { get => _beams; set => Set(ref _beams, value); }
+
+    /// <inheritdoc cref="GenerationOptions.LengthPenalty"/>
+    [JsonPropertyName("length_penalty")]
+    public float? LengthPenalty { get => _lengthPenalty; set => Set(ref _lengthPenalty, value); }
 
     /// <inheritdoc cref="GenerationOptions.Seed"/>
     [JsonPropertyName("seed")]
@@ -102,6 +112,8 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
         PresencePenalty = PresencePenalty,
         FrequencyPenalty = FrequencyPenalty,
         PenaltyWindow = PenaltyWindow,
+        Beams = Beams,
+        LengthPenalty = LengthPenalty,
         Seed = Seed,
         StopSequences = StopSequences,
         LogitBias = LogitBias,
@@ -123,6 +135,8 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
             PresencePenalty = PresencePenalty,
             FrequencyPenalty = FrequencyPenalty,
             PenaltyWindow = PenaltyWindow,
+            Beams = Beams,
+            LengthPenalty = LengthPenalty,
             Seed = Seed,
             StopSequences = StopSequences ?? [],
             LogitBias = LogitBias,

@@ -35,6 +35,7 @@ internal static class SettingsConversion
         ["logprobs"] = ["false"],
         ["top_logprobs"] = ["0"],
         ["n"] = ["1"],
+        ["use_beam_search"] = ["false"],
         ["results_per_prompt"] = ["1"],
         ["chat_system_prompt"] = [],
         ["chat_developer_prompt"] = [],

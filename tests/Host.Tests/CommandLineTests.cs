@@ -20,6 +20,9 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("generate MODEL --prompt a --temperature hot")]
     [InlineData("generate MODEL --prompt a --temperature -1")]
     [InlineData("generate MODEL --prompt a --top-p 2")]
+    [InlineData("generate MODEL --prompt a --beams 0")]
+    [InlineData("generate MODEL --prompt a --beams 4 --temperature 0.5")]
+    [InlineData("generate MODEL --prompt a --length-penalty 2")]
     [InlineData("generate MODEL --prompt a --threads 0")]
     [InlineData("generate MODEL --prompt a --kv-type q3")]
     [InlineData("generate MODEL --prompt a --nonsense")]
@@ -87,6 +90,14 @@ public sealed class CommandLineTests : IDisposable
         Assert.True(_model.Requests.TryDequeue(out var request));
         Assert.Equal((2, 0f, 3ul), (request.Options.MaxTokens, request.Options.Temperature, request.Options.Seed));
         Assert.Equal(["x", "y"], request.Options.StopSequences);
+    }
+
+    [Fact]
+    public async Task Generate_hands_beams_on()
+    {
+        Assert.Equal(0, await RunAsync("generate MODEL --prompt a --beams 4 --length-penalty 0.5"));
+        Assert.True(_model.Requests.TryDequeue(out var request));
+        Assert.Equal((4, 0.5f), (request.Options.Beams, request.Options.LengthPenalty));
     }
 
     [Fact]

@@ -32,6 +32,33 @@ public sealed class CompletionsTests
     }
 
     [Fact]
+    public async Task Beams_reach_the_model()
+    {
+        var model = new FakeLanguageModel();
+        await using var server = await TestServer.StartAsync(model);
+        await server.PostAsync(Path, """{"prompt": "a", "beams": 4, "length_penalty": 0.5, "temperature": 0}""");
+
+        Assert.True(model.Requests.TryDequeue(out var request));
+        Assert.Equal((4, 0.5f), (request.Options.Beams, request.Options.LengthPenalty));
+    }
+
+    [Theory]
+    [InlineData("\"beams\": 0", "beams")]
+    [InlineData("\"beams\": 257", "beams")]
+    [InlineData("\"beams\": 4, \"temperature\": 0.5", "temperature")]
+    [InlineData("\"beams\": 4, \"top_k\": 5", "top_k")]
+    [InlineData("\"length_penalty\": 2", "length_penalty")]
+    [InlineData("\"use_beam_search\": true", "use_beam_search")]
+    public async Task What_contradicts_beams_is_refused_by_its_name(string fields, string param)
+    {
+        await using var server = await TestServer.StartAsync();
+        var (response, body) = await server.PostAsync(Path, $$"""{"prompt": "a", {{fields}}}""");
+
+        Assert.Equal(400, (int)response.StatusCode);
+        Assert.Equal(param, body["error"]!["param"]!.GetValue<string>());
+    }
+
+    [Fact]
     public async Task Several_prompts_stream_with_their_index()
     {
         await using var server = await TestServer.StartAsync();

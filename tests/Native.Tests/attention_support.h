@@ -32,6 +32,7 @@ struct AttentionCase {
     int temperature_length = 0;
     float temperature = 0, temperature_offset = 0;
     bool values_in_keys = false;
+    int chunk_memory = 0, relative_distances = 0;
     std::vector<int>
         memory{};  // positions of each sequence's memory; empty: attention to the sequence itself
     int threads = 2;
@@ -56,6 +57,8 @@ struct AttentionCase {
         p.temperature = temperature;
         p.temperature_offset = temperature_offset;
         p.values_in_keys = values_in_keys;
+        p.chunk_memory = chunk_memory;
+        p.relative_distances = relative_distances;
         return p;
     }
     int key_count(size_t s) const {
@@ -78,10 +81,12 @@ inline std::string describe(const AttentionCase& c) {
                        std::to_string(c.bias_distance) + " temperature " + std::to_string(c.temperature) +
                        "/" + std::to_string(c.temperature_length) + "+" +
                        std::to_string(c.temperature_offset) + " values in keys " +
-                       std::to_string(c.values_in_keys) + " threads " + std::to_string(c.threads) +
-                       " sequences";
-    for (Span s : c.sequences) text += " " + std::to_string(s.past) + "+" + std::to_string(s.rows);
-    for (int length : c.memory) text += " memory " + std::to_string(length);
+                       std::to_string(c.values_in_keys) + " chunk memory " + std::to_string(c.chunk_memory) +
+                       " distances " + std::to_string(c.relative_distances) + " threads " +
+                       std::to_string(c.threads) + " sequences";
+    for (Span s : c.sequences)
+        text.append(" ").append(std::to_string(s.past)).append("+").append(std::to_string(s.rows));
+    for (int length : c.memory) text.append(" memory ").append(std::to_string(length));
     return text;
 }
 
@@ -107,6 +112,7 @@ class AttentionData {
         queries = normal_floats(size(c.total_rows(), c.heads * c.key_width), c.seed, 1.5f);
         sinks = normal_floats(static_cast<size_t>(c.heads), c.seed + 3);
         biases = normal_floats(size(c.bias_buckets, c.heads), c.seed + 4, 2.0f);
+        relative = normal_floats(size(c.total_rows(), c.heads * c.relative_distances), c.seed + 5, 2.0f);
         int positions = 0, pages = 0;
         for (size_t s = 0; s < c.sequences.size(); ++s) {
             first_position_.push_back(positions);
@@ -186,6 +192,8 @@ class AttentionData {
         call.output_stride = case_.heads * case_.value_width;
         call.sinks = case_.sinks ? sinks.data() : nullptr;
         call.biases = case_.bias_buckets > 0 ? biases.data() : nullptr;
+        call.relative = case_.relative_distances > 0 ? relative.data() : nullptr;
+        call.relative_stride = case_.heads * case_.relative_distances;
         call.sequences = rows.data();
         call.sequence_count = static_cast<int32_t>(rows.size());
         call.parameters = case_.parameters();
@@ -199,6 +207,25 @@ class AttentionData {
         with_cache.layer = &layer_;
         hearth::attention(isa, with_cache, scratch_, pool_);
         return output;
+    }
+
+    // What the softmax over the cache gives each key, [R, head_count, key_count].
+    std::vector<float> probed(hearth_isa isa, int head_begin, int head_count, int key_count) {
+        std::vector<float> output;
+        std::vector<float> probabilities(static_cast<size_t>(case_.total_rows() * head_count * key_count),
+                                         -77.0f);
+        const auto rows = sequence_rows();
+        hearth::AttentionCall with_cache = call(output, rows);
+        with_cache.layer = &layer_;
+        hearth::probe_attention(isa, with_cache, {probabilities.data(), head_begin, head_count, key_count},
+                                pool_);
+        return probabilities;
+    }
+
+    // A value as the cache holds it, wherever that is.
+    double value_at(size_t s, int position, int kv_head, int e) const {
+        return case_.values_in_keys ? cached_key(s, position, kv_head, e)
+                                    : cached_value_of(s, position, kv_head, e);
     }
 
     // The same attention over float32 rows: each sequence alone, as the stand-alone call does it.
@@ -250,7 +277,7 @@ class AttentionData {
                       kv_head, d);
     }
 
-    std::vector<float> queries, keys, values, sinks, biases;
+    std::vector<float> queries, keys, values, sinks, biases, relative;
 
   private:
     const float* values_or_null() const { return case_.values_in_keys ? nullptr : values.data(); }
@@ -274,13 +301,16 @@ class AttentionData {
             case HEARTH_MASK_PREFIX:
                 return in_window && (key <= query || (query < case_.prefix && key < case_.prefix));
             case HEARTH_MASK_CHUNKED:
-                return key <= query && key / case_.window == query / case_.window;
+                return key <= query && key >= query / case_.window * case_.window - case_.chunk_memory;
             default:
                 return case_.window == 0 || std::abs(query - key) <= case_.window / 2;
         }
     }
 
-    double bias(int head, int distance) const {
+    double bias(int row, int head, int distance) const {
+        if (case_.relative_distances > 0)
+            return relative[static_cast<size_t>((row * case_.heads + head) * case_.relative_distances +
+                                                std::clamp(-distance, 0, case_.relative_distances - 1))];
         if (case_.bias_buckets == 0) return 0;
         const int bucket = bias_bucket(case_.mask == HEARTH_MASK_BIDIRECTIONAL, case_.bias_buckets,
                                        case_.bias_distance, distance);
@@ -328,7 +358,7 @@ class AttentionData {
                          key_numbers[at(k, case_.key_width) + static_cast<size_t>(d)];
             score *= scale(query);
             if (case_.softcap != 0) score = case_.softcap * std::tanh(score / case_.softcap);
-            scores.push_back(score - slope(head) * std::abs(query - k) + bias(head, k - query));
+            scores.push_back(score - slope(head) * std::abs(query - k) + bias(row, head, k - query));
             seen.push_back(k);
         }
         if (seen.empty()) return;

@@ -12,7 +12,7 @@ public sealed class PromptExecutionSettingsTests
     {
         var generic = JsonSerializer.Deserialize<PromptExecutionSettings>("""
             {"model_id": "m", "service_id": "s", "temperature": 0.5, "top_p": "0.25", "top_k": 3, "min_p": 0.125, "max_tokens": 9, "seed": -2, "stop": "end",
-             "frequency_penalty": 1, "presence_penalty": -1, "repetition_penalty": 1.25, "penalty_window": 16, "token_selection_biases": {"5": -3}, "custom": 1}
+             "frequency_penalty": 1, "presence_penalty": -1, "repetition_penalty": 1.25, "penalty_window": 16, "beams": 4, "length_penalty": 0.5, "token_selection_biases": {"5": -3}, "custom": 1}
             """)!;
         var settings = HearthPromptExecutionSettings.FromExecutionSettings(generic);
 
@@ -21,6 +21,7 @@ public sealed class PromptExecutionSettingsTests
         Assert.Equal(ulong.MaxValue - 1, settings.Seed);
         Assert.Equal(["end"], settings.StopSequences!);
         Assert.Equal((1f, -1f, 1.25f, 16), (settings.FrequencyPenalty, settings.PresencePenalty, settings.RepetitionPenalty, settings.PenaltyWindow));
+        Assert.Equal((4, 0.5f), (settings.Beams, settings.LengthPenalty));
         Assert.Equal(-3, settings.LogitBias![5]);
         Assert.True(settings.ExtensionData!.ContainsKey("custom"));
     }

@@ -36,6 +36,7 @@ internal static class HearthCommand
             ConvertVerb.Create(environment),
             PerplexityVerb.Create(environment),
             BenchVerb.Create(environment),
+            LensVerb.Create(environment),
         };
         root.Options.Add(Verbose);
         return root;
@@ -97,6 +98,10 @@ internal static class HearthCommand
             case UsageException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 return WrongUsage;
+            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) }:
+                // The name of a member of ours means nothing to whoever typed the command.
+                error.WriteLine($"hearth: {OneLine(exception.Message.Split(" (Parameter", 2)[0])}");
+                break;
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 break;

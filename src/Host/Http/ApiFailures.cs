@@ -23,6 +23,10 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
                     Code = WireNames.ContextLengthExceeded,
                     Tokens = (exceeded.TokensAsked, exceeded.TokensPossible),
                 };
+            case ArgumentException { ParamName: nameof(GenerationOptions.Beams) } beams:
+                return ApiException.BadRequest(beams.Message, "beams");
+            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) } prompt:
+                return ApiException.BadRequest(prompt.Message, "prompt");
             case QueueFullException full:
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
             case OutOfModelMemoryException memory:

@@ -24,6 +24,8 @@ internal static class RequestMapping
             PresencePenalty = fields.PresencePenalty,
             FrequencyPenalty = fields.FrequencyPenalty,
             PenaltyWindow = fields.PenaltyWindow,
+            Beams = fields.Beams,
+            LengthPenalty = fields.LengthPenalty,
             LogitBias = ToBiases(fields.LogitBias),
             Seed = ToSeed(fields.Seed),
             StopSequences = fields.Stop ?? [],

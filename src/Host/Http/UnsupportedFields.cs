@@ -9,6 +9,7 @@ internal static class UnsupportedFields
     private static readonly Dictionary<string, Func<JsonElement, bool>> Common = new(StringComparer.Ordinal)
     {
         ["n"] = value => IsNumber(value, 1),
+        ["use_beam_search"] = IsFalse,
         ["service_tier"] = value => value.ValueEqualsAny("auto", "default"),
         ["response_format"] = value => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && type.ValueEqualsAny("text"),
     };

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/buffer.h"
+#include "cpu/linear/tiles.h"
 
 namespace hearth {
 
@@ -50,6 +51,36 @@ double measure_read_bandwidth(Engine& engine, size_t bytes) {
     }
     // Uses the sums, so that the compiler must make them.
     return kept.load() == 0 ? 0 : best;
+}
+
+namespace {
+
+// The best of some passes of pieces, each some hundred microseconds long: a thread that is held up takes
+// fewer.
+double products_per_second(Engine& engine, int64_t (*spin)(int64_t), int64_t products) {
+    constexpr int64_t kRounds = 20'000;
+    constexpr int kPasses = 5, kPiecesEach = 64;
+    const int64_t pieces = int64_t{engine.pool.threads()} * kPiecesEach;
+    std::atomic<int64_t> kept{0};
+    double best = 0;
+    for (int pass = 0; pass < kPasses; ++pass) {
+        const auto start = std::chrono::steady_clock::now();
+        engine.pool.parallel_for(pieces, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = begin; i < end; ++i) kept.fetch_add(spin(kRounds), std::memory_order_relaxed);
+        });
+        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+        best = std::max(best, static_cast<double>(pieces * kRounds * products) / seconds.count());
+    }
+    // Uses the sums, so that the compiler must make them.
+    return kept.load() == 1 ? 0 : best;
+}
+
+}  // namespace
+
+Arithmetic measure_arithmetic(Engine& engine) {
+    const PeakLoops& loops = linear_kernels(engine.isa).peak;
+    return {products_per_second(engine, loops.int8, loops.int8_products),
+            products_per_second(engine, loops.float32, loops.float32_products)};
 }
 
 }  // namespace hearth

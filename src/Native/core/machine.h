@@ -11,4 +11,10 @@ namespace hearth {
 // some passes over a buffer of the given size, since neighbours on the machine only ever make a pass slower.
 double measure_read_bandwidth(Engine& engine, size_t bytes);
 
+// Multiply-adds a second of all threads together, by the engine's instruction set on registers alone.
+struct Arithmetic {
+    double int8, float32;
+};
+Arithmetic measure_arithmetic(Engine& engine);
+
 }  // namespace hearth

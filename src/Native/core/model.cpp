@@ -125,20 +125,66 @@ hearth_model_memory Model::measure() const {
     return memory;
 }
 
-void Model::run(Cache* cache, const Cache* memory, const hearth_step& step) {
+void Model::run(Cache* cache, const Cache* memory, const hearth_step& step,
+                std::span<const hearth_probe> probes) {
     std::lock_guard lock(engine_->step);
     for (const Cache* pages : {static_cast<const Cache*>(cache), memory})
         if (pages != nullptr && &pages->engine() != engine_.get())
             fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");
     require_weights();
     checker_.check(program_, cache, memory, step);
+    check_probes(probes, step);
     make_rope_tables(step);
     const auto& operations = program_.operations();
-    for (size_t i = 0; i < operations.size(); ++i) execute(operations[i], i, cache, memory, step);
+    for (size_t i = 0; i < operations.size(); ++i) {
+        // Before the operation: whatever may write over its inputs comes after.
+        for (const hearth_probe& probe : probes)
+            if (static_cast<size_t>(probe.operation) == i)
+                probe_attention(engine_->isa, attention_call(operations[i], cache, memory, step),
+                                {probe.probabilities, probe.head_begin, probe.head_count, probe.key_count},
+                                engine_->pool);
+        execute(operations[i], i, cache, memory, step);
+    }
     const int64_t result_width = width(program_.result());
     if (step.output_count > 0)
         std::memcpy(step.output, value(program_.result()),
                     static_cast<size_t>(result_width * step.output_count) * sizeof(float));
+}
+
+int64_t Model::most_keys(const hearth_attention_parameters& parameters) const {
+    int64_t most = 0;
+    for (const SequenceRows& s : checker_.sequences())
+        most = std::max<int64_t>(most, parameters.source == HEARTH_SOURCE_MEMORY ? int64_t{s.memory_length}
+                                       : parameters.source == HEARTH_SOURCE_ROWS
+                                           ? int64_t{s.row_count}
+                                           : int64_t{s.past} + s.row_count);
+    return most;
+}
+
+void Model::check_probes(std::span<const hearth_probe> probes, const hearth_step& step) const {
+    const auto& operations = program_.operations();
+    for (size_t i = 0; i < probes.size(); ++i) {
+        const hearth_probe& probe = probes[i];
+        if (probe.operation < 0 || static_cast<size_t>(probe.operation) >= operations.size() ||
+            operations[static_cast<size_t>(probe.operation)].kind != HEARTH_ATTENTION)
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu: operation %d is no attention of this program", i,
+                 probe.operation);
+        const auto& parameters = operations[static_cast<size_t>(probe.operation)].parameters.attention;
+        if (probe.head_begin < 0 || probe.head_count < 1 || probe.head_begin >= parameters.heads ||
+            probe.head_count > parameters.heads - probe.head_begin)
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu: heads %d + %d are not among the operation's %d", i,
+                 probe.head_begin, probe.head_count, parameters.heads);
+        if (const int64_t keys = most_keys(parameters); probe.key_count < keys)
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu: a sequence has %lld keys, there is room for %d", i,
+                 static_cast<long long>(keys), probe.key_count);
+        // Two factors fit 64 bits, three may not.
+        const uint64_t lines =
+            static_cast<uint64_t>(step.row_count) * static_cast<uint64_t>(probe.head_count);
+        if (probe.probabilities == nullptr || probe.size % lines != 0 ||
+            probe.size / lines != static_cast<uint64_t>(probe.key_count))
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu must hold %d x %d x %d values, it holds %zu", i,
+                 step.row_count, probe.head_count, probe.key_count, probe.size);
+    }
 }
 
 void Model::make_rope_tables(const hearth_step& step) {
@@ -295,8 +341,8 @@ void Model::linear(const hearth_operation& operation, const hearth_step& step) {
     hearth::linear(engine_->isa, call, linear_scratch_, engine_->pool);
 }
 
-void Model::attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
-                   const hearth_step& step) {
+AttentionCall Model::attention_call(const hearth_operation& operation, const Cache* cache,
+                                    const Cache* memory, const hearth_step& step) {
     const hearth_attention_parameters& parameters = operation.parameters.attention;
     const ConstRows queries = in(operation, 0, step);
     const Rows output = out(operation, step);
@@ -328,7 +374,13 @@ void Model::attend(const hearth_operation& operation, const Cache* cache, const 
             call.value_stride = values.width;
         }
     }
-    attention(engine_->isa, call, attention_scratch_, engine_->pool);
+    return call;
+}
+
+void Model::attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
+                   const hearth_step& step) {
+    attention(engine_->isa, attention_call(operation, cache, memory, step), attention_scratch_,
+              engine_->pool);
 }
 
 void Model::write_cache(const hearth_operation& operation, Cache* cache) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/buffer.h"
@@ -26,7 +27,9 @@ class Model {
     void load_weight(int32_t weight, const void* data, size_t size);
     // Uses a loaded weight of another model of the same engine.
     void share_weight(int32_t weight, const Model& other, int32_t other_weight);
-    void run(Cache* cache, const Cache* memory, const hearth_step& step);
+    // The probes are filled on the way, as hearth.h says.
+    void run(Cache* cache, const Cache* memory, const hearth_step& step,
+             std::span<const hearth_probe> probes = {});
     hearth_model_memory measure() const;
     Engine& engine() const { return *engine_; }
 
@@ -49,6 +52,11 @@ class Model {
     size_t expert_scratch(const hearth_operation& operation) const;
     void make_rope_tables(const hearth_step& step);
     void require_weights();
+    void check_probes(std::span<const hearth_probe> probes, const hearth_step& step) const;
+    // The keys that an operation's longest sequence has in this step.
+    int64_t most_keys(const hearth_attention_parameters& parameters) const;
+    AttentionCall attention_call(const hearth_operation& operation, const Cache* cache, const Cache* memory,
+                                 const hearth_step& step);
 
     void execute(const hearth_operation& operation, size_t index, Cache* cache, const Cache* memory,
                  const hearth_step& step);

@@ -58,6 +58,9 @@ struct AttentionCall {
     const float* values;   // [N, kv_heads, value_width]; not read where parameters.values_in_keys
     int64_t key_stride, value_stride;
     int32_t key_rows;  // the stand-alone call's keys; 0: each sequence's own rows
+    // Values in place of the source's: [N, value_width], key j's the same for every KV head and sequence;
+    // null: the source's own. Parameters' values_in_keys is then 0.
+    const float* common_values;
     hearth_attention_parameters parameters;
 };
 
@@ -68,6 +71,18 @@ size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, in
 // A row that sees no key gives zeros. A sequence's results depend neither on the thread count nor on the
 // sequences beside it. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
+
+// What the softmax of a call gives each key: probabilities [R, head_count, key_count] of the heads from
+// head_begin on, as hearth_probe has them. The call's output, values and value_width are not read.
+struct AttentionProbe {
+    float* probabilities;
+    int32_t head_begin, head_count;
+    int32_t key_count;  // at least the keys of each sequence
+};
+
+// Runs the call's own kernels with unit vectors for values, a block of keys at a time, in memory of its own.
+void probe_attention(hearth_isa isa, const AttentionCall& call, const AttentionProbe& probe,
+                     ThreadPool& pool);
 
 // Stores keys [R, kv_heads, key_width] and values [R, kv_heads, value_width] (none where the layer's
 // value_width is 0) at positions past .. past + row_count - 1 of each sequence, converted to the layer's

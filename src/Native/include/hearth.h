@@ -122,6 +122,17 @@ HEARTH_API void hearth_engine_destroy(hearth_engine* engine);
 HEARTH_API hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t buffer_bytes,
                                                          double* bytes_per_second);
 
+typedef struct hearth_arithmetic {
+    double int8_products;    /* multiply-adds a second of 8-bit codes */
+    double float32_products; /* multiply-adds a second of float32 */
+} hearth_arithmetic;
+
+/* What all threads of the engine together multiply by its instruction set, on registers alone; takes some
+   tenths of a second. */
+HEARTH_API hearth_status hearth_engine_measure_arithmetic(hearth_engine* engine,
+                                                          hearth_arithmetic* arithmetic,
+                                                          size_t arithmetic_size);
+
 /* ---- Program: what a model computes
  * ---------------------------------------------------------------------------- */
 
@@ -469,6 +480,24 @@ typedef struct hearth_step {
    as no page is written and read as memory in one step. Steps of one engine run one after another. */
 HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
                                           const hearth_step* step, size_t step_size);
+
+/* Asks a step for what one of its attention operations looks at. Column j of a row: key j of the row's
+   sequence: of the cache position j, of the memory position j, of rows the sequence's row j. Columns that its
+   sequence does not have, and keys that the mask hides, are 0; a row sums to 1 or, with a sink, to 1 less the
+   sink's share; a row that sees no key is 0. */
+typedef struct hearth_probe {
+    int32_t operation;              /* the number of an attention operation in the program */
+    int32_t key_count;              /* K, at least the keys of each of the step's sequences */
+    int32_t head_begin, head_count; /* H of its query heads, from head_begin on */
+    float* probabilities;           /* [R, H, K] */
+    size_t size;                    /* in floats: exactly R * H * K */
+} hearth_probe;
+
+/* A step, run as hearth_model_run does, that also fills its probes: the attention kernels meet the same
+   queries and keys once more for every 64 keys, with unit vectors for values. */
+HEARTH_API hearth_status hearth_model_probe(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
+                                            const hearth_step* step, size_t step_size,
+                                            const hearth_probe* probes, int32_t probe_count);
 
 /* ---- Kernels for themselves
  * ------------------------------------------------------------------------------------- */

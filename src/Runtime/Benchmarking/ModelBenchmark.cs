@@ -50,6 +50,18 @@ public sealed record BenchmarkResult
     /// <summary>Bytes a second that the same threads read from memory, measured in between.</summary>
     public required double ReadBandwidth { get; init; }
 
+    /// <summary>Multiply-adds with weights for each prompt token; the output head is not counted.</summary>
+    public required long ProductsPerToken { get; init; }
+
+    /// <summary>Multiply-adds a second of 8-bit codes that the same threads reach on registers alone, measured in between.</summary>
+    public required double Int8Peak { get; init; }
+
+    /// <summary>The same of float32.</summary>
+    public required double Float32Peak { get; init; }
+
+    /// <summary>The share of the 8-bit peak that reading a prompt reaches, counting products with weights only; null where not measured.</summary>
+    public double? Int8Share => Prompt is { } rate ? rate.Median * ProductsPerToken / Int8Peak : null;
+
     /// <summary>The share of the read bandwidth that generation reaches, counting weights only; null where not measured.</summary>
     public double? BandwidthShare(int sequences) => Generation is { } rate ? rate.Median / sequences * BytesPerStep / ReadBandwidth : null;
 }
@@ -82,8 +94,10 @@ public static class ModelBenchmark
         using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16);
         var work = new Work(program, store, options, pagesEach, cancellationToken);
         var bandwidth = new List<double> { program.Engine.MeasureReadBandwidth() };
+        var peaks = new List<(double Int8, double Float32)> { program.Engine.MeasureArithmetic() };
         BenchmarkRate? prompt = options.PromptTokens > 0 ? work.Measure(work.ReadPrompt) : null;
         bandwidth.Add(program.Engine.MeasureReadBandwidth());
+        peaks.Add(program.Engine.MeasureArithmetic());
         BenchmarkRate? generation = options.GeneratedTokens > 0 ? work.Measure(work.Generate) : null;
         bandwidth.Add(program.Engine.MeasureReadBandwidth());
         var memory = program.Measure();
@@ -95,6 +109,11 @@ public static class ModelBenchmark
             WeightBytes = memory.Weights,
             ScratchBytes = memory.Scratch,
             ReadBandwidth = Middle(bandwidth),
+            ProductsPerToken = program.Program.ProductsPerRow,
+
+            // A limit is what the machine can do: neighbours only ever take from it.
+            Int8Peak = peaks.Max(peak => peak.Int8),
+            Float32Peak = peaks.Max(peak => peak.Float32),
         };
     }
 

@@ -127,7 +127,7 @@ public sealed class KvCache
     {
         lock (_lock)
         {
-            var fork = Register(new KvSequence(this));
+            var fork = Register(new KvSequence(this) { Forgotten = parent.Forgotten });
             fork.TokenList.AddRange(parent.TokenList);
             for (var i = 0; i < PagesFor(parent.Length); i++)
             {
@@ -230,6 +230,7 @@ public sealed class KvCache
 
             sequence.PageList.RemoveRange(0, pages);
             sequence.TokenList.RemoveRange(0, positions);
+            sequence.Forgotten = checked(sequence.Forgotten + positions);
         }
     }
 

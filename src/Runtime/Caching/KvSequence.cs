@@ -21,7 +21,7 @@ public sealed class KvSequence : IDisposable
     public int End => Forgotten + Length;
 
     /// <summary>Positions that <see cref="Forget"/> let go.</summary>
-    public int Forgotten { get; private set; }
+    public int Forgotten { get; internal set; }
 
     /// <summary>The token of each position; valid until the sequence changes.</summary>
     public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(TokenList);
@@ -40,7 +40,7 @@ public sealed class KvSequence : IDisposable
         return _cache.Fork(this);
     }
 
-    /// <summary>Forgets the positions from <paramref name="length"/> on, reserved ones included.</summary>
+    /// <summary>Forgets the positions from <paramref name="length"/> on, reserved ones included; those that <see cref="Forget"/> let go stay gone.</summary>
     /// <param name="length">0 to Length.</param>
     public void Truncate(int length)
     {
@@ -59,7 +59,6 @@ public sealed class KvSequence : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(positions, Length);
         ArgumentOutOfRangeException.ThrowIfNotEqual(positions % _cache.PageTokens, 0);
         _cache.Forget(this, positions);
-        Forgotten += positions;
     }
 
     /// <summary>Makes the next positions writable: evicts, takes and copies pages as needed.</summary>
@@ -88,17 +87,21 @@ public sealed class KvSequence : IDisposable
 
     /// <summary>Offers the positions so far to later prompts that start alike; they stay cached after this sequence is gone.</summary>
     /// <param name="wholePagesOnly">Whether to leave out a partly filled last page, which this sequence would have to copy to go on.</param>
+    /// <exception cref="InvalidOperationException">The sequence has forgotten its beginning: no prompt starts with what is left.</exception>
     public void Publish(bool wholePagesOnly = false)
     {
         ThrowIfDisposed();
+        if (Forgotten > 0)
+            throw new InvalidOperationException($"the sequence has forgotten its first {Forgotten} positions: what is left is no beginning of a prompt");
         _cache.Publish(this, wholePagesOnly);
     }
 
     /// <summary>Writes the tokens and the contents of their pages; <see cref="KvCache.Restore"/> reads them.</summary>
     /// <remarks>
     /// Little-endian: "HEARTHKV", version (uint32), bytes of the fingerprint (int32), fingerprint (UTF-8), positions of
-    /// a page (int32), bytes of a page (int64), tokens (int32 count, int32 each), pages, SHA-256 of all before it. The
-    /// last page is written whole: whatever an earlier user left in its unused positions goes with it.
+    /// a page (int32), bytes of a page (int64), positions forgotten before those held (int32), tokens (int32 count, int32
+    /// each), pages, SHA-256 of all before it. The last page is written whole: whatever an earlier user left in its unused
+    /// positions goes with it.
     /// </remarks>
     public void Save(Stream stream)
     {

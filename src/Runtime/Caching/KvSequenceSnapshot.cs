@@ -8,7 +8,7 @@ namespace Hearth.Runtime.Caching;
 /// <summary>Writes and reads saved sequences; the format is told at <see cref="KvSequence.Save"/>.</summary>
 internal static class KvSequenceSnapshot
 {
-    private const uint Version = 1;
+    private const uint Version = 2;
     private const int ChunkTokens = 4096;
 
     private static ReadOnlySpan<byte> Magic => "HEARTHKV"u8;
@@ -26,6 +26,7 @@ internal static class KvSequenceSnapshot
         writer.Write(fingerprint);
         writer.WriteInt32(store.PageTokens);
         writer.WriteInt64(store.PageBytes);
+        writer.WriteInt32(fork.Forgotten);
         writer.WriteInt32(fork.Length);
         foreach (var token in fork.Tokens)
         {
@@ -56,8 +57,9 @@ internal static class KvSequenceSnapshot
         KvSequence? sequence = null;
         try
         {
-            var count = ReadHeader(cache, reader);
+            var (forgotten, count) = ReadHeader(cache, reader);
             sequence = cache.CreateSequence();
+            sequence.Forgotten = forgotten;
             if (count > 0)
             {
                 Fill(cache, sequence, count, reader);
@@ -82,7 +84,7 @@ internal static class KvSequenceSnapshot
         }
     }
 
-    private static int ReadHeader(KvCache cache, HashedStream reader)
+    private static (int Forgotten, int Count) ReadHeader(KvCache cache, HashedStream reader)
     {
         Span<byte> magic = stackalloc byte[Magic.Length];
         reader.Read(magic);
@@ -101,9 +103,11 @@ internal static class KvSequenceSnapshot
         Expect(pageTokens == cache.PageTokens, $"pages of {cache.PageTokens} positions", $"{pageTokens}");
         var pageBytes = reader.ReadInt64();
         Expect(pageBytes == cache.Store.PageBytes, $"pages of {cache.Store.PageBytes} bytes", $"{pageBytes}");
+        var forgotten = reader.ReadInt32();
+        Expect(forgotten >= 0 && forgotten % pageTokens == 0, $"whole pages of {pageTokens} forgotten positions", $"{forgotten}");
         var count = reader.ReadInt32();
-        Expect(count >= 0 && count <= cache.Capacity, $"at most {cache.Capacity} tokens", $"{count}");
-        return count;
+        Expect(count >= 0 && count <= cache.Capacity && count <= int.MaxValue - forgotten, $"at most {Math.Min(cache.Capacity, int.MaxValue - forgotten)} tokens", $"{count}");
+        return (forgotten, count);
     }
 
     private static void Fill(KvCache cache, KvSequence sequence, int count, HashedStream reader)

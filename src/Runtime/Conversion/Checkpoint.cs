@@ -1,10 +1,12 @@
 namespace Hearth.Runtime.Conversion;
 
-/// <summary>A folder as Hugging Face's libraries save models: config.json, tokenizer files, one or more safetensors files.</summary>
+/// <summary>A folder as Hugging Face's libraries save models: config.json (or the only NAME_config.json), tokenizer files, one or more safetensors files.</summary>
 internal sealed class Checkpoint : IDisposable
 {
     private const string Index = "model.safetensors.index.json";
     private const string Single = "model.safetensors";
+
+    private static readonly string[] _otherConfigs = ["tokenizer_config.json", "generation_config.json", "preprocessor_config.json", "adapter_config.json", "quantize_config.json"];
 
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);
@@ -12,7 +14,7 @@ internal sealed class Checkpoint : IDisposable
     private Checkpoint(string folder)
     {
         Folder = folder;
-        Config = new ModelConfig(Read("config.json") ?? throw new FileNotFoundException($"{folder} holds no config.json; expected the folder of a Hugging Face model", Path.Combine(folder, "config.json")));
+        Config = new ModelConfig(Read("config.json") ?? ReadOnlyConfig() ?? throw new FileNotFoundException($"{folder} holds no config.json; expected the folder of a Hugging Face model", Path.Combine(folder, "config.json")));
     }
 
     /// <summary>The folder.</summary>
@@ -53,6 +55,13 @@ internal sealed class Checkpoint : IDisposable
     public Json? Read(string name) => Find(name) is { } path ? Json.ReadFile(path) : null;
 
     public void Dispose() => _files.ForEach(file => file.Dispose());
+
+    // Where several models share a place, their files bear a name of their own before the usual one.
+    private Json? ReadOnlyConfig()
+    {
+        var found = Directory.Exists(Folder) ? Directory.GetFiles(Folder, "*_config.json").Where(path => !_otherConfigs.Contains(Path.GetFileName(path))).ToArray() : [];
+        return found.Length == 1 ? Json.ReadFile(found[0]) : null;
+    }
 
     private void OpenWeights()
     {

@@ -17,6 +17,9 @@ internal sealed class ModelConfig(Json root)
         => root["architectures"] is { IsList: true } names && names.Items.FirstOrDefault() is { } first ? first.Text
             : throw new ModelFormatException("'architectures' is missing: the model's class is not known", root.File);
 
+    /// <summary>Whether the file names a class.</summary>
+    public bool Names(string architecture) => root["architectures"] is not null && Architecture == architecture;
+
     /// <summary>The first of the keys that is there; null for none.</summary>
     public Json? Find(params ReadOnlySpan<string> keys)
     {

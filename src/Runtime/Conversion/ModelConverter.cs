@@ -46,14 +46,14 @@ public static class ModelConverter
         if (Directory.Exists(output))
             throw new HearthException($"{output} is a folder, expected the name of a file");
         using var checkpoint = Checkpoint.Open(folder);
-        var family = CheckpointFamily.Find(checkpoint.Config.Architecture);
+        var family = CheckpointFamily.Find(checkpoint.Config);
         var map = new TensorMap(checkpoint, family.Prefixes);
         family.Tensors(map, checkpoint.Config);
         var tensors = map.Finish();
         var stored = type ?? MostlyStored(tensors);
         var metadata = new GgufPairs { ["general.architecture"] = family.Architecture, ["general.type"] = "model", ["general.name"] = NameOf(checkpoint) };
         family.Keys(new ArchitectureKeys(metadata, family.Architecture, checkpoint));
-        var tokens = tensors.First(tensor => tensor.Name == "token_embd.weight").Tensor.Rows;
+        var tokens = tensors.Where(tensor => IsTokenTable(tensor.Name)).Sum(tensor => tensor.Tensor.Rows);
         metadata[$"{family.Architecture}.vocab_size"] = checked((uint)tokens);
         metadata["general.file_type"] = RowEncoder.FileTypes[stored];
         metadata["general.quantization_version"] = 2u;
@@ -61,6 +61,10 @@ public static class ModelConverter
         var bytes = Write(output, metadata, tensors, stored, progress, cancellationToken);
         return new ConversionResult(family.Architecture, stored, tensors.Count, bytes, tokenizer, checkpoint.Notes);
     }
+
+    // One table, or one for each cluster of an adaptive input's vocabulary.
+    private static bool IsTokenTable(string name)
+        => name == "token_embd.weight" || (name.StartsWith("token_embd.", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal));
 
     private static string NameOf(Checkpoint checkpoint)
         => checkpoint.Config.Find("_name_or_path") is { IsText: true, Text.Length: > 0 } name && !Path.IsPathRooted(name.Text) && name.Text != "."
@@ -78,7 +82,7 @@ public static class ModelConverter
     private static GgmlType TypeOf(string name, RowTensor tensor, GgmlType type)
     {
         var small = tensor.Shape.Length == 1 || !name.EndsWith(".weight", StringComparison.Ordinal) || name.EndsWith("_norm.weight", StringComparison.Ordinal)
-            || name is "position_embd.weight" or "token_types.weight"
+            || name.EndsWith("position_embd.weight", StringComparison.Ordinal) || name is "token_types.weight"
             || name.Contains(".ffn_gate_inp", StringComparison.Ordinal) || name.EndsWith("attn_rel_b.weight", StringComparison.Ordinal);
         return small ? GgmlType.F32 : tensor.Columns % GgmlTypes.Of(type).BlockElements == 0 ? type : GgmlType.F16;
     }

@@ -85,6 +85,65 @@ internal sealed record RowTensor(long[] Shape, RowReader Row)
         };
     }
 
+    /// <summary>Some of the outermost axis.</summary>
+    /// <param name="first">The first taken.</param>
+    /// <param name="count">How many.</param>
+    public RowTensor Range(long first, long count)
+    {
+        if (Shape.Length > 2 || first + count > Shape[0])
+            throw Misshapen($"{first + count} rows or more");
+        return Shape.Length == 2
+            ? this with { Shape = [count, Shape[1]], Row = (row, values) => Row(first + row, values), Column = null }
+            : this with { Shape = [count], Row = (_, values) => WholeRow().AsSpan((int)first, (int)count).CopyTo(values), Column = null };
+    }
+
+    /// <summary>The outermost axis of a vector or a matrix from its end.</summary>
+    public RowTensor Reverse()
+    {
+        if (Shape.Length == 2)
+            return this with { Row = (row, values) => Row(Shape[0] - 1 - row, values), Column = null };
+        return Shape.Length == 1 ? this with
+        {
+            Row = (_, values) =>
+            {
+                Row(0, values);
+                values.Reverse();
+            },
+            Column = null,
+        } : throw Misshapen("a vector or a matrix");
+    }
+
+    /// <summary>All numbers as one vector.</summary>
+    public RowTensor Flatten()
+    {
+        var (rows, columns) = (Rows, Columns);
+        if (rows * columns > LongestRow)
+            throw Misshapen($"at most {LongestRow} numbers");
+        return new RowTensor([rows * columns], (_, values) =>
+        {
+            for (var row = 0; row < rows; row++)
+                Row(row, values.Slice(row * columns, columns));
+        })
+        { Type = Type, Name = Name };
+    }
+
+    /// <summary>The tensor itself, once an extent is what it must be.</summary>
+    public RowTensor Expect(int axis, long extent)
+        => axis < Shape.Length && Shape[axis] == extent ? this : throw Misshapen($"{extent} long on axis {axis}");
+
+    private float[] WholeRow()
+    {
+        var row = new float[Columns];
+        Row(0, row);
+        return row;
+    }
+
+    /// <summary>A matrix without its first rows.</summary>
+    public RowTensor WithoutRows(int count)
+        => Shape.Length == 2 && Shape[0] > count
+            ? this with { Shape = [Shape[0] - count, Shape[1]], Row = (row, values) => Row(row + count, values), Column = null }
+            : throw Misshapen($"a matrix of more than {count} rows");
+
     /// <summary>Tensors of one shape along a new outermost axis.</summary>
     public static RowTensor Stack(IReadOnlyList<RowTensor> tensors)
     {

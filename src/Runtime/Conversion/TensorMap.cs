@@ -67,6 +67,15 @@ internal sealed class TensorMap
             _targets.AddRange([(upper, tensor.Part(0, 2)), (lower, tensor.Part(1, 2))]);
     }
 
+    /// <summary>One tensor by full name as three: queries, keys and values one below the other.</summary>
+    public void Thirds(string source, params ReadOnlySpan<string> targets)
+    {
+        if (Take(source) is not { } tensor)
+            return;
+        for (var i = 0; i < targets.Length; i++)
+            _targets.Add((targets[i], tensor.Part(i, targets.Length)));
+    }
+
     /// <summary>The weights of all experts as one tensor.</summary>
     /// <param name="source">The name for an expert's number.</param>
     /// <param name="count">Experts.</param>

@@ -67,6 +67,9 @@ public sealed class ModelProgram
     /// <summary>Whether rows attend to each other within a step, so that a text must be one step and nothing of it is cached.</summary>
     public bool NeedsWholeText => Operations.Any(ProgramBuilder.IsAmongRows);
 
+    /// <summary>Multiply-adds with weights for every row of a step, of experts the chosen ones; the output head, which only wanted rows reach, is not counted.</summary>
+    public long ProductsPerRow => ProgramBuilder.ProductsPerRow(this);
+
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;
 

@@ -8,7 +8,7 @@ namespace Hearth.Runtime.Graphs;
 /// Shapes are checked where they are written, so that a wrong model fails here with the tensor's name and not inside the
 /// engine. Not thread-safe.
 /// </remarks>
-public sealed unsafe class ProgramBuilder
+public sealed unsafe partial class ProgramBuilder
 {
     private enum Kind
     {
@@ -324,135 +324,6 @@ public sealed unsafe class ProgramBuilder
         return Finish(operation, input.Width);
     }
 
-    /// <summary>Attention over the sequence's past and this step's rows: stores keys and values in the cache, then attends.</summary>
-    /// <param name="queries">[rows, heads * keyWidth].</param>
-    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
-    /// <param name="values">[rows, kvHeads * valueWidth]; null where the terms say that they lie in the keys.</param>
-    /// <param name="layer">Layer of the cache.</param>
-    /// <param name="terms">Shapes, mask and scale.</param>
-    /// <param name="sinks">[heads] scores of a key without value, or null.</param>
-    /// <param name="biases">[BiasBuckets, heads] T5's biases where the terms have buckets.</param>
-    /// <returns>[rows, heads * valueWidth].</returns>
-    public Value CachedAttention(Value queries, Value keys, Value? values, int layer, AttentionTerms terms, Weight? sinks = null, Weight? biases = null)
-    {
-        WriteCache(keys, values, layer, terms);
-        return Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases);
-    }
-
-    /// <summary>Stores this step's keys and values in a layer of the cache.</summary>
-    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
-    /// <param name="values">[rows, kvHeads * valueWidth]; null where the terms say that they lie in the keys.</param>
-    /// <param name="layer">Layer of the cache.</param>
-    /// <param name="terms">Heads and their widths.</param>
-    public void WriteCache(Value keys, Value? values, int layer, AttentionTerms terms)
-    {
-        var shape = Shape(terms);
-        var write = values is null ? Start(Kind.CacheWrite, keys) : Start(Kind.CacheWrite, keys, values);
-        write.Parameters.CacheWrite = new NativeCacheWriteParameters
-        {
-            Layer = layer,
-            KvHeads = shape.KvHeads,
-            KeyWidth = shape.KeyWidth,
-            ValueWidth = shape.ValueWidth,
-        };
-        _operations.Add(write);
-        Use(_cacheLayers, layer, shape);
-    }
-
-    /// <summary>Attention over the sequence's past and this step's rows, with a score that the query gives each distance (Transformer-XL, arXiv 1901.02860).</summary>
-    /// <param name="queries">[rows, heads * keyWidth].</param>
-    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
-    /// <param name="values">[rows, kvHeads * valueWidth].</param>
-    /// <param name="relative">[rows, heads * distances], added to the scaled scores; keys further back than distances - 1 share the last.</param>
-    /// <param name="layer">Layer of the cache.</param>
-    /// <param name="terms">Shapes, mask and scale.</param>
-    /// <returns>[rows, heads * valueWidth].</returns>
-    public Value RelativeAttention(Value queries, Value keys, Value values, Value relative, int layer, AttentionTerms terms)
-    {
-        WriteCache(keys, values, layer, terms);
-        return Attend(Start(Kind.Attention, queries, relative), Source.Cache, layer, terms, sinks: null, biases: null, relative.Width / terms.Heads);
-    }
-
-    /// <summary>Attention over a layer of the cache that was written before, by an earlier layer that shares its keys and values.</summary>
-    /// <returns>[rows, heads * valueWidth].</returns>
-    /// <exception cref="ModelFormatException">That layer holds nothing, or heads of another shape.</exception>
-    public Value SharedAttention(Value queries, int layer, AttentionTerms terms, Weight? sinks = null)
-    {
-        if (layer < 0 || layer >= _cacheLayers.Count || _cacheLayers[layer] != Shape(terms))
-            throw new ModelFormatException($"attention to the keys of layer {layer} of the cache, which has none of {terms.KvHeads} heads of {terms.KeyWidth}", _file.Path);
-        return Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases: null);
-    }
-
-    /// <summary>Attention among the rows of the same sequence in this step; nothing is cached (encoders).</summary>
-    /// <param name="queries">[rows, heads * keyWidth].</param>
-    /// <param name="keys">[rows, kvHeads * keyWidth].</param>
-    /// <param name="values">[rows, kvHeads * valueWidth].</param>
-    /// <param name="terms">Shapes, mask and scale.</param>
-    /// <param name="biases">[BiasBuckets, heads] T5's biases where the terms have buckets.</param>
-    /// <returns>[rows, heads * valueWidth].</returns>
-    public Value RowAttention(Value queries, Value keys, Value values, AttentionTerms terms, Weight? biases = null)
-        => Attend(Start(Kind.Attention, queries, keys, values), Source.Rows, layer: 0, terms, sinks: null, biases);
-
-    /// <summary>Cross-attention: over all positions of the memory, an encoder's keys and values.</summary>
-    /// <param name="queries">[rows, heads * keyWidth].</param>
-    /// <param name="layer">Layer of the memory.</param>
-    /// <param name="terms">Shapes and scale.</param>
-    /// <returns>[rows, heads * valueWidth].</returns>
-    public Value MemoryAttention(Value queries, int layer, AttentionTerms terms)
-    {
-        Use(_memoryLayers, layer, Shape(terms));
-        return Attend(Start(Kind.Attention, queries), Source.Memory, layer, terms, sinks: null, biases: null);
-    }
-
-    private enum Source
-    {
-        Cache = 0,
-        Rows = 1,
-        Memory = 2,
-    }
-
-    internal static bool IsAmongRows(NativeOperation operation)
-        => operation.Kind == (int)Kind.Attention && operation.Parameters.Attention.Source == (int)Source.Rows;
-
-    private static CacheLayer Shape(AttentionTerms terms) => new(terms.KvHeads, terms.KeyWidth, terms.ValuesInKeys ? 0 : terms.ValueWidth);
-
-    private static void Use(List<CacheLayer> layers, int layer, CacheLayer shape)
-    {
-        while (layers.Count <= layer)
-            layers.Add(default);
-        layers[layer] = shape;
-    }
-
-    private Value Attend(NativeOperation operation, Source source, int layer, AttentionTerms terms, Weight? sinks, Weight? biases, int relativeDistances = 0)
-    {
-        operation.Weight[0] = sinks?.Number ?? -1;
-        operation.Weight[1] = biases?.Number ?? -1;
-        operation.Parameters.Attention = new NativeAttentionParameters
-        {
-            Source = (int)source,
-            Layer = layer,
-            Heads = terms.Heads,
-            KvHeads = terms.KvHeads,
-            KeyWidth = terms.KeyWidth,
-            ValueWidth = terms.ValueWidth,
-            Mask = (int)terms.Mask,
-            Window = terms.Window,
-            PrefixLength = terms.PrefixLength,
-            Scale = terms.Scale,
-            Softcap = terms.Softcap,
-            AlibiBias = terms.AlibiBias,
-            BiasBuckets = terms.BiasBuckets,
-            BiasDistance = terms.BiasDistance,
-            TemperatureLength = terms.TemperatureLength,
-            Temperature = terms.Temperature,
-            TemperatureOffset = terms.TemperatureOffset,
-            ChunkMemory = terms.ChunkMemory,
-            RelativeDistances = relativeDistances,
-            ValuesInKeys = terms.ValuesInKeys ? 1 : 0,
-        };
-        return Finish(operation, checked(terms.Heads * terms.ValueWidth));
-    }
-
     /// <summary>The sum, element by element; the right side may be one wide.</summary>
     public Value Add(Value left, Value right) => Finish(Start(Kind.Add, left, right), left.Width);
 
@@ -548,77 +419,6 @@ public sealed unsafe class ProgramBuilder
         return Finish(operation, checked(left.Width + (shared ? groups * right.Width : right.Width)));
     }
 
-    /// <summary>Chooses experts for every row.</summary>
-    /// <param name="scores">[rows, experts].</param>
-    /// <param name="terms">How many, and how they are weighted.</param>
-    /// <param name="bias">[experts] added for the choice alone, or null.</param>
-    /// <returns>The chosen experts' weights and their numbers, [rows, Chosen] each.</returns>
-    public (Value Weights, Value Experts) Route(Value scores, RouterTerms terms, Weight? bias = null)
-    {
-        var operation = Start(Kind.Router, scores);
-        operation.Weight[0] = bias?.Number ?? -1;
-        operation.Parameters.Router = new NativeRouterParameters
-        {
-            Chosen = terms.Chosen,
-            Gating = (int)terms.Gating,
-            Groups = terms.Groups,
-            ChosenGroups = terms.ChosenGroups,
-            Normalize = terms.Normalize ? 1 : 0,
-            ChooseByScore = terms.ChooseByScore ? 1 : 0,
-            LeastSum = terms.LeastSum,
-            Scale = terms.Scale,
-            ExpertsPerMatrix = terms.ExpertsPerMatrix,
-        };
-        var weights = NewValue(terms.Chosen);
-        var experts = NewValue(terms.Chosen);
-        operation.Output[0] = weights.Number;
-        operation.Output[1] = experts.Number;
-        _operations.Add(operation);
-        return (weights, experts);
-    }
-
-    /// <summary>Products with the chosen experts' weights.</summary>
-    /// <param name="input">[rows, columns] for all, or [rows, chosen * columns] with a piece for each.</param>
-    /// <param name="experts">[rows, chosen], a router's choice.</param>
-    /// <param name="weights">One or two stacks, a matrix an expert, with their biases [experts * rows].</param>
-    /// <returns>For each weight [rows, chosen * weight rows].</returns>
-    public Value[] ExpertLinear(Value input, Value experts, params ReadOnlySpan<(Weight Weight, Weight? Bias)> weights)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(weights.Length, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(weights.Length, 2);
-        var operation = Start(Kind.ExpertLinear, input, experts);
-        var outputs = new Value[weights.Length];
-        for (var i = 0; i < weights.Length; i++)
-        {
-            MarkMultiplied(weights[i].Weight, experts.Width);
-            operation.Weight[i] = weights[i].Weight.Number;
-            operation.Weight[3 + i] = weights[i].Bias?.Number ?? -1;
-            outputs[i] = NewValue(checked((int)weights[i].Weight.Rows * experts.Width));
-            operation.Output[i] = outputs[i].Number;
-        }
-
-        _operations.Add(operation);
-        return outputs;
-    }
-
-    /// <summary>The sum of the experts' outputs, each times its weight.</summary>
-    /// <param name="input">[rows, chosen * width].</param>
-    /// <param name="weights">[rows, chosen].</param>
-    /// <returns>[rows, width].</returns>
-    public Value ExpertSum(Value input, Value weights) => Finish(Start(Kind.ExpertSum, input, weights), input.Width / weights.Width);
-
-    /// <summary>A product for each group of columns, with a matrix of its own.</summary>
-    /// <param name="input">[rows, groups * columns].</param>
-    /// <param name="weight">A stack, a matrix a group.</param>
-    /// <returns>[rows, groups * weight rows].</returns>
-    public Value GroupedLinear(Value input, Weight weight)
-    {
-        MarkMultiplied(weight, weight.Stack);
-        var operation = Start(Kind.GroupedLinear, input);
-        operation.Weight[0] = weight.Number;
-        return Finish(operation, checked((int)weight.Rows * weight.Stack));
-    }
-
     /// <summary>The mean of each wanted row's sequence, over the rows of the step.</summary>
     public Value Mean(Value input) => Finish(Start(Kind.Pool, input), input.Width);
 
@@ -638,6 +438,33 @@ public sealed unsafe class ProgramBuilder
     {
         ArgumentNullException.ThrowIfNull(result);
         return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
+    }
+
+    /// <summary>Multiply-adds with weights for every row of a step; what is computed for output rows alone is not counted.</summary>
+    internal static long ProductsPerRow(ModelProgram program)
+    {
+        var ofOutput = new bool[program.ValueWidths.Length];
+        long products = 0;
+        foreach (var operation in program.Operations)
+        {
+            var kind = (Kind)operation.Kind;
+            var isOutput = kind is Kind.Gather or Kind.Pool || (operation.Input[0] >= 0 && ofOutput[operation.Input[0]]);
+            for (var i = 0; i < 3; i++)
+            {
+                if (operation.Output[i] >= 0)
+                    ofOutput[operation.Output[i]] = isOutput;
+            }
+
+            if (isOutput || kind is not (Kind.Linear or Kind.ExpertLinear or Kind.GroupedLinear))
+                continue;
+            for (var i = 0; i < 3; i++)
+            {
+                if (operation.Weight[i] >= 0 && program.Weights[operation.Weight[i]] is var weight)
+                    products += weight.Columns * weight.Rows * weight.StackRead;
+            }
+        }
+
+        return products;
     }
 
     // ---- Pieces

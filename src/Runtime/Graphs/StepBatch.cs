@@ -147,7 +147,7 @@ public readonly record struct StepSequence(
     int MemoryLength = 0);
 
 /// <summary>Runs steps of one loaded model.</summary>
-/// <remarks>Not thread-safe: one loop drives it.</remarks>
+/// <remarks>One step runs at a time: a step loop's and its beam searches' wait for each other.</remarks>
 public interface IStepRunner
 {
     /// <summary>Floats of one output row.</summary>

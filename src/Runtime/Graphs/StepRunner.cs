@@ -11,14 +11,20 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
 
     public int MaxOutputRows => program.Program.Limits.MaxOutputRows;
 
-    public void Run(StepBatch batch, Span<float> logits)
+    public void Run(StepBatch batch, Span<float> logits) => Run(batch, logits, []);
+
+    /// <summary>Runs a step and fills probes of its attention operations.</summary>
+    /// <param name="batch">At least one row.</param>
+    /// <param name="logits">[batch.OutputCount, VocabularySize], filled.</param>
+    /// <param name="probes">Their memory stays where it is meanwhile.</param>
+    public void Run(StepBatch batch, Span<float> logits, ReadOnlySpan<NativeProbe> probes)
     {
         bool cacheHeld = false, memoryHeld = false;
         try
         {
             cache?.DangerousAddRef(ref cacheHeld);
             memory?.DangerousAddRef(ref memoryHeld);
-            Run(batch, logits, cache?.DangerousGetHandle() ?? 0, memory?.DangerousGetHandle() ?? 0);
+            Run(batch, logits, probes, cache?.DangerousGetHandle() ?? 0, memory?.DangerousGetHandle() ?? 0);
         }
         finally
         {
@@ -29,11 +35,12 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
         }
     }
 
-    private void Run(StepBatch batch, Span<float> logits, nint cacheHandle, nint memoryHandle)
+    private void Run(StepBatch batch, Span<float> logits, ReadOnlySpan<NativeProbe> probes, nint cacheHandle, nint memoryHandle)
     {
         fixed (int* tokens = batch.TokenSpan, positions = batch.PositionSpan, pages = batch.PageSpan, outputRows = batch.OutputRowSpan)
         fixed (StepSequence* sequences = batch.SequenceSpan)
         fixed (float* output = logits)
+        fixed (NativeProbe* asked = probes)
         {
             var step = new NativeStep
             {
@@ -49,7 +56,9 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
                 PageCount = batch.Pages.Count,
                 OutputCount = batch.OutputCount,
             };
-            NativeStatus.Check(NativeMethods.hearth_model_run(program.Handle, cacheHandle, memoryHandle, &step, (nuint)sizeof(NativeStep)));
+            NativeStatus.Check(probes.IsEmpty
+                ? NativeMethods.hearth_model_run(program.Handle, cacheHandle, memoryHandle, &step, (nuint)sizeof(NativeStep))
+                : NativeMethods.hearth_model_probe(program.Handle, cacheHandle, memoryHandle, &step, (nuint)sizeof(NativeStep), asked, probes.Length));
         }
     }
 }

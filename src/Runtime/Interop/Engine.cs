@@ -88,6 +88,15 @@ public sealed class Engine
         return result;
     }
 
+    /// <summary>Measures what this engine's threads multiply on registers alone: the limit of every kernel.</summary>
+    /// <returns>Multiply-adds a second of 8-bit codes, and of float32.</returns>
+    public unsafe (double Int8, double Float32) MeasureArithmetic()
+    {
+        NativeArithmetic measured;
+        NativeStatus.Check(NativeMethods.hearth_engine_measure_arithmetic(Handle, &measured, (nuint)sizeof(NativeArithmetic)));
+        return (measured.Int8Products, measured.Float32Products);
+    }
+
     private static InstructionSet ChosenInstructionSet()
     {
         var name = Environment.GetEnvironmentVariable(InstructionSetVariable);

@@ -34,6 +34,9 @@ internal static unsafe partial class NativeMethods
     internal static partial int hearth_engine_measure_bandwidth(EngineHandle engine, ulong bufferBytes, double* bytesPerSecond);
 
     [LibraryImport(Library)]
+    internal static partial int hearth_engine_measure_arithmetic(EngineHandle engine, NativeArithmetic* arithmetic, nuint arithmeticSize);
+
+    [LibraryImport(Library)]
     internal static partial int hearth_model_create(EngineHandle engine, NativeProgram* program, nuint programSize, out nint model);
 
     /// <summary>Returns nothing.</summary>
@@ -71,6 +74,10 @@ internal static unsafe partial class NativeMethods
     /// <summary>Cache and memory may be zero handles where the program uses none.</summary>
     [LibraryImport(Library)]
     internal static partial int hearth_model_run(ModelHandle model, nint cache, nint memory, NativeStep* step, nuint stepSize);
+
+    /// <summary>Cache and memory may be zero handles where the program uses none.</summary>
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_probe(ModelHandle model, nint cache, nint memory, NativeStep* step, nuint stepSize, NativeProbe* probes, int probeCount);
 
     [LibraryImport(Library)]
     internal static partial int hearth_attention(EngineHandle engine, NativeAttentionCall* call, nuint callSize);

@@ -15,6 +15,13 @@ internal unsafe struct NativeSystem
 }
 
 [StructLayout(LayoutKind.Sequential)]
+internal struct NativeArithmetic
+{
+    public double Int8Products;
+    public double Float32Products;
+}
+
+[StructLayout(LayoutKind.Sequential)]
 internal struct NativeEngineOptions
 {
     public int Threads;
@@ -237,6 +244,17 @@ internal unsafe struct NativeStep
     public int SequenceCount;
     public int PageCount;
     public int OutputCount;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeProbe
+{
+    public int Operation;
+    public int KeyCount;
+    public int HeadBegin;
+    public int HeadCount;
+    public float* Probabilities;
+    public nuint Size;
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -15,6 +15,9 @@ internal sealed class EncoderDecoder
     // A text is encoded in one step, all of whose rows are in memory at once.
     private const int LongestSource = 8192;
 
+    // Values of a table of sinusoids.
+    private const int LargestTable = 1 << 26;
+
     /// <summary>The architectures of this family.</summary>
     public static IEnumerable<string> Architectures => ["encoder-decoder"];
 
@@ -26,7 +29,7 @@ internal sealed class EncoderDecoder
     private readonly int _feedForward;
     private readonly float _epsilon;
     private readonly bool _normFirst;
-    private readonly bool _learnedPositions;
+    private readonly PositionKind _positions;
     private readonly float _embeddingScale;
     private readonly ActivationFunction _activation;
     private readonly AttentionTerms _attention;
@@ -52,9 +55,9 @@ internal sealed class EncoderDecoder
         _epsilon = keys.Number("attention.layer_norm_epsilon", least: 0, most: 1);
         _normFirst = keys.Flag("norm_first", false);
         _embeddingScale = keys.Number("embedding_scale", 1);
-        _learnedPositions = ReadName(keys, "position_type", ("learned", true), ("sinusoidal", false));
-        if (!_learnedPositions && _sizes.Width % 2 != 0)
-            throw keys.Wrong("embedding_length", $"must be even for sinusoidal positions, found {_sizes.Width}");
+        _positions = ReadName(keys, "position_type", ("learned", PositionKind.Learned), ("sinusoidal", PositionKind.Sinusoidal), ("sinusoidal_interleaved", PositionKind.Interleaved));
+        if (_positions != PositionKind.Learned)
+            CheckSinusoids(keys, _sizes);
         _activation = ReadName(
             keys, "activation", ("relu", ActivationFunction.Relu), ("gelu", ActivationFunction.Gelu), ("gelu_tanh", ActivationFunction.GeluTanh), ("silu", ActivationFunction.Silu));
         var headWidth = _sizes.Width / heads;
@@ -80,6 +83,26 @@ internal sealed class EncoderDecoder
         encoder.WriteMemory(hidden, decoder._attention);
         var source = limits with { MaxRows = Math.Min(encoder._sizes.ContextLength, LongestSource), MaxOutputRows = 1 };
         return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
+    }
+
+    private enum PositionKind
+    {
+        Learned,
+
+        // All sines, then all cosines: Marian's, and that of the 2017 authors' own code.
+        Sinusoidal,
+
+        // A sine beside its cosine: as the 2017 paper writes it.
+        Interleaved,
+    }
+
+    // No tensor of the file backs a table that is computed.
+    private static void CheckSinusoids(Hyperparameters.Keys keys, Hyperparameters sizes)
+    {
+        if (sizes.Width % 2 != 0)
+            throw keys.Wrong("embedding_length", $"must be even for sinusoidal positions, found {sizes.Width}");
+        if ((long)sizes.Width * sizes.ContextLength > LargestTable)
+            throw keys.Wrong("context_length", $"must be at most {LargestTable / sizes.Width} for sinusoidal positions of {sizes.Width} values, found {sizes.ContextLength}");
     }
 
     private Value Encode()
@@ -131,9 +154,10 @@ internal sealed class EncoderDecoder
     private Weight Positions()
     {
         var (width, context) = (_sizes.Width, _sizes.ContextLength);
-        return _learnedPositions
-            ? _program.Matrix($"{_stack}.position_embd.weight", width, context)
-            : _program.Computed("sinusoids of positions", width, context, 1, () => [.. Enumerable.Range(0, context).SelectMany(position => Sinusoids.Of(position, width))]);
+        if (_positions == PositionKind.Learned)
+            return _program.Matrix($"{_stack}.position_embd.weight", width, context);
+        Func<int, int, float[]> row = _positions == PositionKind.Interleaved ? Sinusoids.Interleaved : Sinusoids.Of;
+        return _program.Computed("sinusoids of positions", width, context, 1, () => [.. Enumerable.Range(0, context).SelectMany(position => row(position, width))]);
     }
 
     // x + part(norm(x)), or as in 2017 norm(x + part(x)).

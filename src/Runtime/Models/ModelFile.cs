@@ -48,6 +48,10 @@ internal sealed class ModelFile
     /// <summary>A tensor's second extent; 0 where the file lacks it.</summary>
     public long Rows(string name) => _file.FindTensor(name)?.Extent(1) ?? 0;
 
+    /// <summary>A tensor's first extent.</summary>
+    /// <exception cref="ModelFormatException">The file lacks it.</exception>
+    public long Columns(string name) => _file.FindTensor(name)?.Extent(0) ?? throw Wrong($"tensor '{name}' is missing");
+
     /// <summary>The usual attention in every layer, rotated as the file says.</summary>
     /// <param name="layout">Which values rotate together in this architecture's files; null: none do.</param>
     /// <param name="change">What differs from the usual.</param>

@@ -18,4 +18,13 @@ internal static class Sinusoids
 
         return values;
     }
+
+    /// <summary>The same, each sine followed by its cosine: as the paper writes them.</summary>
+    /// <param name="position">Or distance.</param>
+    /// <param name="width">Values; even.</param>
+    public static float[] Interleaved(int position, int width)
+    {
+        var halves = Of(position, width);
+        return [.. Enumerable.Range(0, width).Select(i => halves[(i / 2) + (i % 2 * width / 2)])];
+    }
 }

@@ -16,11 +16,16 @@ namespace Hearth.Runtime.Models;
 internal sealed class TransformerXl
 {
     private const int LongestSegment = 1 << 20;
+    private const string RelativeWeight = ".attn_r.weight";
+
+    // What the scores of all distances take must stay within reason, whatever a small file asks for.
+    private const int MostDistances = 1 << 16;
+    private const long LargestTable = 1L << 28;
 
     /// <summary>The architectures of this family.</summary>
     public static IEnumerable<string> Architectures => ["transformer-xl"];
 
-    private readonly GgufFile _file;
+    private readonly ModelFile _model;
     private readonly ProgramBuilder _program;
     private readonly Hyperparameters _sizes;
     private readonly int _feedForward;
@@ -32,11 +37,10 @@ internal sealed class TransformerXl
 
     private TransformerXl(GgufFile file, StepLimits limits)
     {
-        _file = file;
-        var model = new ModelFile(file, limits);
-        _program = model.Program;
-        _sizes = model.Sizes;
-        var keys = model.Keys;
+        _model = new ModelFile(file, limits);
+        _program = _model.Program;
+        _sizes = _model.Sizes;
+        var keys = _model.Keys;
         _feedForward = _sizes.OneForAll(keys).FeedForward;
         _epsilon = keys.Number("attention.layer_norm_epsilon", least: 0, most: 1);
         _recurrence = new Recurrence(keys.Size("segment_length", LongestSegment), keys.Size("memory_length", LongestSegment, least: 0));
@@ -52,6 +56,15 @@ internal sealed class TransformerXl
             Window = _recurrence.SegmentLength,
             ChunkMemory = _recurrence.MemoryLength,
         };
+        if (_distances > MostDistances || (long)_distances * _attention.QueryWidth > LargestTable)
+        {
+            throw new UnsupportedModelException(
+                $"{_distances} distances told apart by {_attention.Heads} heads of {_attention.KeyWidth}",
+                [$"at most {Math.Min(MostDistances, LargestTable / _attention.QueryWidth)} (segment and memory, or the clamp and one)"]);
+        }
+
+        if (_sizes.Width % 2 != 0)
+            throw keys.Wrong("embedding_length", $"must be even for sines and cosines, found {_sizes.Width}");
     }
 
     /// <summary>Writes the program of a file of this family.</summary>
@@ -60,7 +73,9 @@ internal sealed class TransformerXl
         if (limits.Embedding is not null)
             throw new UnsupportedModelException("embeddings of a Transformer-XL", ["encoders", "decoders"]);
         var model = new TransformerXl(file, limits);
-        return model._program.Build(model.Forward(), limits, recurrence: model._recurrence);
+        var result = model.Forward();
+        model._model.RequireAllUsed(name => Hyperparameters.LayerOf(name) < model._sizes.Layers && name.EndsWith(RelativeWeight, StringComparison.Ordinal));
+        return model._program.Build(result, limits, recurrence: model._recurrence);
     }
 
     private Value Forward()
@@ -88,8 +103,9 @@ internal sealed class TransformerXl
         for (var cluster = 0; cluster < _ends.Length; cluster++)
         {
             var rows = _program.EmbedRange(Table(cluster), First(cluster), MathF.Sqrt(_sizes.Width));
-            var projected = _program.Linear(rows, _program.Matrix($"token_embd_proj.{cluster}.weight", rows.Width, _sizes.Width));
-            x = x is null ? projected : x + projected;
+            if (HasProjection("token_embd_proj", cluster))
+                rows = _program.Linear(rows, _program.Matrix($"token_embd_proj.{cluster}.weight", rows.Width, _sizes.Width));
+            x = x is null ? rows : x + rows;
         }
 
         return x!;
@@ -107,7 +123,7 @@ internal sealed class TransformerXl
         var (query, key, value) = (projected[0], projected[1], projected[2]);
         var byContent = _program.Add(query, _program.Vector(prefix + "content_bias", _attention.QueryWidth));
         var byPosition = _program.Scale(_program.Add(query, _program.Vector(prefix + "position_bias", _attention.QueryWidth)), _attention.Scale);
-        var relative = _program.GroupedLinear(byPosition, RelativeKeys(prefix + "r.weight"));
+        var relative = _program.GroupedLinear(byPosition, RelativeKeys($"blk.{layer}{RelativeWeight}"));
         return _program.RelativeAttention(byContent, key, value, relative, layer, _attention);
     }
 
@@ -131,21 +147,27 @@ internal sealed class TransformerXl
         var all = _program.Slice(head, 1, 0, _ends[0]);
         for (var cluster = 1; cluster <= tails; cluster++)
         {
-            // The last cluster's name comes first.
-            var name = _program.Slice(head, 1, _ends[0] + tails - cluster, 1);
+            var name = _program.Slice(head, 1, _ends[0] + cluster - 1, 1);
             all = _program.Concat(all, _program.LogSoftmax(Logits(x, cluster)) + name, groups: 1);
         }
 
         return all;
     }
 
-    private Value Logits(Value x, int cluster) => _program.Linear(Project(x, cluster), Table(cluster), _program.Vector($"output.{cluster}.bias", Size(cluster)));
+    private Value Logits(Value x, int cluster) => _program.Linear(Project(x, cluster), OutputTable(cluster), _program.Vector($"output.{cluster}.bias", Size(cluster)));
 
-    private Value Project(Value x, int cluster) => _program.Linear(x, _program.Matrix($"output_proj.{cluster}.weight", _sizes.Width, TableWidth(cluster)));
+    private Value Project(Value x, int cluster)
+        => HasProjection("output_proj", cluster) ? _program.Linear(x, _program.Matrix($"output_proj.{cluster}.weight", _sizes.Width, TableWidth(cluster))) : x;
+
+    // Tables as wide as the model may do without; whatever is narrower cannot.
+    private bool HasProjection(string name, int cluster) => TableWidth(cluster) != _sizes.Width || _model.Has($"{name}.{cluster}.weight");
 
     private Weight Table(int cluster) => _program.Matrix($"token_embd.{cluster}.weight", TableWidth(cluster), Size(cluster));
 
-    private int TableWidth(int cluster) => (int)Math.Min(_file.GetTensor($"token_embd.{cluster}.weight").Extent(0), Hyperparameters.LargestWidth);
+    private Weight OutputTable(int cluster)
+        => _model.Has($"output.{cluster}.weight") ? _program.Matrix($"output.{cluster}.weight", TableWidth(cluster), Size(cluster)) : Table(cluster);
+
+    private int TableWidth(int cluster) => (int)Math.Min(_model.Columns($"token_embd.{cluster}.weight"), Hyperparameters.LargestWidth);
 
     private int First(int cluster) => cluster == 0 ? 0 : _ends[cluster - 1];
 

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Hearth.Runtime.Protocol;
 
-/// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos).</summary>
+/// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty).</summary>
 internal abstract class GenerationFields
 {
     public string? Model { get; init; }
@@ -24,6 +24,10 @@ internal abstract class GenerationFields
     public float? FrequencyPenalty { get; init; }
 
     public int? PenaltyWindow { get; init; }
+
+    public int? Beams { get; init; }
+
+    public float? LengthPenalty { get; init; }
 
     /// <summary>Token ids, as text, to the number added to their logits; -100 forbids a token.</summary>
     public Dictionary<string, float>? LogitBias { get; init; }

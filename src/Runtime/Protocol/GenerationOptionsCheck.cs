@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 
 namespace Hearth.Runtime.Protocol;
 
@@ -18,6 +19,9 @@ internal static class GenerationOptionsCheck
         ?? Range("presence_penalty", options.PresencePenalty, -2, 2)
         ?? Range("frequency_penalty", options.FrequencyPenalty, -2, 2)
         ?? Range("penalty_window", options.PenaltyWindow, -1, int.MaxValue)
+        ?? Range("beams", options.Beams, 1, GenerationOptions.MostBeams)
+        ?? Range("length_penalty", options.LengthPenalty, -10, 10)
+        ?? BeamConflict(options)
         ?? Biases(options.LogitBias, vocabularySize)
         ?? Stops(options.StopSequences);
 
@@ -31,11 +35,14 @@ internal static class GenerationOptionsCheck
         var range = (least, most) switch
         {
             (float.Epsilon, _) => "must be greater than 0",
-            (_, > 2) => string.Create(CultureInfo.InvariantCulture, $"must be at least {least}"),
+            (_, > GenerationOptions.MostBeams) => string.Create(CultureInfo.InvariantCulture, $"must be at least {least}"),
             _ => string.Create(CultureInfo.InvariantCulture, $"must be between {least} and {most}"),
         };
         return (field, string.Create(CultureInfo.InvariantCulture, $"'{field}' {range}, found {number}"));
     }
+
+    private static (string, string)? BeamConflict(GenerationOptions options)
+        => options.FindBeamConflict() is var (option, reason) && JsonNamingPolicy.SnakeCaseLower.ConvertName(option) is var field ? (field, $"'{field}' {reason}") : null;
 
     private static (string, string)? Biases(IReadOnlyDictionary<int, float>? biases, int? vocabularySize)
     {

@@ -22,12 +22,20 @@ internal sealed record SamplingParameters(
 
     /// <summary>Checks options and fills in defaults.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; ParamName is the option's name.</exception>
+    /// <exception cref="ArgumentException">Options contradict each other; ParamName is the one too many.</exception>
     public static SamplingParameters Resolve(GenerationOptions options, int vocabularySize)
     {
         Require(options.MaxTokens is null or >= 0, nameof(options.MaxTokens), options.MaxTokens, "at least 0");
         foreach (var stop in options.StopSequences)
         {
             Require(!string.IsNullOrEmpty(stop), nameof(options.StopSequences), stop, "at least one character long each");
+        }
+
+        Require(options.Beams is null or (>= 1 and <= GenerationOptions.MostBeams), nameof(options.Beams), options.Beams, $"1 to {GenerationOptions.MostBeams}");
+        Require(options.LengthPenalty is null or (>= -10 and <= 10), nameof(options.LengthPenalty), options.LengthPenalty, "from -10 to 10");
+        if (options.FindBeamConflict() is var (option, reason))
+        {
+            throw new ArgumentException($"{option} {reason}", option);
         }
 
         return new SamplingParameters(

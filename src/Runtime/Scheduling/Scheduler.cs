@@ -233,18 +233,19 @@ internal sealed class Scheduler
             return true;
         }
 
-        long wanted = _cache.PagesToReserve(sequence, Held(length - sequence.Length)) + 1;
+        long wanted = _cache.PagesToReserve(sequence, Growth(sequence, length - sequence.End)) + 1;
         foreach (var other in _admitted)
         {
-            wanted += _cache.PagesToReserve(other.Sequence!, Held(other.Pending)) + 1;
+            wanted += _cache.PagesToReserve(other.Sequence!, Growth(other.Sequence!, other.Pending)) + 1;
         }
 
         return wanted <= _cache.AvailablePages;
     }
 
-    // Of a text that is read in segments only the last are held at a time.
-    private int Held(int positions)
-        => _options.Recurrence is { } recurrence ? (int)Math.Min(positions, recurrence.MostHeld(_rowBudget, _cache.PageTokens)) : positions;
+    // By how many positions a sequence grows when a text goes on; of one that is read in segments only the last are held.
+    private int Growth(KvSequence sequence, int positions)
+        => _options.Recurrence is { } recurrence
+            ? (int)Math.Clamp(recurrence.MostHeld(_rowBudget, _cache.PageTokens) - sequence.Length, 0, positions) : positions;
 
     private void ReservePages()
     {

@@ -7,10 +7,11 @@ namespace Hearth.Runtime.Scheduling;
 /// <remarks>
 /// An encoder's output is a read-only sequence of a cache of its own. It depends on the whole text, so unlike a prompt's
 /// it is only found again for an equal text. Outputs that nobody uses are kept until their pages are needed, the longest
-/// unused goes first. Not thread-safe: the step loop's thread uses it.
+/// unused goes first. Safe for several threads: the step loop and beam searches use it.
 /// </remarks>
 internal sealed class SourceEncoder
 {
+    private readonly Lock _gate = new();
     private readonly IStepRunner _runner;
     private readonly bool _keepsOutputs;
     private readonly LinkedList<KvSequence> _kept = []; // the longest unused first
@@ -38,34 +39,58 @@ internal sealed class SourceEncoder
     /// <returns>False where too few pages are left even when every unused output is forgotten.</returns>
     public bool TryAdmit(ScheduledRequest request)
     {
-        if (Find(request.Source!) is { } known)
+        lock (_gate)
         {
-            _kept.Remove(known);
-            _kept.AddLast(known);
-            request.Memory = known.Value.Fork();
-            return true;
+            request.Memory = FindOutput(request.Source!) ?? Reserve(request.Source!.Length);
+            return request.Memory is not null;
         }
+    }
 
-        var memory = Cache.CreateSequence();
-        while (!memory.TryReserve(request.Source!.Length))
+    /// <summary>A source's output, read now unless it is kept.</summary>
+    /// <param name="source">Token ids, at most <see cref="LongestSource"/>.</param>
+    /// <param name="known">Whether it was kept.</param>
+    /// <exception cref="OutOfModelMemoryException">Other requests' outputs take all pages.</exception>
+    public KvSequence Encode(int[] source, out bool known)
+    {
+        lock (_gate)
         {
-            if (_kept.First is null)
+            var memory = FindOutput(source);
+            known = memory is not null;
+            if (memory is not null)
+                return memory;
+            memory = Reserve(source.Length)
+                ?? throw new OutOfModelMemoryException($"the source's {source.Length} tokens need more pages than the sources of running requests leave of {Cache.PageCount}");
+            try
+            {
+                var batch = new StepBatch();
+                batch.Add(0, source, memory.Pages, outputs: 0);
+                _runner.Run(batch, []);
+                Keep(memory, source);
+                return memory;
+            }
+            catch
             {
                 memory.Dispose();
-                return false;
+                throw;
             }
-
-            Forget(_kept.First);
         }
-
-        request.Memory = memory;
-        return true;
     }
 
     /// <summary>Reads the sources that wait for it, as many as one step holds.</summary>
     /// <param name="admitted">Requests with a memory, first come first.</param>
     /// <returns>Those whose sources were read, all at once; where the step fails, they are in <see cref="LastRead"/>.</returns>
     public int Read(IReadOnlyList<ScheduledRequest> admitted)
+    {
+        lock (_gate)
+        {
+            return ReadWaiting(admitted);
+        }
+    }
+
+    /// <summary>The requests of the last step, also where it failed; for the step loop's thread.</summary>
+    public IReadOnlyList<ScheduledRequest> LastRead => _read;
+
+    private int ReadWaiting(IReadOnlyList<ScheduledRequest> admitted)
     {
         _batch.Clear();
         _read.Clear();
@@ -81,17 +106,43 @@ internal sealed class SourceEncoder
             return 0;
         _runner.Run(_batch, []);
         foreach (var request in _read)
-        {
-            request.Memory!.Commit(request.Source!);
-            if (_keepsOutputs && Find(request.Source!) is null)
-                _kept.AddLast(request.Memory.Fork());
-        }
-
+            Keep(request.Memory!, request.Source!);
         return _read.Count;
     }
 
-    /// <summary>The requests of the last step, also where it failed.</summary>
-    public IReadOnlyList<ScheduledRequest> LastRead => _read;
+    private void Keep(KvSequence memory, int[] source)
+    {
+        memory.Commit(source);
+        if (_keepsOutputs && Find(source) is null)
+            _kept.AddLast(memory.Fork());
+    }
+
+    private KvSequence? FindOutput(int[] source)
+    {
+        if (Find(source) is not { } known)
+            return null;
+        _kept.Remove(known);
+        _kept.AddLast(known);
+        return known.Value.Fork();
+    }
+
+    // Null where too few pages are left even when every unused output is forgotten.
+    private KvSequence? Reserve(int length)
+    {
+        var memory = Cache.CreateSequence();
+        while (!memory.TryReserve(length))
+        {
+            if (_kept.First is null)
+            {
+                memory.Dispose();
+                return null;
+            }
+
+            Forget(_kept.First);
+        }
+
+        return memory;
+    }
 
     private LinkedListNode<KvSequence>? Find(int[] source)
     {

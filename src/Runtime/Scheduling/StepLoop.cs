@@ -14,12 +14,15 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly SourceEncoder? _encoder;
     private readonly int _decoderStart;
     private readonly int _vocabularySize;
+    private readonly bool _isEndless;
+    private readonly KeyValuePair<int, float>[] _suppressed;
+    private readonly BeamSearches _searches;
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
 
     /// <summary>Starts the loop.</summary>
-    /// <param name="runner">Computes steps; called on the loop's thread only.</param>
+    /// <param name="runner">Computes steps; called on the loop's thread and, a step at a time, by beam searches.</param>
     /// <param name="store">The runner's pages; nobody else may use them.</param>
     /// <param name="options">Limits.</param>
     /// <param name="isEndOfGeneration">Whether a token id ends a text.</param>
@@ -38,6 +41,9 @@ internal sealed class StepLoop : IAsyncDisposable
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
         _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
+        _isEndless = options.Recurrence is not null && ContextLength == CacheSizing.Endless;
+        _suppressed = [.. options.Suppressed.Select(token => KeyValuePair.Create(token, float.NegativeInfinity))];
+        _searches = new BeamSearches(runner, Cache, encoder, options, isEndOfGeneration, time);
         _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger, encoder);
         new Thread(Run) { IsBackground = true, Name = "hearth-steps" }.Start();
     }
@@ -54,7 +60,7 @@ internal sealed class StepLoop : IAsyncDisposable
         get
         {
             var pages = Cache.GetStatistics();
-            return new ModelLoad(_scheduler.AdmittedCount, _queue.Count, pages.UsedPages, pages.CachedPages, pages.TotalPages);
+            return new ModelLoad(_scheduler.AdmittedCount + _searches.Running, _queue.Count + _searches.Waiting, pages.UsedPages, pages.CachedPages, pages.TotalPages);
         }
     }
 
@@ -71,11 +77,42 @@ internal sealed class StepLoop : IAsyncDisposable
     public Generation Submit(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var parameters = SamplingParameters.Resolve(request.Options, _vocabularySize);
-        var scheduled = Schedule(request, parameters);
+        var scheduled = Schedule(request, Resolve(request.Options));
         _queue.Enqueue(scheduled);
         return new Generation(this, scheduled, decoder, request.Options.StopSequences, cancellationToken);
     }
+
+    /// <summary>Checks a request for a beam search.</summary>
+    /// <exception cref="ArgumentException">Options contradict each other, the model cannot be searched with so many beams, or the prompt is empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option or a token id is out of its range.</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
+    public BeamTask PrepareSearch(GenerationRequest request)
+    {
+        var options = request.Options;
+        var bias = Resolve(options).Bias;
+        if (options.FindBeamConflict(searches: true) is var (option, reason))
+        {
+            throw Refused(option, $"{option} {reason}");
+        }
+
+        if (_isEndless && options.MaxTokens is null)
+        {
+            throw Refused(nameof(options.MaxTokens), "a text of a model that reads in segments has no end of its own: a search needs MaxTokens");
+        }
+
+        var width = options.Beams ?? 1;
+        if (width > _searches.MostBeams)
+        {
+            throw Refused(nameof(options.Beams), $"Beams must be at most {_searches.MostBeams}, the rows of a step, found {width}");
+        }
+
+        var (prompt, source) = CheckedPrompts(request);
+        var most = Math.Min(options.MaxTokens ?? int.MaxValue, ContextLength - prompt.Count);
+        return new BeamTask([.. prompt], source, width, options.LengthPenalty ?? 1, most, options.IgnoreEndOfText, bias, request.Deadline);
+    }
+
+    /// <inheritdoc cref="BeamSearches.RunAsync"/>
+    public Task<BeamOutcome> SearchAsync(BeamTask task, CancellationToken cancellationToken) => _searches.RunAsync(task, cancellationToken);
 
     /// <summary>Ends a request that nobody wants any more: at once while it waits, else before the next step.</summary>
     public void Cancel(ScheduledRequest request)
@@ -88,25 +125,44 @@ internal sealed class StepLoop : IAsyncDisposable
     }
 
     /// <summary>Waits for the step in progress, then ends every request with an <see cref="ObjectDisposedException"/>.</summary>
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         _stopping = true;
         Close(Unloaded);
-        return new ValueTask(_ended.Task);
+        await _searches.DisposeAsync().ConfigureAwait(false);
+        await _ended.Task.ConfigureAwait(false);
     }
 
     internal static ObjectDisposedException Unloaded() => new("LanguageModel", "the model was unloaded before the request ended");
 
+    // Named after the option, by which services tell whose fault it is.
+    private static ArgumentException Refused(string option, string message) => new(message, option);
+
+    // An encoder–decoder turns a text into another: unless a choice is asked for, the likeliest is meant.
+    private SamplingParameters Resolve(GenerationOptions options)
+    {
+        var isPlain = options is { Temperature: null, TopK: null, TopP: null, MinP: null, Seed: null };
+        var resolved = SamplingParameters.Resolve(_encoder is not null && isPlain ? options with { Temperature = 0 } : options, _vocabularySize);
+        return _suppressed.Length == 0 ? resolved : resolved with { Bias = [.. resolved.Bias, .. _suppressed] };
+    }
+
     private ScheduledRequest Schedule(GenerationRequest request, SamplingParameters parameters)
+    {
+        var (prompt, source) = CheckedPrompts(request);
+        return new ScheduledRequest(prompt, request, parameters, ContextLength, source);
+    }
+
+    // What the decoder begins with, and what the encoder reads.
+    private (List<int> Prompt, int[]? Source) CheckedPrompts(GenerationRequest request)
     {
         if (_encoder is not null)
         {
             int[] source = [.. CheckedPrompt(request.Prompt, _encoder.LongestSource)];
-            return new ScheduledRequest(CheckedPrompt(request.DecoderPrompt ?? [_decoderStart], ContextLength), request, parameters, ContextLength, source);
+            return (CheckedPrompt(request.DecoderPrompt ?? [_decoderStart], ContextLength), source);
         }
 
         return request.DecoderPrompt is null
-            ? new ScheduledRequest(CheckedPrompt(request.Prompt, ContextLength), request, parameters, ContextLength)
+            ? (CheckedPrompt(request.Prompt, ContextLength), null)
             : throw new ArgumentException("a prompt for the decoder needs an encoder–decoder; this model is a decoder alone", nameof(request));
     }
 

@@ -26,6 +26,9 @@ internal sealed record StepLoopOptions
     /// <summary>The token that an encoder–decoder's output begins with.</summary>
     public int DecoderStart { get; init; }
 
+    /// <summary>Tokens that are never chosen; each within the vocabulary.</summary>
+    public IReadOnlyList<int> Suppressed { get; init; } = [];
+
     /// <summary>The name in metrics.</summary>
     public string ModelId { get; init; } = "";
 

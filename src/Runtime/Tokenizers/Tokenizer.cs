@@ -7,12 +7,12 @@ namespace Hearth.Runtime.Tokenizers;
 
 /// <summary>Turns text into the token ids of a model and back.</summary>
 /// <remarks>
-/// Made from a GGUF file's metadata; its ids equal those of llama.cpp (August 2026) for the same file. Immutable and safe
+/// Made from a GGUF file's metadata; its ids equal those of llama.cpp (August 2026) for the same file (kind "characters" is Hearth's own). Immutable and safe
 /// for use by several threads at once.
 /// </remarks>
 public abstract class Tokenizer
 {
-    private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5"];
+    private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5", "characters"];
 
     private readonly SpecialTokenSplitter _splitter;
     private readonly PieceTable _pieces;
@@ -75,7 +75,20 @@ public abstract class Tokenizer
     /// <param name="preTokenizerOverride">A name to take in place of <c>tokenizer.ggml.pre</c>; only byte-pair vocabularies have one.</param>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or names an algorithm or a pre-tokenizer that is not known.</exception>
     /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
-    public static Tokenizer FromMetadata(GgufMetadata metadata, string? preTokenizerOverride = null)
+    public static Tokenizer FromMetadata(GgufMetadata metadata, string? preTokenizerOverride = null) => Create(metadata, preTokenizerOverride, side: "");
+
+    /// <summary>Makes the tokenizer of what an encoder–decoder writes, where its tokens are others than those it reads.</summary>
+    /// <param name="metadata">The file's metadata.</param>
+    /// <returns>Null where there is one vocabulary (no <c>tokenizer.ggml.decoder_tokens</c>).</returns>
+    /// <exception cref="UnsupportedModelException">The file names an algorithm or a pre-tokenizer that is not known.</exception>
+    /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
+    public static Tokenizer? ForDecoder(GgufMetadata metadata)
+    {
+        ArgumentNullException.ThrowIfNull(metadata);
+        return metadata.Contains("tokenizer.ggml.decoder_tokens") ? Create(metadata, preTokenizerOverride: null, VocabularyReader.DecoderSide) : null;
+    }
+
+    private static Tokenizer Create(GgufMetadata metadata, string? preTokenizerOverride, string side)
     {
         ArgumentNullException.ThrowIfNull(metadata);
         if (!metadata.TryGet<string>("tokenizer.ggml.model", out var model))
@@ -88,13 +101,15 @@ public abstract class Tokenizer
         {
             case "gpt2" or "gemma4" or "whitespace":
                 var preTokenizer = PreTokenizers.ByName(model == "gemma4" ? "gemma4" : name);
-                return new BytePairTokenizer(VocabularyReader.Read(metadata, model, preTokenizer, name), preTokenizer, BytePairTokenizer.ReadMerges(metadata, name));
+                return new BytePairTokenizer(VocabularyReader.Read(metadata, model, preTokenizer, name, side), preTokenizer, BytePairTokenizer.ReadMerges(metadata, name));
             case "llama":
-                return new SentencePieceTokenizer(VocabularyReader.Read(metadata, model, null, name));
+                return new SentencePieceTokenizer(VocabularyReader.Read(metadata, model, null, name, side));
             case "bert":
-                return new WordPieceTokenizer(VocabularyReader.Read(metadata, model, null, name));
+                return new WordPieceTokenizer(VocabularyReader.Read(metadata, model, null, name, side));
             case "t5":
-                return new UnigramTokenizer(VocabularyReader.Read(metadata, model, null, name), CharacterMap.Read(metadata));
+                return new UnigramTokenizer(VocabularyReader.Read(metadata, model, null, name, side), CharacterMap.Read(metadata));
+            case "characters":
+                return new CharacterTokenizer(VocabularyReader.Read(metadata, model, null, name, side));
             case "no_vocab" or "none":
                 throw new UnsupportedModelException($"tokenizer '{model}' (the file holds no vocabulary: only token ids can go in and out)", s_models);
             default:

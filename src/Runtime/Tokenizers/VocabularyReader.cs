@@ -9,11 +9,19 @@ internal static class VocabularyReader
 {
     private const string Prefix = "tokenizer.ggml.";
 
-    /// <summary>Reads the vocabulary; <paramref name="preTokenizer"/> is null for models without one.</summary>
+    /// <summary>The lists of what a decoder writes, where they differ from what its encoder reads.</summary>
+    public const string DecoderSide = "decoder_";
+
+    /// <summary>Reads the vocabulary.</summary>
+    /// <param name="metadata">The file's metadata.</param>
+    /// <param name="model">The algorithm's name.</param>
+    /// <param name="preTokenizer">How text is split first; null for models without it.</param>
+    /// <param name="preTokenizerName">Its name in the file.</param>
+    /// <param name="side">What the lists' names begin with: nothing, or <see cref="DecoderSide"/>.</param>
     /// <exception cref="ModelFormatException">A key is missing, mistyped, or does not fit the others.</exception>
-    public static Vocabulary Read(GgufMetadata metadata, string model, PreTokenizer? preTokenizer, string? preTokenizerName)
+    public static Vocabulary Read(GgufMetadata metadata, string model, PreTokenizer? preTokenizer, string? preTokenizerName, string side = "")
     {
-        var vocabulary = ReadTokens(metadata, model);
+        var vocabulary = ReadTokens(metadata, model, side);
         SetDefaults(vocabulary, preTokenizer);
         ReadSpecialIds(metadata, vocabulary.Special, vocabulary.Count);
         ReadFlags(metadata, vocabulary, preTokenizer);
@@ -28,12 +36,12 @@ internal static class VocabularyReader
         return vocabulary;
     }
 
-    private static Vocabulary ReadTokens(GgufMetadata metadata, string model)
+    private static Vocabulary ReadTokens(GgufMetadata metadata, string model, string side)
     {
-        var texts = metadata.Get<string[]>(Prefix + "tokens");
+        var texts = metadata.Get<string[]>(Prefix + side + "tokens");
         if (texts.Sum(text => (long)text.Length) > int.MaxValue / 4)
         {
-            throw new ModelFormatException($"'{Prefix}tokens' holds more than {int.MaxValue / 4} characters", metadata.Source);
+            throw new ModelFormatException($"'{Prefix}{side}tokens' holds more than {int.MaxValue / 4} characters", metadata.Source);
         }
 
         var tokens = new ByteStringTable(texts.Length);
@@ -42,39 +50,39 @@ internal static class VocabularyReader
             var text = texts[id].Length == 0 ? $"[EMPTY_{id}]" : texts[id];
             if (tokens.Intern(GgufText.GetBytes(text)) is var other && other != id)
             {
-                throw new ModelFormatException($"'{Prefix}tokens' holds '{text}' twice, as {other} and as {id}", metadata.Source);
+                throw new ModelFormatException($"'{Prefix}{side}tokens' holds '{text}' twice, as {other} and as {id}", metadata.Source);
             }
         }
 
         return new Vocabulary
         {
             Tokens = tokens,
-            Scores = ReadScores(metadata, texts.Length),
-            Attributes = ReadAttributes(metadata, texts.Length),
+            Scores = ReadScores(metadata, texts.Length, side),
+            Attributes = ReadAttributes(metadata, texts.Length, side),
             Model = model,
             Source = metadata.Source,
         };
     }
 
-    private static float[] ReadScores(GgufMetadata metadata, int count)
+    private static float[] ReadScores(GgufMetadata metadata, int count, string side)
     {
-        if (!metadata.TryGet<float[]>(Prefix + "scores", out var scores))
+        if (!metadata.TryGet<float[]>(Prefix + side + "scores", out var scores))
         {
             return new float[count];
         }
 
-        CheckLength("scores", scores.Length, count, metadata.Source);
+        CheckLength(side + "scores", scores.Length, count, metadata.Source);
         var nan = Array.FindIndex(scores, float.IsNaN);
-        return nan < 0 ? scores : throw new ModelFormatException($"'{Prefix}scores' holds no number at {nan}", metadata.Source);
+        return nan < 0 ? scores : throw new ModelFormatException($"'{Prefix}{side}scores' holds no number at {nan}", metadata.Source);
     }
 
-    private static TokenAttributes[] ReadAttributes(GgufMetadata metadata, int count)
+    private static TokenAttributes[] ReadAttributes(GgufMetadata metadata, int count, string side)
     {
         var attributes = new TokenAttributes[count];
         Array.Fill(attributes, TokenAttributes.Normal);
-        if (metadata.TryGet<int[]>(Prefix + "token_type", out var kinds))
+        if (metadata.TryGet<int[]>(Prefix + side + "token_type", out var kinds))
         {
-            CheckLength("token_type", kinds.Length, count, metadata.Source);
+            CheckLength(side + "token_type", kinds.Length, count, metadata.Source);
             for (var id = 0; id < count; id++)
             {
                 attributes[id] = (TokenKind)kinds[id] switch
@@ -183,6 +191,11 @@ internal static class VocabularyReader
         if (vocabulary.Model == "bert" && (special.Separator is null || special.Unknown is null))
         {
             throw new ModelFormatException("a WordPiece vocabulary needs 'tokenizer.ggml.seperator_token_id' and 'tokenizer.ggml.unknown_token_id' within it", vocabulary.Source);
+        }
+
+        if (vocabulary.Model == "characters" && special.Unknown is null)
+        {
+            throw new ModelFormatException("a vocabulary of characters needs 'tokenizer.ggml.unknown_token_id' within it", vocabulary.Source);
         }
 
         if (vocabulary.Model == "t5" && special.Unknown is null)

@@ -74,8 +74,14 @@ public sealed class MaskHeadConversionTests
             .Add("vocab_projector.weight", model.Tensor("token_embd.weight"), 256, 128).Add("vocab_projector.bias", model.Tensor("mlm_output.bias"), 256)
             .Write("config.json", new JsonObject
             {
-                ["architectures"] = new JsonArray("DistilBertForMaskedLM"), ["activation"] = "gelu", ["max_position_embeddings"] = 512, ["dim"] = 128,
-                ["n_layers"] = 3, ["n_heads"] = 4, ["hidden_dim"] = 256, ["vocab_size"] = 256,
+                ["architectures"] = new JsonArray("DistilBertForMaskedLM"),
+                ["activation"] = "gelu",
+                ["max_position_embeddings"] = 512,
+                ["dim"] = 128,
+                ["n_layers"] = 3,
+                ["n_heads"] = 4,
+                ["hidden_dim"] = 256,
+                ["vocab_size"] = 256,
             }).Save();
         ModelConverter.Convert(folder.Path, folder.Output);
         await using var filler = await MaskFiller.LoadAsync(folder.Output);

@@ -16,6 +16,7 @@ public sealed class BoundaryTests
         Assert.Equal(24, Unsafe.SizeOf<NativeWeight>());
         Assert.Equal(32, Unsafe.SizeOf<StepSequence>());
         Assert.Equal(12, Unsafe.SizeOf<NativeCacheLayer>());
+        Assert.Equal(32, Unsafe.SizeOf<NativeProbe>());
     }
 
     [Fact]

@@ -111,6 +111,25 @@ public sealed class NanoGptTests : IDisposable
     }
 
     [Fact]
+    public async Task The_lens_shows_the_stored_probabilities()
+    {
+        var (stored, ids) = (Stored("attSm"), Stored("idx"));
+        await using var model = await LanguageModel.LoadAsync(Convert());
+        for (var sequence = 0; sequence < Sequences; sequence++)
+        {
+            int[] text = [.. ids.AsSpan(sequence * Length, Length).ToArray().Select(id => (int)id)];
+            var maps = AttentionProbe.Run(model, text);
+            Assert.Equal(3, maps.Layers.Count);
+            Assert.Equal(text.Select(id => id.ToString(System.Globalization.CultureInfo.InvariantCulture)), maps.Tokens.Select(token => token.Text));
+            var size = Heads * Length * Length;
+            var first = maps.Layers[0].Weights.ToArray();
+            Assert.Equal(size, first.Length);
+            for (var i = 0; i < size; i++)
+                Assert.Equal(stored[(sequence * size) + i], first[i], 1e-6);
+        }
+    }
+
+    [Fact]
     public void Output_probabilities_equal_the_stored_ones()
     {
         var logits = Run(program => Value(program, "Linear", 12, 0));

@@ -29,9 +29,19 @@ public sealed class EditedModel
     }
 
     /// <summary>Starts with a reference model.</summary>
-    public static EditedModel Of(string reference)
+    public static EditedModel Of(string reference) => OfFile(ReferenceModels.File(reference));
+
+    /// <summary>Starts with a file of float32 tensors.</summary>
+    public static EditedModel OfFile(string path)
     {
-        using var file = GgufFile.Open(ReferenceModels.File(reference));
+        using var file = GgufFile.Open(path);
+        return new EditedModel(file);
+    }
+
+    /// <summary>Starts with a file.</summary>
+    public static EditedModel Read(string path)
+    {
+        using var file = GgufFile.Open(path);
         return new EditedModel(file);
     }
 

@@ -6,7 +6,7 @@ using Hearth.Runtime.Interop;
 
 namespace Hearth.Host.CommandLine.Verbs;
 
-/// <summary><c>hearth bench MODEL</c>: rates of prompt and generation beside the machine's read bandwidth.</summary>
+/// <summary><c>hearth bench MODEL</c>: rates of prompt and generation beside the machine's limits, arithmetic and read bandwidth.</summary>
 internal static class BenchVerb
 {
     public static Command Create(CommandEnvironment environment)
@@ -61,6 +61,7 @@ internal static class BenchVerb
         if (result.Prompt is { } prompt)
         {
             output.WriteLine(Invariant($"prompt      {prompt.Median,10:0.00} tok/s  ({prompt.Least:0.00} to {prompt.Most:0.00}; {options.PromptTokens} tokens at depth {options.Depth})"));
+            output.WriteLine(Invariant($"            {100 * result.Int8Share!.Value,10:0.0} %      of the 8-bit peak, counting products with weights"));
         }
 
         if (result.Generation is { } generation)
@@ -70,6 +71,8 @@ internal static class BenchVerb
         }
 
         output.WriteLine(Invariant($"bandwidth   {result.ReadBandwidth / 1e9,10:0.00} GB/s"));
+        output.WriteLine(Invariant($"8-bit peak  {result.Int8Peak / 1e9,10:0.00} G multiply-adds/s"));
+        output.WriteLine(Invariant($"f32 peak    {result.Float32Peak / 1e9,10:0.00} G multiply-adds/s"));
         output.WriteLine(Invariant($"weights     {result.WeightBytes / 1048576.0,10:0.0} MiB"));
         output.WriteLine(Invariant($"work space  {result.ScratchBytes / 1048576.0,10:0.0} MiB"));
     }
@@ -91,6 +94,10 @@ internal static class BenchVerb
             ["generation"] = Rate(result.Generation),
             ["bandwidth_share"] = result.BandwidthShare(options.Sequences),
             ["read_bandwidth_bytes_per_second"] = result.ReadBandwidth,
+            ["int8_share"] = result.Int8Share,
+            ["int8_products_per_second"] = result.Int8Peak,
+            ["float32_products_per_second"] = result.Float32Peak,
+            ["products_per_token"] = result.ProductsPerToken,
             ["bytes_per_step"] = result.BytesPerStep,
             ["weight_bytes"] = result.WeightBytes,
             ["scratch_bytes"] = result.ScratchBytes,

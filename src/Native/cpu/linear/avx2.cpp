@@ -3,9 +3,10 @@
 #include "cpu/linear/expand_avx2.h"
 // The kernels use both.
 #include "cpu/linear/kernel_template.h"
+#include "cpu/linear/peak.h"
 
 namespace hearth {
 
-const LinearKernels kLinearAvx2 = {Isa::kTileSizes, find_tile, find_batch, quantize};
+const LinearKernels kLinearAvx2 = {Isa::kTileSizes, find_tile, find_batch, quantize, kPeakLoops};
 
 }  // namespace hearth

@@ -17,6 +17,13 @@ using TileKernel = void (*)(const uint8_t* panel, const uint8_t* activations, in
 using BatchKernel = void (*)(const uint8_t* panel, const uint8_t* activations, int64_t tile_bytes, int tiles,
                              int64_t columns, float* sums);
 
+// Loops of nothing but products, to measure the limit; each returns something of its sums.
+struct PeakLoops {
+    int64_t (*int8)(int64_t rounds);
+    int64_t (*float32)(int64_t rounds);
+    int64_t int8_products, float32_products;  // multiply-adds of a round
+};
+
 struct LinearKernels {
     // Tile sizes R in rising order, ended by 0.
     const int* tile_sizes;
@@ -31,6 +38,8 @@ struct LinearKernels {
     // zero. Scale of a group: the largest magnitude / 127; a group with a value that is not finite gets the
     // scale NaN.
     void (*quantize)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
+
+    PeakLoops peak;
 };
 
 extern const LinearKernels kLinearScalar;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "core/error.h"
 #include "cpu/rows/kernels.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr int64_t kChunkKeys = 512;  // the shortest chunk: merging costs little beside it
 constexpr int64_t kMaxChunks = 16;
 constexpr int kTilesPerThread = 8;  // with as many tiles, threads stay busy without splitting them
+constexpr int32_t kProbeKeys = 64;
 // Multiply-adds below which waking threads costs more than it saves.
 constexpr int64_t kSerialWork = 100'000;
 
@@ -247,6 +249,14 @@ int64_t Attention::chunks(const SequenceRows& s) const {
 KvRows Attention::keys_of(const SequenceRows& s, int32_t kv_head, bool is_value) const {
     const hearth_attention_parameters& p = call_.parameters;
     const int32_t width = is_value ? p.value_width : p.key_width;
+    if (is_value && call_.common_values)
+        return {reinterpret_cast<const uint8_t*>(call_.common_values),
+                nullptr,
+                0,
+                static_cast<size_t>(width) * sizeof(float),
+                0,
+                width,
+                HEARTH_TYPE_F32};
     if (is_value && p.values_in_keys) {
         KvRows rows = keys_of(s, kv_head, false);
         rows.width = width;
@@ -441,6 +451,37 @@ size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, in
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool) {
     if (call.sequence_count <= 0) return;
     Attention(isa, call, scratch, pool).run();
+}
+
+// With row j of the identity for key j's value, softmax(q k^T) v is the softmax itself; a block of columns at
+// a time, so that memory stays in proportion to the keys.
+void probe_attention(hearth_isa isa, const AttentionCall& call, const AttentionProbe& probe,
+                     ThreadPool& pool) {
+    const int64_t rows = row_bound(call);
+    AttentionCall blockwise = call;
+    hearth_attention_parameters& p = blockwise.parameters;
+    p.value_width = std::min(probe.key_count, kProbeKeys);
+    p.values_in_keys = 0;
+    std::vector<float> units(static_cast<size_t>(probe.key_count) * static_cast<size_t>(p.value_width));
+    std::vector<float> output(static_cast<size_t>(rows * p.heads) * static_cast<size_t>(p.value_width));
+    Buffer scratch(attention_scratch_bytes(p, rows, pool.threads()));
+    blockwise.common_values = units.data();
+    blockwise.output = output.data();
+    blockwise.output_stride = int64_t{p.heads} * p.value_width;
+
+    const auto unit = [&](int64_t key, int64_t column) -> float& {
+        return units[static_cast<size_t>(key * p.value_width + column)];
+    };
+    for (int64_t begin = 0; begin < probe.key_count; begin += p.value_width) {
+        const int64_t count = std::min<int64_t>(p.value_width, probe.key_count - begin);
+        for (int64_t i = 0; i < count; ++i) unit(begin + i, i) = 1.0f;
+        attention(isa, blockwise, scratch, pool);
+        for (int64_t i = 0; i < count; ++i) unit(begin + i, i) = 0.0f;
+        for (int64_t row = 0; row < rows; ++row)
+            for (int64_t head = 0; head < probe.head_count; ++head)
+                std::copy_n(output.data() + (row * p.heads + probe.head_begin + head) * p.value_width, count,
+                            probe.probabilities + (row * probe.head_count + head) * probe.key_count + begin);
+    }
 }
 
 }  // namespace hearth

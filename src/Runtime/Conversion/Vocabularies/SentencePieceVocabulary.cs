@@ -71,7 +71,8 @@ internal static class SentencePieceVocabulary
         return "t5";
     }
 
-    private static void WriteNormalizer(GgufPairs metadata, bool removesExtraSpaces, byte[] characterMap)
+    /// <summary>Writes how unigram changes a text before it cuts it.</summary>
+    public static void WriteNormalizer(GgufPairs metadata, bool removesExtraSpaces, byte[] characterMap)
     {
         metadata["tokenizer.ggml.remove_extra_whitespaces"] = removesExtraSpaces;
         if (characterMap.Length > 0)

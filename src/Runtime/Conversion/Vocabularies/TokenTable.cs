@@ -56,6 +56,10 @@ internal sealed class TokenTable
     /// <exception cref="ModelFormatException">Two tokens are spelled alike.</exception>
     public int? Find(string text) => Ids.TryGetValue(text, out var id) ? id : null;
 
+    /// <summary>Refuses a vocabulary in which two tokens are spelled alike.</summary>
+    /// <exception cref="ModelFormatException">It is one.</exception>
+    public void CheckDistinct() => _ = Ids;
+
     /// <summary>The spelling of a token; null where it is not set.</summary>
     public string? TextOf(int id) => _texts[id];
 
@@ -76,10 +80,20 @@ internal sealed class TokenTable
     {
         metadata["tokenizer.ggml.model"] = model;
         metadata["tokenizer.ggml.pre"] = pre;
-        metadata["tokenizer.ggml.tokens"] = _texts.Select((text, id) => text ?? Unused(id)).ToArray();
+        WriteLists(metadata, "", scores);
+    }
+
+    /// <summary>Writes the lists as those of the decoder of an encoder–decoder, which has other tokens than the encoder.</summary>
+    /// <param name="metadata">Takes the pairs.</param>
+    /// <param name="scores">Whether the algorithm uses scores.</param>
+    public void WriteDecoder(GgufPairs metadata, bool scores) => WriteLists(metadata, "decoder_", scores);
+
+    private void WriteLists(GgufPairs metadata, string side, bool scores)
+    {
+        metadata[$"tokenizer.ggml.{side}tokens"] = _texts.Select((text, id) => text ?? Unused(id)).ToArray();
         if (scores)
-            metadata["tokenizer.ggml.scores"] = _scores.Select((score, id) => _texts[id] is null ? UnusedScore : score).ToArray();
-        metadata["tokenizer.ggml.token_type"] = _kinds.Select((kind, id) => (int)(_texts[id] is null ? TokenKind.Unused : kind)).ToArray();
+            metadata[$"tokenizer.ggml.{side}scores"] = _scores.Select((score, id) => _texts[id] is null ? UnusedScore : score).ToArray();
+        metadata[$"tokenizer.ggml.{side}token_type"] = _kinds.Select((kind, id) => (int)(_texts[id] is null ? TokenKind.Unused : kind)).ToArray();
     }
 
     private Dictionary<string, int> Ids

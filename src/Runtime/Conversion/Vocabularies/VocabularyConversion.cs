@@ -4,7 +4,7 @@ namespace Hearth.Runtime.Conversion.Vocabularies;
 
 /// <summary>Finds a folder's tokenizer and writes it as <c>tokenizer.*</c> keys.</summary>
 /// <remarks>
-/// In this order: a byte-level tokenizer.json; SentencePiece's own file; any other tokenizer.json; vocab.txt; vocab.json with
+/// In this order: characters that config.json lists; Marian's files; a byte-level tokenizer.json; SentencePiece's own file; any other tokenizer.json; vocab.txt; vocab.json with
 /// merges.txt. SentencePiece's file is preferred where both are, since its scores are the original's.
 /// </remarks>
 internal static class VocabularyConversion
@@ -23,25 +23,48 @@ internal static class VocabularyConversion
     {
         if (rows > MostTokens)
             throw new ModelFormatException($"the embedding has {rows} rows, at most {MostTokens} tokens are possible", checkpoint.Folder);
+        if (family.NoVocabulary is { } reason)
+            return WriteNone(metadata, checkpoint, reason);
         var json = checkpoint.Read("tokenizer.json") is { } file ? new TokenizerJson(file) : null;
         var sentencePiece = checkpoint.Find("tokenizer.model") ?? checkpoint.Find("spiece.model");
         var table = new TokenTable(rows, checkpoint);
-        var model = json is { Kind: TokenizerKind.ByteLevel } ? ByteLevelVocabulary.WriteJson(metadata, table, json)
+        var isMultilingual = checkpoint.Config.Architecture == Families.EncoderDecoderFamily.Multilingual;
+        if (isMultilingual)
+            checkpoint.Notes.Add("mBART's tokenizer puts language codes around texts, which no tokenizer of GGUF does");
+        var model = isMultilingual ? null
+            : CharacterVocabulary.IsListed(checkpoint) ? CharacterVocabulary.Write(metadata, checkpoint, table)
+            : MarianVocabulary.IsThere(checkpoint) ? MarianVocabulary.Write(metadata, checkpoint, table)
+            : json is { Kind: TokenizerKind.ByteLevel } ? ByteLevelVocabulary.WriteJson(metadata, table, json)
             : sentencePiece is not null ? SentencePieceVocabulary.WriteModel(metadata, checkpoint, table, SentencePieceModel.Read(sentencePiece))
             : json is not null ? WriteJson(metadata, checkpoint, table, json)
             : checkpoint.Find("vocab.txt") is { } list ? WordPieceVocabulary.WriteText(metadata, checkpoint, table, list)
             : checkpoint.Find("merges.txt") is { } merges ? ByteLevelVocabulary.WriteFiles(metadata, checkpoint, table, family, merges)
             : null;
         if (model is null)
-        {
-            metadata["tokenizer.ggml.model"] = "no_vocab";
-            checkpoint.Notes.Add("the folder holds no tokenizer: the model takes and gives token ids only");
-            return "no_vocab";
-        }
+            return WriteNone(metadata, checkpoint, isMultilingual ? "without one" : "the folder holds no tokenizer");
 
+        WriteSuppressed(metadata, checkpoint);
+        if (model == "characters")
+            return model;
         SpecialTokens.Write(metadata, checkpoint, table, json?.Root, model);
         ChatTemplates.Write(metadata, checkpoint);
         return model;
+    }
+
+    private static string WriteNone(GgufPairs metadata, Checkpoint checkpoint, string reason)
+    {
+        metadata["tokenizer.ggml.model"] = "no_vocab";
+        checkpoint.Notes.Add($"{reason}: the model takes and gives token ids only");
+        return "no_vocab";
+    }
+
+    // Tokens that the original's generation never chooses: lists of one in bad_words_ids.
+    private static void WriteSuppressed(GgufPairs metadata, Checkpoint checkpoint)
+    {
+        var lists = checkpoint.Read("generation_config.json")?["bad_words_ids"] ?? checkpoint.Config.Find("bad_words_ids");
+        int[] ids = [.. (lists?.Items ?? []).Select(list => list.Items.ToArray()).Where(list => list.Length == 1).Select(list => list[0].Integer).Where(id => id is >= 0 and <= int.MaxValue).Select(id => (int)id)];
+        if (ids.Length > 0)
+            metadata["tokenizer.ggml.suppress_tokens"] = ids;
     }
 
     private static string WriteJson(GgufPairs metadata, Checkpoint checkpoint, TokenTable table, TokenizerJson json) => json.Kind switch
