@@ -98,9 +98,8 @@ internal static class HearthCommand
             case UsageException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 return WrongUsage;
-            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) }:
-                // The name of a member of ours means nothing to whoever typed the command.
-                error.WriteLine($"hearth: {OneLine(exception.Message.Split(" (Parameter", 2)[0])}");
+            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) } argument:
+                error.WriteLine($"hearth: {OneLine(argument.Reason())}");
                 break;
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");

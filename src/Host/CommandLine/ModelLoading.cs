@@ -33,7 +33,7 @@ internal static class ModelLoading
         }
         catch (ArgumentOutOfRangeException exception)
         {
-            throw new HearthException($"{model.EffectiveId}: {exception.Message.Split(" (Parameter", 2)[0]}", exception);
+            throw new HearthException($"{model.EffectiveId}: {exception.Reason()}", exception);
         }
     }
 

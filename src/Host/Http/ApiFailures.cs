@@ -24,9 +24,9 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
                     Tokens = (exceeded.TokensAsked, exceeded.TokensPossible),
                 };
             case ArgumentException { ParamName: nameof(GenerationOptions.Beams) } beams:
-                return ApiException.BadRequest(beams.Message, "beams");
+                return ApiException.BadRequest(beams.Reason(), "beams");
             case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) } prompt:
-                return ApiException.BadRequest(prompt.Message, "prompt");
+                return ApiException.BadRequest(prompt.Reason(), "prompt");
             case QueueFullException full:
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
             case OutOfModelMemoryException memory:
