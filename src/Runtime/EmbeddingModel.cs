@@ -64,15 +64,9 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     {
         _program = loaded.Program;
         Metadata = loaded.Metadata;
-        try
-        {
-            _tokenizer = Tokenizer.FromMetadata(loaded.Metadata);
-        }
-        catch (UnsupportedModelException e)
-        {
-            // Such a model can still be run on token ids; whoever has text is told why not.
-            _noTokenizer = e;
-        }
+
+        // Such a model can still be run on token ids; whoever has text is told why not.
+        _tokenizer = Tokenizer.TryFromMetadata(loaded.Metadata, out _noTokenizer);
 
         _pair = new Lazy<RankingPair>(() => new RankingPair(Tokenizer, Metadata));
         var program = _program.Program;

@@ -53,15 +53,9 @@ public sealed class MaskFiller : IAsyncDisposable
         _program = loaded.Program;
         _runner = new StepRunner(_program, cache: null);
         Metadata = loaded.Metadata;
-        try
-        {
-            _tokenizer = Tokenizer.FromMetadata(loaded.Metadata);
-        }
-        catch (UnsupportedModelException e)
-        {
-            // Such a model can still be run on token ids; whoever has text is told why not.
-            _noTokenizer = e;
-        }
+
+        // Such a model can still be run on token ids; whoever has text is told why not.
+        _tokenizer = Tokenizer.TryFromMetadata(loaded.Metadata, out _noTokenizer);
 
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
         Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), _runner.MaxRows) };

@@ -12,9 +12,6 @@ namespace Hearth.Runtime.Models;
 /// </remarks>
 internal sealed class EncoderDecoder
 {
-    // A text is encoded in one step, all of whose rows are in memory at once.
-    private const int LongestSource = 8192;
-
     // Values of a table of sinusoids.
     private const int LargestTable = 1 << 26;
 
@@ -75,13 +72,12 @@ internal sealed class EncoderDecoder
     /// <summary>Writes the decoder's program, with the encoder's beside it.</summary>
     public static ModelProgram Build(GgufFile file, StepLimits limits)
     {
-        if (limits.Embedding is not null)
-            throw new UnsupportedModelException("embeddings of an encoder–decoder", ["encoders", "decoders"]);
+        ModelFamilies.RefuseEmbeddings(limits);
         var encoder = new EncoderDecoder(file, limits, "enc");
         var decoder = new EncoderDecoder(file, limits, "dec");
         var hidden = encoder.Encode();
         encoder.WriteMemory(hidden, decoder._attention);
-        var source = limits with { MaxRows = Math.Min(encoder._sizes.ContextLength, LongestSource), MaxOutputRows = 1 };
+        var source = limits with { MaxRows = Math.Min(encoder._sizes.ContextLength, ModelFamilies.LongestSource), MaxOutputRows = 1 };
         return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
     }
 

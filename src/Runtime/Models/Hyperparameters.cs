@@ -16,7 +16,6 @@ internal sealed record Hyperparameters
     // Far above any model; keeps products of sizes inside 64 bits and refuses nonsense early.
     internal const int LargestWidth = 1 << 20;
     internal const int MostLayers = 1 << 12;
-    internal const int MostExperts = 1 << 14;
     internal const int MostHeads = 1 << 14;
     internal const int LongestContext = 1 << 28;
 

@@ -9,6 +9,9 @@ internal delegate ModelProgram ModelFamily(GgufFile file, StepLimits limits);
 /// <summary>The families that are built in, by GGUF's general.architecture.</summary>
 internal static class ModelFamilies
 {
+    /// <summary>Tokens of a text that an encoder reads: in one step, all of whose rows are in memory at once.</summary>
+    public const int LongestSource = 8192;
+
     private static readonly Dictionary<string, ModelFamily> _families = new(Collect(
         Llama.Architectures,
         Qwen.Architectures,
@@ -73,6 +76,14 @@ internal static class ModelFamilies
 
     /// <summary>Whether an architecture has an encoder before its decoder.</summary>
     public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";
+
+    /// <summary>Refuses to make vectors with an encoder–decoder.</summary>
+    /// <exception cref="UnsupportedModelException">Vectors are asked for.</exception>
+    public static void RefuseEmbeddings(StepLimits limits)
+    {
+        if (limits.Embedding is not null)
+            throw new UnsupportedModelException("embeddings of an encoder–decoder", ["encoders", "decoders"]);
+    }
 
     private static string Reason(string architecture)
         => _recurrent.Contains(architecture) ? " (recurrent layers)" : _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";

@@ -16,9 +16,6 @@ internal sealed class T5
 
     private const int MostBuckets = 1 << 12;
 
-    // A text is encoded in one step, all of whose rows are in memory at once.
-    private const int LongestSource = 8192;
-
     /// <summary>The architectures of this family.</summary>
     public static IEnumerable<string> Architectures => ["t5", "t5encoder"];
 
@@ -61,11 +58,10 @@ internal sealed class T5
             return encoder._program.Build(encoder._program.Pool(hidden, pooling), limits, pooling: pooling);
         }
 
-        if (limits.Embedding is not null)
-            throw new UnsupportedModelException("embeddings of an encoder–decoder", ["encoders", "decoders"]);
+        ModelFamilies.RefuseEmbeddings(limits);
         encoder.WriteMemory(hidden);
         var decoder = new T5(file, limits, "dec");
-        var source = limits with { MaxRows = Math.Max(limits.MaxRows, Math.Min(encoder._sizes.ContextLength, LongestSource)), MaxOutputRows = 1 };
+        var source = limits with { MaxRows = Math.Max(limits.MaxRows, Math.Min(encoder._sizes.ContextLength, ModelFamilies.LongestSource)), MaxOutputRows = 1 };
         return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
     }
 
