@@ -107,7 +107,7 @@ struct Block {
                        nullptr,
                        {weights.data(), rows, kChosen},
                        {choices.data(), rows, kChosen},
-                       {kChosen, HEARTH_GATING_SOFTMAX, 0, 0, 1, 0, 6.1e-5f, 1.0f}},
+                       {kChosen, HEARTH_GATING_SOFTMAX, 0, 0, 1, 0, 6.1e-5f, 1.0f, 1}},
                       router_scratch, pool());
         const hearth::ExpertOutput inner[] = {{&layer.gate, nullptr, gate.data()},
                                               {&layer.up, nullptr, up.data()}};
