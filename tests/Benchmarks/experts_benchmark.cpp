@@ -69,8 +69,10 @@ struct Block {
         // As many bytes of both kinds, so that both come from the same depth of the machine's memory.
         for (int i = 0; i < layers; ++i) mixtures.emplace_back(type, kInner, kExperts);
         for (int i = 0; i < layers * kExperts / kChosen; ++i) dense.emplace_back(type, kChosen * kInner, 1);
+        const hearth_type types[] = {type, HEARTH_TYPE_F32};  // the experts, the router
         scratch = hearth::Buffer(std::max(
-            {hearth::linear_scratch_bytes(rows, kChosen * kInner), hearth::linear_scratch_bytes(rows, kWidth),
+            {hearth::linear_scratch_bytes(rows, kChosen * kInner, types, 1),
+             hearth::linear_scratch_bytes(rows, kWidth, types, 2),
              hearth::expert_scratch_bytes(isa, {rows, kChosen, kExperts, kWidth, true, {type, type}}),
              hearth::expert_scratch_bytes(isa, {rows, kChosen, kExperts, kInner, false, {type, type}})}));
     }

@@ -139,8 +139,13 @@ struct Input {
 void run(hearth_isa isa, const Case& c, const Input& input, std::vector<Output*> outputs,
          hearth_function function, ThreadPool& pool) {
     std::vector<hearth::LinearOutput> views;
-    for (Output* output : outputs) views.push_back(output->view());
-    hearth::Buffer scratch(hearth::linear_scratch_bytes(c.call_rows, c.columns));
+    std::vector<hearth_type> types;
+    for (Output* output : outputs) {
+        views.push_back(output->view());
+        types.push_back(output->type);
+    }
+    hearth::Buffer scratch(
+        hearth::linear_scratch_bytes(c.call_rows, c.columns, types.data(), static_cast<int>(types.size())));
     const hearth::LinearCall call{input.memory.data(),
                                   input.stride,
                                   c.call_rows,

@@ -153,7 +153,7 @@ TEST(Program, RefusesWhatDoesNotFitTogether) {
 TEST(Plan, LivingValuesNeverOverlap) {
     const Source source = decoder();
     const Program program(source.program());
-    const hearth::Plan plan = hearth::plan_memory(program);
+    const hearth::Plan plan = hearth::plan_memory(program, hearth::find_chains(program));
     const auto& values = program.values();
     const auto bytes = [&](size_t i) {
         return static_cast<size_t>(values[i].width * program.max_rows(values[i].rows)) * sizeof(float);
@@ -178,7 +178,7 @@ TEST(Plan, MemoryOfFinishedValuesIsUsedAgain) {
     size_t all = 0;
     for (const hearth::Value& value : program.values())
         all += static_cast<size_t>(value.width * program.max_rows(value.rows)) * sizeof(float);
-    EXPECT_LT(hearth::plan_memory(program).arena_bytes, all);
+    EXPECT_LT(hearth::plan_memory(program, hearth::find_chains(program)).arena_bytes, all);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace hearth {
 Model::Model(std::shared_ptr<Engine> engine, const hearth_program& program)
     : engine_(std::move(engine)),
       program_(program),
-      plan_(plan_memory(program_)),
+      chains_(find_chains(program_)),
+      plan_(plan_memory(program_, chains_)),
       weights_(program_.weights().size()),
       borrowed_(program_.weights().size(), false) {
     plan_rope_tables();
@@ -47,8 +48,13 @@ void Model::plan_scratch() {
     for (const hearth_operation& operation : program_.operations()) {
         if (operation.kind == HEARTH_LINEAR) {
             const Value& input = program_.values()[static_cast<size_t>(operation.input[0])];
-            linear_bytes =
-                std::max(linear_bytes, linear_scratch_bytes(program_.max_rows(input.rows), input.width));
+            hearth_type types[3];
+            int count = 0;
+            for (; count < 3 && operation.output[count] >= 0; ++count)
+                types[count] = static_cast<hearth_type>(
+                    program_.weights()[static_cast<size_t>(operation.weight[count])].type);
+            linear_bytes = std::max(
+                linear_bytes, linear_scratch_bytes(program_.max_rows(input.rows), input.width, types, count));
         } else if (operation.kind == HEARTH_EXPERT_LINEAR || operation.kind == HEARTH_GROUPED_LINEAR) {
             linear_bytes = std::max(linear_bytes, expert_scratch(operation));
         } else if (operation.kind == HEARTH_ROUTER) {
@@ -136,14 +142,21 @@ void Model::run(Cache* cache, const Cache* memory, const hearth_step& step,
     check_probes(probes, step);
     make_rope_tables(step);
     const auto& operations = program_.operations();
-    for (size_t i = 0; i < operations.size(); ++i) {
+    auto chain = chains_.begin();
+    for (size_t i = 0; i < operations.size();) {
+        if (chain != chains_.end() && static_cast<size_t>(chain->begin) == i) {
+            run_chain(*chain, cache, step);
+            i = static_cast<size_t>(chain->end) + (chain->feeds_product ? 1 : 0);
+            ++chain;
+            continue;
+        }
         // Before the operation: whatever may write over its inputs comes after.
         for (const hearth_probe& probe : probes)
             if (static_cast<size_t>(probe.operation) == i)
                 probe_attention(engine_->isa, attention_call(operations[i], cache, memory, step),
                                 {probe.probabilities, probe.head_begin, probe.head_count, probe.key_count},
                                 engine_->pool);
-        execute(operations[i], i, cache, memory, step);
+        execute(operations[i++], cache, memory, step);
     }
     const int64_t result_width = width(program_.result());
     if (step.output_count > 0)
@@ -212,66 +225,26 @@ ConstRows Model::in(const hearth_operation& operation, int slot, const hearth_st
     return {value(number), rows(number, step), width(number)};
 }
 
-void Model::execute(const hearth_operation& operation, size_t index, Cache* cache, const Cache* memory,
+void Model::execute(const hearth_operation& operation, Cache* cache, const Cache* memory,
                     const hearth_step& step) {
-    const hearth_isa isa = engine_->isa;
-    ThreadPool& pool = engine_->pool;
     switch (operation.kind) {
         case HEARTH_EMBED:
             return embed(operation, step);
         case HEARTH_LINEAR:
             return linear(operation, step);
-        case HEARTH_RMS_NORM:
-            return rms_norm(isa, in(operation, 0, step), vector(operation.weight[0]),
-                            operation.parameters.norm, out(operation, step), pool);
-        case HEARTH_LAYER_NORM:
-            return layer_norm(isa, in(operation, 0, step), vector(operation.weight[0]),
-                              vector(operation.weight[1]), operation.parameters.norm, out(operation, step),
-                              pool);
-        case HEARTH_ROPE:
-            return rope(isa, in(operation, 0, step),
-                        rope_tables_[static_cast<size_t>(rope_table_of_[index])].values.as<float>(),
-                        operation.parameters.rope, out(operation, step), pool);
-        case HEARTH_CACHE_WRITE:
-            return write_cache(operation, cache);
         case HEARTH_ATTENTION:
             return attend(operation, cache, memory, step);
-        case HEARTH_ADD:
-        case HEARTH_MULTIPLY:
-            return combine(operation, step);
-        case HEARTH_SCALE:
-            return scale(isa, in(operation, 0, step), operation.parameters.factor.factor,
-                         operation.parameters.factor.offset, out(operation, step), pool);
-        case HEARTH_CLAMP:
-            return clamp(isa, in(operation, 0, step), operation.parameters.clamp, out(operation, step), pool);
-        case HEARTH_ACTIVATION:
-            return activation(isa, operation.parameters.activation, in(operation, 0, step),
-                              operation.input[1] < 0 ? nullptr : in(operation, 1, step).data,
-                              out(operation, step), pool);
-        case HEARTH_SLICE:
-            return slice(in(operation, 0, step), operation.parameters.slice, out(operation, step), pool);
-        case HEARTH_CONCAT:
-            return concat(in(operation, 0, step), in(operation, 1, step), operation.parameters.concat,
-                          out(operation, step), pool);
         case HEARTH_ROUTER:
             return route(operation, step);
         case HEARTH_EXPERT_LINEAR:
             return expert_linear(operation, step);
         case HEARTH_GROUPED_LINEAR:
             return grouped_linear(operation, step);
-        case HEARTH_EXPERT_SUM:
-            return expert_sum(isa, in(operation, 0, step), in(operation, 1, step), out(operation, step),
-                              pool);
-        case HEARTH_SOFTCAP:
-            return softcap(isa, in(operation, 0, step), operation.parameters.factor.factor,
-                           out(operation, step), pool);
-        case HEARTH_LOG_SOFTMAX:
-            return log_softmax(isa, in(operation, 0, step), out(operation, step), pool);
         case HEARTH_GATHER:
             return gather(operation, step);
         case HEARTH_POOL:
             return pool_rows(in(operation, 0, step), checker_.sequences().data(), step.output_rows,
-                             out(operation, step), pool);
+                             out(operation, step), engine_->pool);
         default:
             fail(HEARTH_INTERNAL, "operation %d cannot be run", operation.kind);
     }
@@ -305,40 +278,27 @@ void Model::embed(const hearth_operation& operation, const hearth_step& step) {
     });
 }
 
-void Model::combine(const hearth_operation& operation, const hearth_step& step) {
-    const hearth_isa isa = engine_->isa;
-    ThreadPool& pool = engine_->pool;
-    const ConstRows left = in(operation, 0, step);
-    const Rows output = out(operation, step);
-    const bool adds = operation.kind == HEARTH_ADD;
-    if (operation.input[1] >= 0) {
-        const ConstRows right = in(operation, 1, step);
-        return adds ? add(isa, left, right, output, pool) : multiply(isa, left, right, output, pool);
-    }
-    const std::vector<float>& right = weights_[static_cast<size_t>(operation.weight[0])]->vector;
-    const auto size = static_cast<int64_t>(right.size());
-    return adds ? add_vector(isa, left, right.data(), size, output, pool)
-                : multiply_vector(isa, left, right.data(), size, output, pool);
-}
-
-void Model::linear(const hearth_operation& operation, const hearth_step& step) {
+LinearCall Model::linear_call(const hearth_operation& operation, const hearth_step& step,
+                              std::array<LinearOutput, 3>& outputs) {
     const ConstRows input = in(operation, 0, step);
-    std::array<LinearOutput, 3> outputs{};
     int count = 0;
     for (; count < 3 && operation.output[count] >= 0; ++count) {
         const size_t slot = static_cast<size_t>(count);
         outputs[slot] = {&matrix(operation.weight[count]), vector(operation.weight[3 + count]),
                          value(operation.output[count]), width(operation.output[count])};
     }
-    if (input.rows == 0) return;
-    const LinearCall call{input.data,
-                          input.width,
-                          input.rows,
-                          input.width,
-                          outputs.data(),
-                          count,
-                          static_cast<hearth_function>(operation.parameters.linear.function)};
-    hearth::linear(engine_->isa, call, linear_scratch_, engine_->pool);
+    return {input.data,
+            input.width,
+            input.rows,
+            input.width,
+            outputs.data(),
+            count,
+            static_cast<hearth_function>(operation.parameters.linear.function)};
+}
+
+void Model::linear(const hearth_operation& operation, const hearth_step& step) {
+    std::array<LinearOutput, 3> outputs{};
+    hearth::linear(engine_->isa, linear_call(operation, step, outputs), linear_scratch_, engine_->pool);
 }
 
 AttentionCall Model::attention_call(const hearth_operation& operation, const Cache* cache,
@@ -381,19 +341,6 @@ void Model::attend(const hearth_operation& operation, const Cache* cache, const 
                    const hearth_step& step) {
     attention(engine_->isa, attention_call(operation, cache, memory, step), attention_scratch_,
               engine_->pool);
-}
-
-void Model::write_cache(const hearth_operation& operation, Cache* cache) {
-    const int32_t keys = operation.input[0], values = operation.input[1];
-    const bool has_values = values >= 0;
-    const CacheWriteCall call{value(keys),
-                              has_values ? value(values) : nullptr,
-                              width(keys),
-                              has_values ? width(values) : 0,
-                              checker_.sequences().data(),
-                              static_cast<int32_t>(checker_.sequences().size()),
-                              &cache->layer(static_cast<size_t>(operation.parameters.cache_write.layer))};
-    cache_write(engine_->isa, call, engine_->pool);
 }
 
 void Model::gather(const hearth_operation& operation, const hearth_step& step) {

@@ -1,6 +1,7 @@
 // A program with its weights, ready to run steps on the CPU.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -8,6 +9,7 @@
 
 #include "core/buffer.h"
 #include "core/cache.h"
+#include "core/chains.h"
 #include "core/engine.h"
 #include "core/plan.h"
 #include "core/program.h"
@@ -58,17 +60,25 @@ class Model {
     AttentionCall attention_call(const hearth_operation& operation, const Cache* cache, const Cache* memory,
                                  const hearth_step& step);
 
-    void execute(const hearth_operation& operation, size_t index, Cache* cache, const Cache* memory,
+    void execute(const hearth_operation& operation, Cache* cache, const Cache* memory,
                  const hearth_step& step);
+    // The chain and, where it feeds one, the product behind it.
+    void run_chain(const Chain& chain, Cache* cache, const hearth_step& step);
+    // Some rows of a row-wise operation.
+    void execute_rows(size_t index, Cache* cache, RowRange range, ThreadPool& pool);
+    void combine(const hearth_operation& operation, RowRange range, ThreadPool& pool);
+    void write_cache(const hearth_operation& operation, Cache* cache, RowRange range, ThreadPool& pool);
+    int64_t widest(const Chain& chain) const;
+
     void embed(const hearth_operation& operation, const hearth_step& step);
-    void combine(const hearth_operation& operation, const hearth_step& step);
+    LinearCall linear_call(const hearth_operation& operation, const hearth_step& step,
+                           std::array<LinearOutput, 3>& outputs);
     void linear(const hearth_operation& operation, const hearth_step& step);
     void route(const hearth_operation& operation, const hearth_step& step);
     void expert_linear(const hearth_operation& operation, const hearth_step& step);
     void grouped_linear(const hearth_operation& operation, const hearth_step& step);
     void attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
                 const hearth_step& step);
-    void write_cache(const hearth_operation& operation, Cache* cache);
     void gather(const hearth_operation& operation, const hearth_step& step);
 
     float* value(int32_t number) { return arena_.as<float>(plan_.offsets[static_cast<size_t>(number)]); }
@@ -76,10 +86,13 @@ class Model {
     int64_t rows(int32_t number, const hearth_step& step) const;
     Rows out(const hearth_operation& operation, const hearth_step& step);
     ConstRows in(const hearth_operation& operation, int slot, const hearth_step& step);
+    Rows out(const hearth_operation& operation, RowRange range);
+    ConstRows in(const hearth_operation& operation, int slot, RowRange range);
     const float* vector(int32_t weight) const;
 
     std::shared_ptr<Engine> engine_;
     Program program_;
+    std::vector<Chain> chains_;
     Plan plan_;
     const PackedWeight& matrix(int32_t weight) const { return weights_[static_cast<size_t>(weight)]->matrix; }
 
@@ -88,6 +101,7 @@ class Model {
     std::vector<RopeTable> rope_tables_;
     std::vector<int32_t> rope_table_of_;  // for each operation, -1 where it is no rope
     Buffer arena_, linear_scratch_, attention_scratch_, router_scratch_;
+    ThreadPool serial_{1};  // what operations on a piece of rows run on
     StepChecker checker_;
     bool complete_ = false;
 };

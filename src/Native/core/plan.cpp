@@ -79,7 +79,7 @@ bool works_in_place(int32_t kind) {
 
 }  // namespace
 
-Plan plan_memory(const Program& program) {
+Plan plan_memory(const Program& program, const std::vector<Chain>& chains) {
     const auto& values = program.values();
     const auto& operations = program.operations();
     Plan plan;
@@ -90,7 +90,14 @@ Plan plan_memory(const Program& program) {
     };
     Arena arena;
     std::vector<bool> passed_on(values.size(), false);  // its memory belongs to another value now
+    auto chain = chains.begin();
+    std::vector<size_t> ended;  // values that the chain's operations so far have read for the last time
+    const auto give = [&](size_t value) { arena.give(plan.offsets[value], bytes_of(values[value])); };
     for (size_t i = 0; i < operations.size(); ++i) {
+        while (chain != chains.end() && static_cast<size_t>(chain->end) <= i) ++chain;
+        // Some rows are at a chain's end while others are at its begin: what the others still read must not
+        // be written over by values of another width.
+        const bool in_chain = chain != chains.end() && static_cast<size_t>(chain->begin) <= i;
         const hearth_operation& operation = operations[i];
         const auto ends_here = [&](int32_t value) {
             return value >= 0 && values[static_cast<size_t>(value)].last_operation == static_cast<int32_t>(i);
@@ -109,11 +116,17 @@ Plan plan_memory(const Program& program) {
         const auto release = [&](int32_t value) {
             if (!ends_here(value) || passed_on[static_cast<size_t>(value)]) return;
             passed_on[static_cast<size_t>(value)] = true;  // an operation may name a value twice
-            arena.give(plan.offsets[static_cast<size_t>(value)],
-                       bytes_of(values[static_cast<size_t>(value)]));
+            if (in_chain)
+                ended.push_back(static_cast<size_t>(value));
+            else
+                give(static_cast<size_t>(value));
         };
         for (const int32_t input : operation.input) release(input);
         for (const int32_t output : operation.output) release(output);  // written, never read
+        if (in_chain && static_cast<size_t>(chain->end) == i + 1) {
+            for (const size_t value : ended) give(value);
+            ended.clear();
+        }
     }
     plan.arena_bytes = arena.end();
     return plan;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/chains.h"
 #include "core/program.h"
 
 namespace hearth {
@@ -15,6 +16,6 @@ struct Plan {
     size_t arena_bytes = 0;
 };
 
-Plan plan_memory(const Program& program);
+Plan plan_memory(const Program& program, const std::vector<Chain>& chains);
 
 }  // namespace hearth

@@ -97,5 +97,7 @@ struct CacheWriteCall {
 };
 
 void cache_write(hearth_isa isa, const CacheWriteCall& call, ThreadPool& pool);
+// The same for rows first_row .. first_row + row_count - 1 of the step, in the calling thread.
+void cache_write_rows(hearth_isa isa, const CacheWriteCall& call, int64_t first_row, int64_t row_count);
 
 }  // namespace hearth

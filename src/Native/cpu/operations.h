@@ -20,6 +20,11 @@ struct ConstRows {
     int64_t width;
 };
 
+// Some adjacent rows of a step's matrices.
+struct RowRange {
+    int64_t first, count;
+};
+
 // Outputs may be the first input's own memory unless a comment says otherwise.
 
 // Norms work on groups of parameters.group_width values, or on whole rows where that is 0; weight and bias

@@ -16,7 +16,7 @@ namespace hearth {
 namespace {
 
 // Rows whose activations are held at once; bounds the scratch of a call. A multiple of every tile size.
-constexpr int64_t kPassRows = 480;
+constexpr int64_t kPassRows = 960;
 constexpr int kMaxOutputs = 8;
 // Rows for which a chunk is expanded once (BatchKernel): their sums fit beside it in the nearest cache.
 constexpr int kBatchRows = 64;
@@ -128,25 +128,29 @@ void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
     }
 }
 
-void prepare(const Pass& pass, Preparation preparation, uint8_t* target, ThreadPool& pool) {
+void prepare_tiles(const Pass& pass, Preparation preparation, uint8_t* target, int64_t begin, int64_t end) {
     const LinearCall& call = pass.call;
     const Tiles& tiles = pass.tiles;
-    const int64_t grain = tiles.rows * call.columns < kParallelValues ? tiles.count : 1;
-    pool.parallel_for(tiles.count, grain, [&](int64_t begin, int64_t end, int) {
-        for (int64_t tile = begin; tile < end; ++tile) {
-            const float* input = call.input + (pass.first_row + tile * tiles.largest) * call.stride;
-            uint8_t* to = target + tile * tiles.largest * pass.row_bytes;
-            if (preparation == Preparation::Quantized) {
-                pass.kernels.quantize(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),
-                                      to);
-                continue;
-            }
-            auto* values = reinterpret_cast<float*>(to);
-            interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), values);
-            if (preparation == Preparation::Bfloat16)
-                for (int64_t i = 0; i < call.columns * tiles.size(tile); ++i)
-                    values[i] = round_to_bfloat16(values[i]);
+    for (int64_t tile = begin; tile < end; ++tile) {
+        const float* input = call.input + (pass.first_row + tile * tiles.largest) * call.stride;
+        uint8_t* to = target + tile * tiles.largest * pass.row_bytes;
+        if (preparation == Preparation::Quantized) {
+            pass.kernels.quantize(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), to);
+            continue;
         }
+        auto* values = reinterpret_cast<float*>(to);
+        interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), values);
+        if (preparation == Preparation::Bfloat16)
+            for (int64_t i = 0; i < call.columns * tiles.size(tile); ++i)
+                values[i] = round_to_bfloat16(values[i]);
+    }
+}
+
+void prepare(const Pass& pass, Preparation preparation, uint8_t* target, ThreadPool& pool) {
+    const Tiles& tiles = pass.tiles;
+    const int64_t grain = tiles.rows * pass.call.columns < kParallelValues ? tiles.count : 1;
+    pool.parallel_for(tiles.count, grain, [&](int64_t begin, int64_t end, int) {
+        prepare_tiles(pass, preparation, target, begin, end);
     });
 }
 
@@ -174,45 +178,92 @@ void multiply(const Pass& pass, Preparation preparation, ThreadPool& pool) {
     });
 }
 
-}  // namespace
-
-size_t linear_scratch_bytes(int64_t rows, int64_t columns) {
-    const int64_t padded = divide_up(std::min(rows, kPassRows), kMaxTileRows) * kMaxTileRows;
-    return static_cast<size_t>(std::max(tile_row_bytes(Preparation::Quantized, columns),
-                                        tile_row_bytes(Preparation::Exact, columns))) *
-           static_cast<size_t>(padded);
-}
-
-void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool) {
-    if (call.rows <= 0 || call.output_count <= 0) return;
+void check_call(const LinearCall& call, const Buffer& scratch) {
     if (call.output_count > kMaxOutputs)
         fail(HEARTH_INVALID_ARGUMENT, "a linear call has %d outputs, at most %d are possible",
              call.output_count, kMaxOutputs);
-    if (scratch.size() < linear_scratch_bytes(call.rows, call.columns))
-        fail(HEARTH_INTERNAL, "a linear call of %lld x %lld has %zu bytes of scratch, %zu are needed",
-             static_cast<long long>(call.rows), static_cast<long long>(call.columns), scratch.size(),
-             linear_scratch_bytes(call.rows, call.columns));
-    bool wanted[kPreparations] = {};
+    hearth_type types[kMaxOutputs];
     for (int i = 0; i < call.output_count; ++i) {
         const PackedWeight& weight = *call.outputs[i].weight;
         if (weight.columns != call.columns)
             fail(HEARTH_INTERNAL, "a weight of %lld columns meets an input of %lld",
                  static_cast<long long>(weight.columns), static_cast<long long>(call.columns));
-        wanted[static_cast<int>(preparation_of(weight.type))] = true;
+        types[i] = weight.type;
     }
-    const LinearKernels& kernels = linear_kernels(isa);
+    const size_t needed = linear_scratch_bytes(call.rows, call.columns, types, call.output_count);
+    if (scratch.size() < needed)
+        fail(HEARTH_INTERNAL, "a linear call of %lld x %lld has %zu bytes of scratch, %zu are needed",
+             static_cast<long long>(call.rows), static_cast<long long>(call.columns), scratch.size(), needed);
+}
+
+Pass make_pass(hearth_isa isa, const LinearCall& call, const Tiles& tiles, int64_t row,
+               Preparation preparation, const Buffer& scratch) {
+    return {call,
+            linear_kernels(isa),
+            row_kernels(isa),
+            tiles,
+            row,
+            tile_row_bytes(preparation, call.columns),
+            scratch.data()};
+}
+
+Preparation first_preparation(const LinearCall& call) {
+    return preparation_of(call.outputs[0].weight->type);
+}
+
+}  // namespace
+
+size_t linear_scratch_bytes(int64_t rows, int64_t columns, const hearth_type* types, int count) {
+    const int64_t padded = divide_up(std::min(rows, kPassRows), kMaxTileRows) * kMaxTileRows;
+    int64_t row_bytes = 0;
+    for (int i = 0; i < count; ++i)
+        row_bytes = std::max(row_bytes, tile_row_bytes(preparation_of(types[i]), columns));
+    return static_cast<size_t>(row_bytes * padded);
+}
+
+void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool) {
+    if (call.rows <= 0 || call.output_count <= 0) return;
+    check_call(call, scratch);
+    bool wanted[kPreparations] = {};
+    for (int i = 0; i < call.output_count; ++i)
+        wanted[static_cast<int>(preparation_of(call.outputs[i].weight->type))] = true;
     for (int64_t row = 0; row < call.rows; row += kPassRows) {
-        const Tiles tiles(std::min(kPassRows, call.rows - row), kernels.tile_sizes);
+        const Tiles tiles(std::min(kPassRows, call.rows - row), linear_kernels(isa).tile_sizes);
         for (const Preparation preparation :
              {Preparation::Exact, Preparation::Bfloat16, Preparation::Quantized}) {
             if (!wanted[static_cast<int>(preparation)]) continue;
-            const Pass pass{call,          kernels, row_kernels(isa),
-                            tiles,         row,     tile_row_bytes(preparation, call.columns),
-                            scratch.data()};
+            const Pass pass = make_pass(isa, call, tiles, row, preparation, scratch);
             prepare(pass, preparation, scratch.data(), pool);
             multiply(pass, preparation, pool);
         }
     }
+}
+
+bool linear_splits(const LinearCall& call, const Buffer& scratch) {
+    if (call.rows <= 0 || call.rows > kPassRows || call.output_count <= 0) return false;
+    check_call(call, scratch);
+    return std::all_of(call.outputs, call.outputs + call.output_count, [&](const LinearOutput& output) {
+        return preparation_of(output.weight->type) == first_preparation(call);
+    });
+}
+
+int linear_tile_rows(hearth_isa isa) {
+    return Tiles(kPassRows, linear_kernels(isa).tile_sizes).largest;
+}
+
+void linear_prepare(hearth_isa isa, const LinearCall& call, int64_t first_row, int64_t row_count,
+                    Buffer& scratch) {
+    const Tiles tiles(call.rows, linear_kernels(isa).tile_sizes);
+    const Preparation preparation = first_preparation(call);
+    const Pass pass = make_pass(isa, call, tiles, 0, preparation, scratch);
+    prepare_tiles(pass, preparation, scratch.data(), first_row / tiles.largest,
+                  divide_up(first_row + row_count, tiles.largest));
+}
+
+void linear_multiply(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool) {
+    const Tiles tiles(call.rows, linear_kernels(isa).tile_sizes);
+    const Preparation preparation = first_preparation(call);
+    multiply(make_pass(isa, call, tiles, 0, preparation, scratch), preparation, pool);
 }
 
 }  // namespace hearth

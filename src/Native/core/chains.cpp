@@ -1,0 +1,53 @@
+#include "core/chains.h"
+
+namespace hearth {
+
+namespace {
+
+bool is_row_wise(int32_t kind) {
+    switch (kind) {
+        case HEARTH_RMS_NORM:
+        case HEARTH_LAYER_NORM:
+        case HEARTH_ROPE:
+        case HEARTH_CACHE_WRITE:
+        case HEARTH_ADD:
+        case HEARTH_MULTIPLY:
+        case HEARTH_SCALE:
+        case HEARTH_CLAMP:
+        case HEARTH_ACTIVATION:
+        case HEARTH_SOFTCAP:
+        case HEARTH_LOG_SOFTMAX:
+        case HEARTH_SLICE:
+        case HEARTH_CONCAT:
+        case HEARTH_EXPERT_SUM:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+std::vector<Chain> find_chains(const Program& program) {
+    const auto& operations = program.operations();
+    const auto rows_of = [&](const hearth_operation& operation) {
+        return program.values()[static_cast<size_t>(operation.input[0])].rows;
+    };
+    const auto count = static_cast<int32_t>(operations.size());
+    std::vector<Chain> chains;
+    for (int32_t i = 0; i < count; ++i) {
+        const hearth_operation& operation = operations[static_cast<size_t>(i)];
+        const bool open = !chains.empty() && chains.back().end == i && !chains.back().feeds_product;
+        if (is_row_wise(operation.kind)) {
+            if (open && chains.back().rows == rows_of(operation))
+                ++chains.back().end;
+            else
+                chains.push_back({i, i + 1, rows_of(operation), false});
+        } else if (operation.kind == HEARTH_LINEAR && open && chains.back().rows == rows_of(operation)) {
+            chains.back().feeds_product = true;
+        }
+    }
+    return chains;
+}
+
+}  // namespace hearth
