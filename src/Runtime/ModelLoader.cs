@@ -65,17 +65,18 @@ internal static class ModelLoader
         var architecture = file.Metadata.Get<string>("general.architecture");
         if (limits.FillsMasks && !ModelFamilies.FillsMasks(architecture))
             throw new UnsupportedModelException($"filling masks with '{architecture}'", ["encoders of BERT's kind with a head for masked words"]);
-        var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)));
+        var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)), options.PinThreads ?? false);
         var program = family(file, limits with { MaxOutputRows = Math.Min(limits.MaxRows, limits.MaxOutputRows), ContextLength = options.ContextLength ?? 0 });
         if (program.Pooling is not null && limits.Embedding is null)
             throw new UnsupportedModelException($"generating text with '{architecture}', which computes embeddings", ["embeddings"]);
         if (program.Pooling is null && limits.Embedding is not null)
             throw new UnsupportedModelException($"computing embeddings with '{architecture}'", ["text generation"]);
+        var fingerprint = Fingerprint(file, program);
         var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
         try
         {
             var encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, compiled, cancellationToken);
-            return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, Fingerprint(file, program));
+            return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, fingerprint);
         }
         catch
         {
@@ -121,6 +122,7 @@ internal static class ModelLoader
             var sample = (int)Math.Min(tensor.ByteSize, 256);
             hash.AppendData(tensor.Bytes(0, sample));
             hash.AppendData(tensor.Bytes(tensor.ByteSize - sample, sample));
+            tensor.ReleasePages(0, tensor.ByteSize);
         }
 
         foreach (var weight in program.Weights)

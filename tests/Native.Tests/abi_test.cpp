@@ -19,7 +19,7 @@ using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
 using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
 
 EnginePointer make_engine(int threads = 2) {
-    const hearth_engine_options options{threads, HEARTH_ISA_BEST};
+    const hearth_engine_options options{threads, HEARTH_ISA_BEST, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
     return {engine, hearth_engine_destroy};
@@ -120,7 +120,7 @@ TEST(Abi, StructsOfAnotherSizeAreRefused) {
 }
 
 TEST(Abi, AnInstructionSetThatCannotRunIsNamed) {
-    const hearth_engine_options options{1, 17};
+    const hearth_engine_options options{1, 17, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_UNSUPPORTED);
     EXPECT_EQ(engine, nullptr);

@@ -84,7 +84,7 @@ internal static class BenchVerb
         {
             ["model"] = path,
             ["processor"] = engine.Processor,
-            ["threads"] = threads ?? engine.Processors,
+            ["threads"] = threads ?? engine.Cores,
             ["prompt_tokens"] = options.PromptTokens,
             ["generated_tokens"] = options.GeneratedTokens,
             ["depth"] = options.Depth,
