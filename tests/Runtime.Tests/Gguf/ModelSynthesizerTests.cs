@@ -51,6 +51,23 @@ public sealed class ModelSynthesizerTests
     }
 
     [Fact]
+    public void Rows_that_no_super_block_fits_take_the_types_of_quantized_models()
+    {
+        using var folder = new TemporaryFolder();
+        ModelSynthesizer.Write(folder.File("m.gguf"), SyntheticShape.Parse("224,4,4,2,512,320"), "Q4_K_M");
+        using var file = GgufFile.Open(folder.File("m.gguf"));
+        Assert.Equal(GgmlType.Q5_0, file.GetTensor("token_embd.weight").Type);
+        Assert.Equal(GgmlType.Q8_0, file.GetTensor("output.weight").Type);
+        Assert.Equal(GgmlType.Q5_0, file.GetTensor("blk.0.ffn_up.weight").Type);
+        Assert.Contains(file.GetTensor("blk.0.ffn_down.weight").Type, new[] { GgmlType.Q4_K, GgmlType.Q6_K });
+        foreach (var tensor in new[] { file.GetTensor("blk.0.ffn_up.weight"), file.GetTensor("output.weight") })
+        {
+            var weights = Dequantize(tensor);
+            Assert.InRange(Math.Sqrt(weights.Average(w => (double)w * w)), 0.9 / Math.Sqrt(224), 1.1 / Math.Sqrt(224));
+        }
+    }
+
+    [Fact]
     public void Experts_stand_in_stacks_behind_a_router()
     {
         using var folder = new TemporaryFolder();

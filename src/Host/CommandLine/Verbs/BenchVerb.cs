@@ -73,8 +73,11 @@ internal static class BenchVerb
         output.WriteLine(Invariant($"bandwidth   {result.ReadBandwidth / 1e9,10:0.00} GB/s"));
         output.WriteLine(Invariant($"8-bit peak  {result.Int8Peak / 1e9,10:0.00} G multiply-adds/s"));
         output.WriteLine(Invariant($"f32 peak    {result.Float32Peak / 1e9,10:0.00} G multiply-adds/s"));
+        output.WriteLine(Invariant($"file        {result.FileBytes / 1048576.0,10:0.0} MiB"));
         output.WriteLine(Invariant($"weights     {result.WeightBytes / 1048576.0,10:0.0} MiB"));
         output.WriteLine(Invariant($"work space  {result.ScratchBytes / 1048576.0,10:0.0} MiB"));
+        output.WriteLine(Invariant($"cache       {result.CacheBytes / 1048576.0,10:0.0} MiB"));
+        output.WriteLine(Invariant($"resident    {result.MostResidentBytes / 1048576.0,10:0.0} MiB  at most, before the limits were measured"));
     }
 
     private static JsonObject ToJson(string path, int? threads, BenchmarkOptions options, BenchmarkResult result)
@@ -101,6 +104,9 @@ internal static class BenchVerb
             ["bytes_per_step"] = result.BytesPerStep,
             ["weight_bytes"] = result.WeightBytes,
             ["scratch_bytes"] = result.ScratchBytes,
+            ["cache_bytes"] = result.CacheBytes,
+            ["file_bytes"] = result.FileBytes,
+            ["most_resident_bytes"] = result.MostResidentBytes,
         };
     }
 
