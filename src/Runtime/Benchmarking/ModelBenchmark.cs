@@ -69,6 +69,12 @@ public sealed record BenchmarkResult
     /// <summary>The same of float32.</summary>
     public required double Float32Peak { get; init; }
 
+    /// <summary>What choosing a token from the model's logits takes, the defaults first.</summary>
+    public required IReadOnlyList<DrawTime> Draws { get; init; }
+
+    /// <summary>Which part of a step for one token the choosing of that token takes, with the defaults; null where generation was not measured.</summary>
+    public double? DrawShare(int sequences) => Generation is { } rate ? Draws[0].Median * rate.Median / sequences : null;
+
     /// <summary>The share of the 8-bit peak that reading a prompt reaches, counting products with weights only; null where not measured.</summary>
     public double? Int8Share => Prompt is { } rate ? rate.Median * ProductsPerToken / Int8Peak : null;
 
@@ -129,6 +135,7 @@ public static class ModelBenchmark
             CacheBytes = store.PageBytes * store.PageCount,
             FileBytes = file.Length,
             MostResidentBytes = mostResident,
+            Draws = SamplingBenchmark.Run(program.Program.OutputWidth, cancellationToken: cancellationToken),
             ReadBandwidth = Middle(bandwidth),
             ProductsPerToken = program.Program.ProductsPerRow,
 

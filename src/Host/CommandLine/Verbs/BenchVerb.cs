@@ -70,6 +70,10 @@ internal static class BenchVerb
             output.WriteLine(Invariant($"            {100 * result.BandwidthShare(options.Sequences)!.Value,10:0.0} %      of the read bandwidth, counting weights"));
         }
 
+        foreach (var draw in result.Draws)
+            output.WriteLine(Invariant($"draw        {draw.Median * 1e6,10:0.0} µs     (at least {draw.Least * 1e6:0.0}; {draw.Name})"));
+        if (result.DrawShare(options.Sequences) is { } share)
+            output.WriteLine(Invariant($"            {100 * share,10:0.0} %      of a step for one sequence, with the defaults"));
         output.WriteLine(Invariant($"bandwidth   {result.ReadBandwidth / 1e9,10:0.00} GB/s"));
         output.WriteLine(Invariant($"8-bit peak  {result.Int8Peak / 1e9,10:0.00} G multiply-adds/s"));
         output.WriteLine(Invariant($"f32 peak    {result.Float32Peak / 1e9,10:0.00} G multiply-adds/s"));
@@ -107,6 +111,7 @@ internal static class BenchVerb
             ["cache_bytes"] = result.CacheBytes,
             ["file_bytes"] = result.FileBytes,
             ["most_resident_bytes"] = result.MostResidentBytes,
+            ["draws"] = new JsonArray([.. result.Draws.Select(draw => (JsonNode)new JsonObject { ["name"] = draw.Name, ["seconds"] = draw.Median, ["least"] = draw.Least })]),
         };
     }
 
