@@ -1,3 +1,4 @@
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;
