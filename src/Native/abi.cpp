@@ -146,7 +146,7 @@ void attend(Engine& engine, const hearth_attention_call& call) {
     inner.parameters = p;
     inner.parameters.source = HEARTH_SOURCE_ROWS;
     Buffer scratch(attention_scratch_bytes(inner.parameters, call.query_rows, engine.pool.threads()));
-    std::lock_guard lock(engine.step);
+    const StepTurn turn(engine);
     attention(engine.isa, inner, scratch, engine.pool);
 }
 
@@ -170,6 +170,7 @@ hearth_status hearth_system_probe(hearth_system* system, size_t system_size) {
         found.best_isa = best_isa();
         found.isa_mask = available_isas();
         found.processors = usable_processors();
+        found.cores = usable_cores();
         std::snprintf(found.processor, sizeof found.processor, "%s", processor_name().c_str());
         *system = found;
     });
@@ -195,7 +196,7 @@ hearth_status hearth_engine_measure_bandwidth(hearth_engine* engine, uint64_t bu
         if (buffer_bytes < (1u << 20) || buffer_bytes > (uint64_t{1} << 40))
             fail(HEARTH_INVALID_ARGUMENT, "buffer_bytes must be 2^20 to 2^40, got %llu",
                  static_cast<unsigned long long>(buffer_bytes));
-        std::lock_guard lock(inner.step);
+        const StepTurn turn(inner);
         result = measure_read_bandwidth(inner, static_cast<size_t>(buffer_bytes));
     });
 }
@@ -205,7 +206,7 @@ hearth_status hearth_engine_measure_arithmetic(hearth_engine* engine, hearth_ari
     return guarded([&] {
         Engine& inner = *required(engine, "engine").engine;
         checked(arithmetic, arithmetic_size, "arithmetic");
-        std::lock_guard lock(inner.step);
+        const StepTurn turn(inner);
         const Arithmetic measured = measure_arithmetic(inner);
         *arithmetic = {measured.int8, measured.float32};
     });
@@ -227,6 +228,12 @@ void hearth_model_destroy(hearth_model* model) {
 hearth_status hearth_model_load_weight(hearth_model* model, int32_t weight, const void* data,
                                        size_t data_size) {
     return guarded([&] { required(model, "model").model.load_weight(weight, data, data_size); });
+}
+
+hearth_status hearth_model_load_rows(hearth_model* model, int32_t weight, int64_t first_row,
+                                     int64_t row_count, const void* data, size_t data_size) {
+    return guarded(
+        [&] { required(model, "model").model.load_rows(weight, first_row, row_count, data, data_size); });
 }
 
 hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight, const hearth_model* other,

@@ -56,18 +56,14 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     private readonly EnginePageStore? _store;
     private readonly EmbeddingLoop _loop;
     private readonly Lazy<RankingPair> _pair;
-    private readonly Tokenizer? _tokenizer;
-    private readonly UnsupportedModelException? _noTokenizer;
+    private readonly ModelTokenizers _tokenizers;
     private int _disposed;
 
     private EmbeddingModel(LoadedModel loaded, ModelOptions options, ILogger logger)
     {
         _program = loaded.Program;
         Metadata = loaded.Metadata;
-
-        // Such a model can still be run on token ids; whoever has text is told why not.
-        _tokenizer = Tokenizer.TryFromMetadata(loaded.Metadata, out _noTokenizer);
-
+        _tokenizers = loaded.Tokenizers;
         _pair = new Lazy<RankingPair>(() => new RankingPair(Tokenizer, Metadata));
         var program = _program.Program;
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
@@ -75,7 +71,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         Pooling = program.Pooling!.Value;
         var ranksByLastToken = PooledHead.RanksByLastToken(Information.Architecture);
         Classifier = Pooling == PoolingKind.Rank ? ClassifierTerms.Read(loaded.Metadata, program.OutputWidth, areProbabilities: ranksByLastToken) : null;
-        if (Classifier is not null && _tokenizer is not null)
+        if (Classifier is not null && _tokenizers.Input is not null)
             _ = _pair.Value; // a template that cannot be used is told of now
         if (program.CacheLayers.Count > 0)
         {
@@ -105,12 +101,12 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
 
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
-    public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
+    public Tokenizer Tokenizer => _tokenizers.RequiredInput;
 
     internal CompiledProgram Program => _program;
 
     /// <summary>Null where the file has no vocabulary of a known kind.</summary>
-    internal Tokenizer? OptionalTokenizer => _tokenizer;
+    internal Tokenizer? OptionalTokenizer => _tokenizers.Input;
 
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
@@ -143,9 +139,37 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        CheckPooling(pooling);
+        return Task.Run(
+            () =>
+            {
+                using var file = Gguf.GgufFile.Open(path);
+                return Create(file, options ?? ModelOptions.Default, new EmbeddingTerms(pooling), progress, logger ?? NullLogger.Instance, cancellationToken);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Loads a model from a file that is open already.</summary>
+    /// <param name="file">Stays open, and must until the model is loaded; not needed afterwards.</param>
+    /// <param name="options">Sizes and names; null: every default.</param>
+    /// <param name="pooling">How tokens become one vector; null: as the file says, else the mean for encoders and the last token for decoders.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="logger">Told of failures, never of contents; null: nobody.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <remarks>Fails as loading from a path does.</remarks>
+    public static Task<EmbeddingModel> LoadAsync(
+        Gguf.GgufFile file, ModelOptions? options = null, PoolingKind? pooling = null, IProgress<LoadProgress>? progress = null, ILogger? logger = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        CheckPooling(pooling);
+        return Task.Run(() => Create(file, options ?? ModelOptions.Default, new EmbeddingTerms(pooling), progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
+    }
+
+    private static void CheckPooling(PoolingKind? pooling)
+    {
         if (pooling is { } kind && !Enum.IsDefined(kind))
             throw new ArgumentOutOfRangeException(nameof(pooling), pooling, "there is no such pooling");
-        return Task.Run(() => Create(path, options ?? ModelOptions.Default, new EmbeddingTerms(pooling), progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -186,9 +210,9 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     }
 
     private static EmbeddingModel Create(
-        string path, ModelOptions options, EmbeddingTerms terms, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
+        Gguf.GgufFile file, ModelOptions options, EmbeddingTerms terms, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
     {
-        var loaded = ModelLoader.Load(path, options, terms, progress, cancellationToken);
+        var loaded = ModelLoader.Load(file, options, terms, progress, cancellationToken);
         try
         {
             return new EmbeddingModel(loaded, options, logger);

@@ -27,9 +27,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly EnginePageStore _store;
     private readonly EnginePageStore? _memory;
     private readonly StepLoop _loop;
-    private readonly Tokenizer? _tokenizer;
-    private readonly Tokenizer? _output;
-    private readonly UnsupportedModelException? _noTokenizer;
+    private readonly ModelTokenizers _tokenizers;
     private readonly Lazy<ChatPromptRenderer> _chat;
     private int _disposed;
 
@@ -38,17 +36,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _program = loaded.Program;
         _encoder = loaded.Encoder;
         Metadata = loaded.Metadata;
-        try
-        {
-            _tokenizer = Tokenizer.FromMetadata(loaded.Metadata);
-            _output = Tokenizer.ForDecoder(loaded.Metadata) ?? _tokenizer;
-        }
-        catch (UnsupportedModelException e)
-        {
-            // Such a model can still be run on token ids; whoever asks for text is told why not.
-            _noTokenizer = e;
-        }
-
+        _tokenizers = loaded.Tokenizers;
         _chat = new Lazy<ChatPromptRenderer>(() => new ChatPromptRenderer(loaded.Metadata, Tokenizer, TimeProvider.System));
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
@@ -72,10 +60,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 ModelId = Information.Id,
                 ModelFingerprint = fingerprint,
                 Recurrence = _program.Program.Recurrence,
-                Suppressed = [.. (_output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
+                Suppressed = [.. (_tokenizers.Output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
                 DecoderStart = DecoderStartId ?? 0,
             },
-            id => IsText(_output, id) && _output.IsEndOfGeneration(id),
+            id => IsText(_tokenizers.Output, id) && _tokenizers.Output.IsEndOfGeneration(id),
             TimeProvider.System,
             logger,
             _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _memory!.Handle), new KvCache(_memory, fingerprint), options.PrefixCaching ?? true));
@@ -89,11 +77,11 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
-    public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
+    public Tokenizer Tokenizer => _tokenizers.RequiredInput;
 
     /// <summary>Spells what the model writes: the tokenizer, but for encoder–decoders that write other tokens than they read.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
-    public Tokenizer OutputTokenizer => _output ?? throw _noTokenizer!;
+    public Tokenizer OutputTokenizer => _tokenizers.RequiredOutput;
 
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
@@ -128,7 +116,27 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, ILogger? logger = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return Task.Run(() => Create(path, options ?? ModelOptions.Default, progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
+        return Task.Run(
+            () =>
+            {
+                using var file = Gguf.GgufFile.Open(path);
+                return Create(file, options ?? ModelOptions.Default, progress, logger ?? NullLogger.Instance, cancellationToken);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Loads a model from a file that is open already.</summary>
+    /// <param name="file">Stays open, and must until the model is loaded; not needed afterwards.</param>
+    /// <param name="options">Sizes and names; null: every default.</param>
+    /// <param name="progress">Told how far loading has come.</param>
+    /// <param name="logger">Told of failures, never of contents; null: nobody.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <remarks>Fails as loading from a path does.</remarks>
+    public static Task<LanguageModel> LoadAsync(
+        Gguf.GgufFile file, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, ILogger? logger = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return Task.Run(() => Create(file, options ?? ModelOptions.Default, progress, logger ?? NullLogger.Instance, cancellationToken), cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -182,10 +190,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 
     // What encoding puts around a text is no text yet; a model would answer it with an invention.
     private bool IsEmptySource(IReadOnlyList<int> tokens)
-        => HasEncoder && _tokenizer is not null && tokens.Count > 0 && tokens.All(id => (uint)id < (uint)_tokenizer.VocabularySize && _tokenizer.KindOf(id) == TokenKind.Control);
+        => HasEncoder && _tokenizers.Input is { } tokenizer && tokens.Count > 0 && tokens.All(id => (uint)id < (uint)tokenizer.VocabularySize && tokenizer.KindOf(id) == TokenKind.Control);
 
     // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
-    private GeneratedText NewText(GenerationRequest request) => new(_output, continuesText: !HasEncoder || request.DecoderPrompt is { Count: > 1 });
+    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, continuesText: !HasEncoder || request.DecoderPrompt is { Count: > 1 });
 
     private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(BeamTask task, GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -208,10 +216,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     internal CompiledProgram? Encoder => _encoder;
 
     /// <summary>Null where the file has no vocabulary of a known kind.</summary>
-    internal Tokenizer? OptionalTokenizer => _tokenizer;
+    internal Tokenizer? OptionalTokenizer => _tokenizers.Input;
 
     /// <summary>Of what the model writes; null likewise.</summary>
-    internal Tokenizer? OptionalOutputTokenizer => _output;
+    internal Tokenizer? OptionalOutputTokenizer => _tokenizers.Output;
 
     /// <summary>Computes the logits of every position of a text, apart from the requests being served.</summary>
     /// <param name="tokens">The text; at least one token, at most the context. An encoder–decoder's decoder reads it.</param>
@@ -272,9 +280,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _program.Dispose();
     }
 
-    private static LanguageModel Create(string path, ModelOptions options, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
+    private static LanguageModel Create(Gguf.GgufFile file, ModelOptions options, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
     {
-        var loaded = ModelLoader.Load(path, options, embedding: null, progress, cancellationToken);
+        var loaded = ModelLoader.Load(file, options, embedding: null, progress, cancellationToken);
         try
         {
             return new LanguageModel(loaded, options, logger);

@@ -44,8 +44,7 @@ public sealed class MaskFiller : IAsyncDisposable
     private readonly CompiledProgram _program;
     private readonly StepRunner _runner;
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly Tokenizer? _tokenizer;
-    private readonly UnsupportedModelException? _noTokenizer;
+    private readonly ModelTokenizers _tokenizers;
     private int _disposed;
 
     private MaskFiller(LoadedModel loaded, ModelOptions options)
@@ -53,10 +52,7 @@ public sealed class MaskFiller : IAsyncDisposable
         _program = loaded.Program;
         _runner = new StepRunner(_program, cache: null);
         Metadata = loaded.Metadata;
-
-        // Such a model can still be run on token ids; whoever has text is told why not.
-        _tokenizer = Tokenizer.TryFromMetadata(loaded.Metadata, out _noTokenizer);
-
+        _tokenizers = loaded.Tokenizers;
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
         Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), _runner.MaxRows) };
     }
@@ -69,7 +65,7 @@ public sealed class MaskFiller : IAsyncDisposable
 
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
-    public Tokenizer Tokenizer => _tokenizer ?? throw _noTokenizer!;
+    public Tokenizer Tokenizer => _tokenizers.RequiredInput;
 
     /// <summary>How a mask is spelled in a text, <c>[MASK]</c> for BERT.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one without a mask.</exception>

@@ -25,6 +25,14 @@ public static class ModelKinds
     public static ModelKind Read(string path)
     {
         using var file = GgufFile.Open(path);
+        return Of(file);
+    }
+
+    /// <summary>Reads the kind from the metadata of an open file, which need not be read again to be loaded.</summary>
+    /// <exception cref="ModelFormatException">The metadata breaks its format.</exception>
+    public static ModelKind Of(GgufFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
         return Of(file.Metadata);
     }
 

@@ -12,8 +12,10 @@ namespace Hearth.Runtime;
 /// <param name="Encoder">Fills the program's memory, for an encoder–decoder; else null.</param>
 /// <param name="Information">What the model is.</param>
 /// <param name="Metadata">The file's metadata.</param>
+/// <param name="Tokenizers">How texts become tokens and back.</param>
 /// <param name="Fingerprint">Names the weights: equal for the same file, used alike, only.</param>
-internal sealed record LoadedModel(CompiledProgram Program, CompiledProgram? Encoder, ModelInformation Information, GgufMetadata Metadata, string Fingerprint)
+internal sealed record LoadedModel(
+    CompiledProgram Program, CompiledProgram? Encoder, ModelInformation Information, GgufMetadata Metadata, ModelTokenizers Tokenizers, string Fingerprint)
     : IDisposable
 {
     /// <summary>Frees the weights.</summary>
@@ -34,16 +36,13 @@ internal static class ModelLoader
     private const int LongestStep = 8192;
 
     /// <summary>Loads a model.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="file">The file, which stays open.</param>
     /// <param name="options">Sizes.</param>
     /// <param name="embedding">How texts become vectors; null where text is generated.</param>
     /// <param name="progress">Told how far loading has come.</param>
     /// <param name="cancellationToken">Stops loading.</param>
-    public static LoadedModel Load(string path, ModelOptions options, EmbeddingTerms? embedding, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
-    {
-        using var file = GgufFile.Open(path);
-        return Load(file, options, new StepLimits(StepTokens(options, embedding is null ? 512 : TextRows(file.Metadata, options)), MaxOutputRows) { Embedding = embedding }, progress, cancellationToken);
-    }
+    public static LoadedModel Load(GgufFile file, ModelOptions options, EmbeddingTerms? embedding, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        => Load(file, options, new StepLimits(StepTokens(options, embedding is null ? 512 : TextRows(file.Metadata, options)), MaxOutputRows) { Embedding = embedding }, progress, cancellationToken);
 
     /// <summary>Loads a model that fills masks.</summary>
     /// <param name="path">The file.</param>
@@ -65,21 +64,30 @@ internal static class ModelLoader
         var architecture = file.Metadata.Get<string>("general.architecture");
         if (limits.FillsMasks && !ModelFamilies.FillsMasks(architecture))
             throw new UnsupportedModelException($"filling masks with '{architecture}'", ["encoders of BERT's kind with a head for masked words"]);
-        var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)));
+        var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)), options.PinThreads ?? false);
         var program = family(file, limits with { MaxOutputRows = Math.Min(limits.MaxRows, limits.MaxOutputRows), ContextLength = options.ContextLength ?? 0 });
         if (program.Pooling is not null && limits.Embedding is null)
             throw new UnsupportedModelException($"generating text with '{architecture}', which computes embeddings", ["embeddings"]);
         if (program.Pooling is null && limits.Embedding is not null)
             throw new UnsupportedModelException($"computing embeddings with '{architecture}'", ["text generation"]);
-        var compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
+
+        // A large vocabulary takes as long as some hundred megabytes of weights, and one thread.
+        var tokenizers = Task.Run(() => ModelTokenizers.Read(file.Metadata), CancellationToken.None);
+        CompiledProgram? compiled = null, encoder = null;
         try
         {
-            var encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, compiled, cancellationToken);
-            return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, Fingerprint(file, program));
+            var fingerprint = Fingerprint(file, program);
+            compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
+            encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, compiled, cancellationToken);
+            return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, tokenizers.GetAwaiter().GetResult(), fingerprint);
         }
         catch
         {
-            compiled.Dispose();
+            // Its failure, if it has one too, is not the first.
+            ((IAsyncResult)tokenizers).AsyncWaitHandle.WaitOne();
+            _ = tokenizers.Exception;
+            encoder?.Dispose();
+            compiled?.Dispose();
             throw;
         }
     }
@@ -121,6 +129,7 @@ internal static class ModelLoader
             var sample = (int)Math.Min(tensor.ByteSize, 256);
             hash.AppendData(tensor.Bytes(0, sample));
             hash.AppendData(tensor.Bytes(tensor.ByteSize - sample, sample));
+            tensor.ReleasePages(0, tensor.ByteSize);
         }
 
         foreach (var weight in program.Weights)

@@ -11,8 +11,11 @@ public sealed record ModelOptions
     /// <summary>The name by which services address the model. Null: the file's name without extension.</summary>
     public string? Id { get; init; }
 
-    /// <summary>Engine threads, 1 to 512. Null: one for each processor that this process may use.</summary>
+    /// <summary>Engine threads, 1 to 512. Null: one for each physical core that this process may use, its affinity and a container's quota counted.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Whether each engine thread stays on one processor, physical cores first. Null: no, the system places threads.</summary>
+    public bool? PinThreads { get; init; }
 
     /// <summary>Tokens that one sequence may hold, prompt and completion together. Null: what the model was made for, as far as the cache holds it; 2^30 for a model that reads in segments (Transformer-XL).</summary>
     public int? ContextLength { get; init; }

@@ -19,7 +19,7 @@ using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
 using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
 
 EnginePointer make_engine(int threads = 2) {
-    const hearth_engine_options options{threads, HEARTH_ISA_BEST};
+    const hearth_engine_options options{threads, HEARTH_ISA_BEST, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
     return {engine, hearth_engine_destroy};
@@ -120,7 +120,7 @@ TEST(Abi, StructsOfAnotherSizeAreRefused) {
 }
 
 TEST(Abi, AnInstructionSetThatCannotRunIsNamed) {
-    const hearth_engine_options options{1, 17};
+    const hearth_engine_options options{1, 17, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_UNSUPPORTED);
     EXPECT_EQ(engine, nullptr);
@@ -256,6 +256,73 @@ TEST(Abi, AStepBeforeTheWeightsIsRefused) {
     ASSERT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK)
         << hearth_last_error();
     for (int i = 0; i < 4; ++i) EXPECT_EQ(output[i], table[8 + i]);
+}
+
+TEST(Abi, AWeightInPartsIsTheWeightInOne) {
+    const EnginePointer engine = make_engine();
+    constexpr int64_t kRows = 2 * HEARTH_PART_ROWS + 37, kColumns = 32;
+    const int32_t widths[] = {kColumns, kColumns, kRows};
+    for (const hearth_type type : {HEARTH_TYPE_F32, HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0}) {
+        const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, kColumns, 4}, {type, 1, kColumns, kRows}};
+        hearth_operation operations[] = {make_operation(HEARTH_EMBED, {}, {0}, {0}),
+                                         make_operation(HEARTH_GATHER, {0}, {1}, {}),
+                                         make_operation(HEARTH_LINEAR, {1}, {2}, {1})};
+        operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+        operations[2].parameters.linear = {HEARTH_FUNCTION_NONE};
+        const hearth_program program{operations, widths, weights, 3, 3, 2, 2, 4, 4};
+        std::vector<float> table(4 * kColumns);
+        for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i));
+        std::vector<float> values(kRows * kColumns);
+        for (size_t i = 0; i < values.size(); ++i) values[i] = std::cos(static_cast<float>(i) * 0.37f);
+        const size_t row_bytes = type == HEARTH_TYPE_F32    ? 4 * kColumns
+                                 : type == HEARTH_TYPE_F16  ? 2 * kColumns
+                                 : type == HEARTH_TYPE_Q8_0 ? 34
+                                                            : 18;
+        std::vector<uint8_t> data(kRows * row_bytes);
+        ASSERT_EQ(
+            hearth_quantize(type, values.data(), values.size(), kColumns, nullptr, data.data(), data.size()),
+            HEARTH_OK)
+            << hearth_last_error();
+
+        const auto load_rows = [&](hearth_model* model, int64_t first, int64_t count) {
+            return hearth_model_load_rows(model, 1, first, count,
+                                          data.data() + static_cast<size_t>(first) * row_bytes,
+                                          static_cast<size_t>(count) * row_bytes);
+        };
+        const int32_t token = 3, position = 0, row = 0;
+        const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0};
+        std::vector<float> outputs[2];
+        for (const bool in_parts : {false, true}) {
+            hearth_model* raw = nullptr;
+            ASSERT_EQ(hearth_model_create(engine.get(), &program, sizeof program, &raw), HEARTH_OK)
+                << hearth_last_error();
+            const ModelPointer model{raw, hearth_model_destroy};
+            ASSERT_EQ(hearth_model_load_weight(raw, 0, table.data(), table.size() * sizeof(float)),
+                      HEARTH_OK);
+            std::vector<float>& output = outputs[in_parts];
+            output.resize(kRows);
+            const hearth_step step{&token,        nullptr,       &position, &sequence, nullptr, &row,
+                                   output.data(), output.size(), 1,         1,         0,       1};
+            if (in_parts) {
+                EXPECT_EQ(load_rows(raw, HEARTH_PART_ROWS, HEARTH_PART_ROWS), HEARTH_INVALID_ARGUMENT);
+                EXPECT_EQ(load_rows(raw, 0, HEARTH_PART_ROWS - 1), HEARTH_INVALID_ARGUMENT);
+                EXPECT_EQ(load_rows(raw, -HEARTH_PART_ROWS, HEARTH_PART_ROWS), HEARTH_INVALID_ARGUMENT);
+                ASSERT_EQ(load_rows(raw, 0, 2 * HEARTH_PART_ROWS), HEARTH_OK) << hearth_last_error();
+                EXPECT_EQ(load_rows(raw, 2 * HEARTH_PART_ROWS, 38), HEARTH_INVALID_ARGUMENT);
+                EXPECT_EQ(hearth_model_run(raw, nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_STATE);
+                ASSERT_EQ(load_rows(raw, 0, HEARTH_PART_ROWS), HEARTH_OK)
+                    << hearth_last_error();  // begins anew
+                ASSERT_EQ(load_rows(raw, HEARTH_PART_ROWS, HEARTH_PART_ROWS), HEARTH_OK)
+                    << hearth_last_error();
+                ASSERT_EQ(load_rows(raw, 2 * HEARTH_PART_ROWS, 37), HEARTH_OK) << hearth_last_error();
+            } else {
+                ASSERT_EQ(hearth_model_load_weight(raw, 1, data.data(), data.size()), HEARTH_OK);
+            }
+            ASSERT_EQ(hearth_model_run(raw, nullptr, nullptr, &step, sizeof step), HEARTH_OK)
+                << hearth_last_error();
+        }
+        EXPECT_EQ(outputs[0], outputs[1]) << "type " << type;
+    }
 }
 
 TEST(Abi, AttentionChecksItsSpans) {

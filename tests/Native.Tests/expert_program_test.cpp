@@ -219,7 +219,7 @@ using EnginePointer = std::unique_ptr<hearth_engine, void (*)(hearth_engine*)>;
 using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
 
 EnginePointer make_engine(hearth_isa isa, int threads) {
-    const hearth_engine_options options{threads, isa};
+    const hearth_engine_options options{threads, isa, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
     return {engine, hearth_engine_destroy};

@@ -21,7 +21,7 @@ using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
 constexpr int kWidth = 64, kVocabulary = 12, kPageTokens = 8, kPages = 12;
 
 EnginePointer make_engine() {
-    const hearth_engine_options options{2, HEARTH_ISA_BEST};
+    const hearth_engine_options options{2, HEARTH_ISA_BEST, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
     return {engine, hearth_engine_destroy};

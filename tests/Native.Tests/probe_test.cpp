@@ -113,7 +113,7 @@ constexpr int kWidth = 32, kRows = 6;
 class ProbedStep : public testing::Test {
   protected:
     void SetUp() override {
-        const hearth_engine_options options{2, HEARTH_ISA_BEST};
+        const hearth_engine_options options{2, HEARTH_ISA_BEST, 0};
         ASSERT_EQ(hearth_engine_create(&options, sizeof options, &engine_), HEARTH_OK);
         std::vector<hearth_operation> operations = {
             make_operation(HEARTH_EMBED, {}, {0}, {0}), make_operation(HEARTH_CACHE_WRITE, {0, 0}, {}, {}),

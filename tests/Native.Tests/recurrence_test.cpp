@@ -104,7 +104,7 @@ class RangedEmbedding : public testing::Test {
     static constexpr int kWidth = 3, kFirst = 5, kSecond = 7;
 
     RangedEmbedding() {
-        const hearth_engine_options options{1, HEARTH_ISA_BEST};
+        const hearth_engine_options options{1, HEARTH_ISA_BEST, 0};
         EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine_), HEARTH_OK) << hearth_last_error();
         std::vector<hearth_operation> operations;
         for (int i = 0; i < 2; ++i) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -34,6 +36,33 @@ TEST(ThreadPool, ThreadNumbersStayInRange) {
         });
     EXPECT_EQ(lowest.load(), 0);
     EXPECT_LE(highest.load(), 2);
+}
+
+// A thread that comes to a job late, while or after the next is handed out, does nothing of the job before.
+TEST(ThreadPool, ManyShortJobsInARowEachDoTheirOwnWork) {
+    hearth::ThreadPool pool(4);
+    for (int64_t job = 0; job < 20000; ++job) {
+        std::atomic<int64_t> sum{0};
+        const int64_t count = 1 + job % 9;
+        pool.parallel_for(count, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = begin; i < end; ++i) sum.fetch_add(job * 100 + i);
+        });
+        ASSERT_EQ(sum.load(), count * job * 100 + count * (count - 1) / 2);
+    }
+}
+
+TEST(ThreadPool, SleepingThreadsWakeForTheNextJob) {
+    hearth::ThreadPool pool(2);
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        std::atomic<bool> other{false};
+        // The caller's pieces wait for the other thread, which therefore must come.
+        pool.parallel_for(2, 1, [&](int64_t, int64_t, int thread) {
+            if (thread == 1) other = true;
+            while (thread == 0 && !other) std::this_thread::yield();
+        });
+        EXPECT_TRUE(other.load());
+    }
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ internal sealed class EngineArguments
 
     private readonly bool _hasCache;
     private readonly Option<int?> _context = new("--context") { Description = "Tokens that one sequence may hold (default: what the model was made for, as far as memory allows).", HelpName = "N" };
-    private readonly Option<int?> _threads = new("--threads") { Description = "Engine threads (default: one for each processor that this process may use).", HelpName = "N" };
+    private readonly Option<int?> _threads = new("--threads") { Description = "Engine threads (default: one for each physical core that this process may use).", HelpName = "N" };
+    private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "Keep each engine thread on one processor." };
     private readonly Option<string?> _kvType = new("--kv-type") { Description = $"How keys and values are cached: {string.Join(", ", CacheTypes)} (default: f16).", HelpName = "TYPE" };
 
     /// <param name="hasCache">Whether the verb keeps keys and values.</param>
@@ -27,6 +28,7 @@ internal sealed class EngineArguments
     {
         command.Options.Add(_context);
         command.Options.Add(_threads);
+        command.Options.Add(_pinThreads);
         if (_hasCache)
         {
             command.Options.Add(_kvType);
@@ -40,6 +42,7 @@ internal sealed class EngineArguments
         {
             ContextLength = parsed.GetValue(_context),
             Threads = parsed.GetValue(_threads),
+            PinThreads = parsed.GetValue(_pinThreads) ? true : null,
             KeyType = type,
             ValueType = type,
         };

@@ -1,4 +1,5 @@
 using Hearth.Host.Service;
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Host.CommandLine;
@@ -10,14 +11,15 @@ internal static class ModelLoading
     public static Task<IModel> LoadAsync(ModelConfiguration model, IProgress<double>? progress, CancellationToken cancellationToken)
         => Naming<IModel>(model, async () =>
         {
-            var use = model.Kind ?? await Task.Run(() => ModelKinds.Read(model.Path) == ModelKind.Encoder ? ModelUse.Embedding : ModelUse.Text, cancellationToken);
+            using var file = await Task.Run(() => GgufFile.Open(model.Path), cancellationToken);
+            var use = model.Kind ?? (ModelKinds.Of(file) == ModelKind.Encoder ? ModelUse.Embedding : ModelUse.Text);
             if (use == ModelUse.Embedding)
             {
-                return await EmbeddingModel.LoadAsync(model.Path, model.ToOptions(), (PoolingKind?)model.Pooling, Adapt(progress), cancellationToken: cancellationToken);
+                return await EmbeddingModel.LoadAsync(file, model.ToOptions(), (PoolingKind?)model.Pooling, Adapt(progress), cancellationToken: cancellationToken);
             }
 
             return model.Pooling is null
-                ? await LanguageModel.LoadAsync(model.Path, model.ToOptions(), Adapt(progress), cancellationToken: cancellationToken)
+                ? await LanguageModel.LoadAsync(file, model.ToOptions(), Adapt(progress), cancellationToken: cancellationToken)
                 : throw new HearthException($"{model.EffectiveId}: Pooling has a meaning for an embedding model only; this one generates text");
         });
 

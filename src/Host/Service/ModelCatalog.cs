@@ -86,7 +86,23 @@ internal sealed class ModelCatalog(
         logger.LogInformation(
             "model {Id} is ready after {Seconds:0.0} s: {Architecture}, {Parameters:0.0} M parameters, context {Context}", entry.Id,
             TimeProvider.System.GetElapsedTime(began).TotalSeconds, model.Information.Architecture, model.Information.ParameterCount / 1e6, model.Information.ContextLength);
+        if (MemoryOf(model) is var (weights, scratch, cache))
+        {
+            logger.LogInformation(
+                "model {Id} takes {Weights} MiB for weights, {Scratch} MiB for work space and up to {Cache} MiB for its cache", entry.Id,
+                MebiBytes(weights), MebiBytes(scratch), MebiBytes(cache));
+        }
     }
+
+    // Null for a model that is not in this process.
+    private static (long Weights, long Scratch, long Cache)? MemoryOf(IModel model) => model switch
+    {
+        LanguageModel text => text.Memory,
+        EmbeddingModel embedding => embedding.Memory,
+        _ => null,
+    };
+
+    private static long MebiBytes(long bytes) => (bytes + (1 << 19)) >> 20;
 }
 
 /// <summary>A model of the service on its way from file to ready.</summary>

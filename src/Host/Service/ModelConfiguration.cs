@@ -39,6 +39,8 @@ internal sealed record ModelConfiguration
 
     public int? Threads { get; init; }
 
+    public bool? PinThreads { get; init; }
+
     public int? ContextLength { get; init; }
 
     public int? CacheTokens { get; init; }
@@ -61,6 +63,7 @@ internal sealed record ModelConfiguration
     {
         Id = EffectiveId,
         Threads = Threads,
+        PinThreads = PinThreads,
         ContextLength = ContextLength,
         CacheTokens = CacheTokens,
         KeyType = KeyType,

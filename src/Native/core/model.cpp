@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
 #include "core/types.h"
+#include "cpu/linear/layout.h"
 #include "cpu/pooling.h"
 
 namespace hearth {
@@ -72,14 +74,18 @@ void Model::plan_scratch() {
     router_scratch_ = Buffer(router_bytes);
 }
 
-void Model::load_weight(int32_t weight, const void* data, size_t size) {
+const hearth_weight& Model::shape_of(int32_t weight) const {
     if (weight < 0 || static_cast<size_t>(weight) >= weights_.size())
         fail(HEARTH_INVALID_ARGUMENT, "weight %d is not one of the program's %zu", weight, weights_.size());
-    const hearth_weight& shape = program_.weights()[static_cast<size_t>(weight)];
+    return program_.weights()[static_cast<size_t>(weight)];
+}
+
+void Model::load_weight(int32_t weight, const void* data, size_t size) {
+    const hearth_weight& shape = shape_of(weight);
     const size_t expected = stack_bytes(type_info(shape.type), shape.stack, shape.rows, shape.columns);
     if (data == nullptr || size != expected)
         fail(HEARTH_INVALID_ARGUMENT, "weight %d has %zu bytes, expected %zu", weight, size, expected);
-    std::lock_guard lock(engine_->step);
+    const StepTurn turn(*engine_);
     auto target = std::make_shared<Weight>();
     if (program_.roles()[static_cast<size_t>(weight)] == WeightRole::Matrix) {
         target->matrix = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), shape.rows,
@@ -88,8 +94,55 @@ void Model::load_weight(int32_t weight, const void* data, size_t size) {
         target->vector.resize(static_cast<size_t>(shape.columns));
         std::memcpy(target->vector.data(), data, size);
     }
-    weights_[static_cast<size_t>(weight)] = std::move(target);
+    keep(weight, std::move(target));
+}
+
+void Model::keep(int32_t weight, std::shared_ptr<const Weight> loaded) {
+    weights_[static_cast<size_t>(weight)] = std::move(loaded);
     borrowed_[static_cast<size_t>(weight)] = false;
+}
+
+// Panels of whole groups of rows lie one after another, so a matrix is its packed parts joined.
+void Model::load_rows(int32_t weight, int64_t first_row, int64_t row_count, const void* data, size_t size) {
+    const hearth_weight& shape = shape_of(weight);
+    if (shape.stack != 1 || program_.roles()[static_cast<size_t>(weight)] != WeightRole::Matrix)
+        fail(HEARTH_INVALID_ARGUMENT, "weight %d is no single matrix: it is loaded whole", weight);
+    const StepTurn turn(*engine_);
+    const bool goes_on = partial_.weight == weight && partial_.rows == first_row;
+    if (first_row != 0 && !goes_on)
+        fail(HEARTH_INVALID_ARGUMENT,
+             "weight %d: a part begins at row %lld, expected 0 or the row after the last", weight,
+             static_cast<long long>(first_row));
+    if (row_count < 1 || row_count > shape.rows - first_row ||
+        (row_count % HEARTH_PART_ROWS != 0 && row_count != shape.rows - first_row))
+        fail(HEARTH_INVALID_ARGUMENT,
+             "weight %d: a part of %lld rows from row %lld of %lld; all but the last hold a multiple of %d",
+             weight, static_cast<long long>(row_count), static_cast<long long>(first_row),
+             static_cast<long long>(shape.rows), static_cast<int>(HEARTH_PART_ROWS));
+    const size_t expected = matrix_bytes(type_info(shape.type), row_count, shape.columns);
+    if (data == nullptr || size != expected)
+        fail(HEARTH_INVALID_ARGUMENT, "weight %d: the part has %zu bytes, expected %zu", weight, size,
+             expected);
+
+    const PackedWeight part = pack_weight(engine_->isa, static_cast<hearth_type>(shape.type), row_count,
+                                          shape.columns, data, engine_->pool);
+    static_assert(HEARTH_PART_ROWS % kPanelRows == 0);
+    const auto panels = [](int64_t rows) {
+        return static_cast<size_t>((rows + kPanelRows - 1) / kPanelRows);
+    };
+    const size_t panel_bytes = part.data.size() / panels(row_count);
+    if (first_row == 0) {
+        partial_ = {weight, 0, std::make_shared<Weight>()};
+        partial_.loaded->matrix = {part.type, shape.rows, shape.columns, 1,
+                                   Buffer(panel_bytes * panels(shape.rows))};
+    }
+    uint8_t* const target = partial_.loaded->matrix.data.data() + panel_bytes * panels(first_row);
+    engine_->pool.parallel_for(
+        static_cast<int64_t>(part.data.size()), int64_t{1} << 18, [&](int64_t begin, int64_t end, int) {
+            std::memcpy(target + begin, part.data.data() + begin, static_cast<size_t>(end - begin));
+        });
+    partial_.rows = first_row + row_count;
+    if (partial_.rows == shape.rows) keep(weight, std::exchange(partial_, {}).loaded);
 }
 
 void Model::share_weight(int32_t weight, const Model& other, int32_t other_weight) {
@@ -133,7 +186,7 @@ hearth_model_memory Model::measure() const {
 
 void Model::run(Cache* cache, const Cache* memory, const hearth_step& step,
                 std::span<const hearth_probe> probes) {
-    std::lock_guard lock(engine_->step);
+    const StepTurn turn(*engine_);
     for (const Cache* pages : {static_cast<const Cache*>(cache), memory})
         if (pages != nullptr && &pages->engine() != engine_.get())
             fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");

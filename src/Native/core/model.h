@@ -27,6 +27,7 @@ class Model {
     Model(std::shared_ptr<Engine> engine, const hearth_program& program);
 
     void load_weight(int32_t weight, const void* data, size_t size);
+    void load_rows(int32_t weight, int64_t first_row, int64_t row_count, const void* data, size_t size);
     // Uses a loaded weight of another model of the same engine.
     void share_weight(int32_t weight, const Model& other, int32_t other_weight);
     // The probes are filled on the way, as hearth.h says.
@@ -42,6 +43,13 @@ class Model {
         std::vector<float> vector;
     };
 
+    // A weight that is being loaded in parts.
+    struct PartialWeight {
+        int32_t weight = -1;
+        int64_t rows = 0;  // loaded so far
+        std::shared_ptr<Weight> loaded;
+    };
+
     // Cosines and sines of one set of rope parameters, made once a step for all layers.
     struct RopeTable {
         hearth_rope_parameters parameters;
@@ -49,6 +57,8 @@ class Model {
         Buffer values;
     };
 
+    const hearth_weight& shape_of(int32_t weight) const;
+    void keep(int32_t weight, std::shared_ptr<const Weight> loaded);
     void plan_rope_tables();
     void plan_scratch();
     size_t expert_scratch(const hearth_operation& operation) const;
@@ -98,6 +108,7 @@ class Model {
 
     std::vector<std::shared_ptr<const Weight>> weights_;  // null: not loaded yet
     std::vector<bool> borrowed_;                          // counted in the memory of the model that loaded it
+    PartialWeight partial_;
     std::vector<RopeTable> rope_tables_;
     std::vector<int32_t> rope_table_of_;  // for each operation, -1 where it is no rope
     Buffer arena_, linear_scratch_, attention_scratch_, router_scratch_;

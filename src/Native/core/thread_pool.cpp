@@ -1,5 +1,10 @@
 #include "core/thread_pool.h"
 
+#include <chrono>
+#include <utility>
+
+#include "core/processors.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -8,9 +13,19 @@ namespace hearth {
 
 namespace {
 
-// Long enough to bridge the managed side's work between two operations of a step, short enough not to be seen
-// by neighbours: some tens of microseconds.
-constexpr int kSpins = 4000;
+// Long enough to bridge the caller's work between two operations of a step, short enough not to be seen by
+// neighbours. Time rather than turns: a pause takes 10 to 140 cycles, by the processor.
+constexpr std::chrono::microseconds kSpin{40};
+constexpr int kPausesPerLook = 32;
+
+// The gate's fields.
+constexpr uint64_t kInside = (uint64_t{1} << 16) - 1;
+constexpr uint64_t kOpen = uint64_t{1} << 16;
+constexpr uint64_t kJob = uint64_t{1} << 17;
+
+constexpr uint64_t job_of(uint64_t gate) {
+    return gate / kJob;
+}
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -20,9 +35,24 @@ inline void relax() {
 #endif
 }
 
+// Spins until done() or for kSpin; whether it is done.
+template <typename Done>
+bool spin(Done&& done) {
+    if (done()) return true;
+    const auto end = std::chrono::steady_clock::now() + kSpin;
+    do {
+        for (int i = 0; i < kPausesPerLook; ++i) {
+            if (done()) return true;
+            relax();
+        }
+    } while (std::chrono::steady_clock::now() < end);
+    return false;
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : threads_(threads < 1 ? 1 : threads) {
+ThreadPool::ThreadPool(int threads, std::vector<int32_t> processors)
+    : threads_(threads < 1 ? 1 : threads), processors_(std::move(processors)) {
     workers_.reserve(static_cast<size_t>(threads_ - 1));
     for (int i = 1; i < threads_; ++i) workers_.emplace_back([this, i] { work(i); });
 }
@@ -30,8 +60,7 @@ ThreadPool::ThreadPool(int threads) : threads_(threads < 1 ? 1 : threads) {
 ThreadPool::~ThreadPool() {
     {
         std::lock_guard lock(mutex_);
-        stopping_.store(true, std::memory_order_relaxed);
-        generation_.fetch_add(1, std::memory_order_release);
+        stopping_.store(true, std::memory_order_release);
     }
     wake_.notify_all();
     for (auto& worker : workers_) worker.join();
@@ -52,41 +81,55 @@ void ThreadPool::run(int64_t count, int64_t grain, Piece piece, void* context) {
     count_ = count;
     grain_ = grain;
     next_.store(0, std::memory_order_relaxed);
-    running_.store(threads_ - 1, std::memory_order_relaxed);
     bool sleepers;
     {
-        // Under the lock, so that a worker about to sleep either sees the new generation or is counted as
-        // asleep.
+        // Under the lock, so that a worker about to sleep either sees the new job or is counted as asleep.
         std::lock_guard lock(mutex_);
-        generation_.fetch_add(1, std::memory_order_release);
+        const uint64_t job = job_of(gate_.load(std::memory_order_relaxed)) + 1;
+        gate_.store((job * kJob) | kOpen, std::memory_order_release);
         sleepers = asleep_ > 0;
     }
     if (sleepers) wake_.notify_all();
     take_pieces(0);
-    for (int spin = 0; running_.load(std::memory_order_acquire) != 0; ++spin) {
-        // A worker that lost its processor cannot finish while this thread holds one: give way.
-        if (spin < kSpins)
-            relax();
-        else
-            std::this_thread::yield();
-    }
+    // No piece is left: whoever has not come by now need not. Those inside still work on theirs.
+    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+    const auto empty = [this] { return (gate_.load(std::memory_order_acquire) & kInside) == 0; };
+    // A worker that lost its processor cannot finish while this thread holds one: give way.
+    if (!spin(empty))
+        while (!empty()) std::this_thread::yield();
+}
+
+// Enters a job that this thread has not seen yet, if one is open.
+bool ThreadPool::enter(uint64_t& seen) {
+    uint64_t gate = gate_.load(std::memory_order_relaxed);
+    while ((gate & kOpen) != 0 && job_of(gate) != seen)
+        if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+            seen = job_of(gate);
+            return true;
+        }
+    return false;
 }
 
 void ThreadPool::work(int thread) {
-    uint32_t seen = 0;
+    if (static_cast<size_t>(thread) < processors_.size())
+        pin_thread(processors_[static_cast<size_t>(thread)]);
+    uint64_t seen = 0;
+    bool entered = false;
+    const auto look = [&] {
+        entered = enter(seen);
+        return entered || stopping_.load(std::memory_order_acquire);
+    };
     for (;;) {
-        for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin)
-            relax();
-        if (generation_.load(std::memory_order_acquire) == seen) {
+        if (!spin(look)) {
             std::unique_lock lock(mutex_);
             ++asleep_;
-            wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+            wake_.wait(lock, look);
             --asleep_;
         }
-        seen = generation_.load(std::memory_order_acquire);
-        if (stopping_.load(std::memory_order_relaxed)) return;
+        if (!entered) return;
         take_pieces(thread);
-        running_.fetch_sub(1, std::memory_order_release);
+        gate_.fetch_sub(1, std::memory_order_release);
     }
 }
 

@@ -15,7 +15,9 @@ namespace hearth {
 // works too: a pool of n has n - 1 threads of its own. One caller at a time (the engine serializes steps).
 class ThreadPool {
   public:
-    explicit ThreadPool(int threads);
+    // Thread i of the pool's own runs on processors[i] only, where there are any; [0] is the caller's, which
+    // whoever calls sees to. May be shorter than there are threads.
+    explicit ThreadPool(int threads, std::vector<int32_t> processors = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
@@ -24,7 +26,7 @@ class ThreadPool {
 
     // Calls body(begin, end, thread) for pieces of [0, count) of at most `grain` items until all are done;
     // thread is 0 .. threads() - 1. Pieces are handed out as threads become free, since neighbours on the
-    // machine make some slower. body must not throw.
+    // machine make some slower; a thread that comes late is not waited for. body must not throw.
     template <typename Body>
     void parallel_for(int64_t count, int64_t grain, Body&& body) {
         if (count <= 0) return;
@@ -47,19 +49,22 @@ class ThreadPool {
 
     void run(int64_t count, int64_t grain, Piece piece, void* context);
     void work(int thread);
+    bool enter(uint64_t& seen);
     void take_pieces(int thread);
 
     int threads_;
+    std::vector<int32_t> processors_;
     std::vector<std::thread> workers_;
 
-    // The job: written by the caller before generation_ rises, read by workers after they see it rise.
+    // The job: written by the caller while the gate is shut and nobody is inside, read by those who entered.
     Piece piece_ = nullptr;
     void* context_ = nullptr;
     int64_t count_ = 0;
     int64_t grain_ = 1;
     alignas(64) std::atomic<int64_t> next_{0};
-    alignas(64) std::atomic<uint32_t> generation_{0};
-    alignas(64) std::atomic<int> running_{0};
+
+    // The gate: the job's number, whether it is open, and the threads inside (thread_pool.cpp).
+    alignas(64) std::atomic<uint64_t> gate_{0};
 
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the meaning of a call changes; the managed side refuses another number. */
-#define HEARTH_ABI_VERSION 2u
+#define HEARTH_ABI_VERSION 3u
 
 typedef int32_t hearth_status;
 enum {
@@ -97,7 +97,7 @@ typedef struct hearth_system {
     int32_t best_isa;   /* hearth_isa */
     uint32_t isa_mask;  /* bit i: instruction set i is built in and the processor has it */
     int32_t processors; /* that this process may use: affinity and container limits counted */
-    int32_t reserved;
+    int32_t cores;      /* the same, but one for each physical core: siblings share what multiplies */
     char processor[64]; /* model name, NUL-terminated */
 } hearth_system;
 
@@ -109,10 +109,16 @@ HEARTH_API hearth_status hearth_system_probe(hearth_system* system, size_t syste
 typedef struct hearth_engine hearth_engine;
 
 typedef struct hearth_engine_options {
-    int32_t threads; /* 0: as many as hearth_system.processors */
+    int32_t threads; /* 0: as many as hearth_system.cores */
     int32_t isa;     /* hearth_isa; HEARTH_ISA_BEST unless a test asks for another */
+    /* 1: each thread runs on one processor of the process's own mask, physical cores first, those with the
+       fewest pinned threads of other engines before the rest. A caller's thread counts as one of the threads:
+       it is pinned while its call lasts and then put back. 0: the system places threads. */
+    int32_t pinned;
 } hearth_engine_options;
 
+/* Steps and measurements of several engines run side by side as long as there are processors for all their
+   threads, else in turns. */
 HEARTH_API hearth_status hearth_engine_create(const hearth_engine_options* options, size_t options_size,
                                               hearth_engine** engine);
 HEARTH_API void hearth_engine_destroy(hearth_engine* engine);
@@ -392,6 +398,14 @@ HEARTH_API void hearth_model_destroy(hearth_model* model);
    that types needing no packing may be copied later: the caller may release it once the call returns. */
 HEARTH_API hearth_status hearth_model_load_weight(hearth_model* model, int32_t weight, const void* data,
                                                   size_t data_size);
+
+/* The same in parts, for a weight that is a large share of the model: what a part was read from can be
+   released before the next comes. The weight is one matrix (stack 1); parts come in order, each begins at a
+   multiple of HEARTH_PART_ROWS and, but for the last, holds a multiple of as many rows. A part that begins at
+   row 0 begins anew; the weight is loaded once its last row is. */
+enum { HEARTH_PART_ROWS = 64 };
+HEARTH_API hearth_status hearth_model_load_rows(hearth_model* model, int32_t weight, int64_t first_row,
+                                                int64_t row_count, const void* data, size_t data_size);
 
 /* Uses a weight that another model of the same engine has loaded, without a copy: of the same type and shape,
    used alike. It stays in memory as long as one of the two models does. */

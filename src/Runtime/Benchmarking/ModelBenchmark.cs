@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Benchmarking;
@@ -47,6 +48,15 @@ public sealed record BenchmarkResult
     /// <summary>Bytes of work space.</summary>
     public required long ScratchBytes { get; init; }
 
+    /// <summary>Bytes of keys and values that the measured sequences hold at most.</summary>
+    public required long CacheBytes { get; init; }
+
+    /// <summary>The model's files, in bytes.</summary>
+    public required long FileBytes { get; init; }
+
+    /// <summary>The most memory that was resident in this process until the model was loaded and all work done once, in bytes; work space and cache as far as they were touched.</summary>
+    public required long MostResidentBytes { get; init; }
+
     /// <summary>Bytes a second that the same threads read from memory, measured in between.</summary>
     public required double ReadBandwidth { get; init; }
 
@@ -58,6 +68,12 @@ public sealed record BenchmarkResult
 
     /// <summary>The same of float32.</summary>
     public required double Float32Peak { get; init; }
+
+    /// <summary>What choosing a token from the model's logits takes, the defaults first.</summary>
+    public required IReadOnlyList<DrawTime> Draws { get; init; }
+
+    /// <summary>Which part of a step for one token the choosing of that token takes, with the defaults; null where generation was not measured.</summary>
+    public double? DrawShare(int sequences) => Generation is { } rate ? Draws[0].Median * rate.Median / sequences : null;
 
     /// <summary>The share of the 8-bit peak that reading a prompt reaches, counting products with weights only; null where not measured.</summary>
     public double? Int8Share => Prompt is { } rate ? rate.Median * ProductsPerToken / Int8Peak : null;
@@ -85,7 +101,8 @@ public static class ModelBenchmark
         ModelLoader.Checked(options.Depth, 0, 1 << 24, nameof(options.Depth));
         ModelLoader.Checked(options.Sequences, 1, ModelLoader.MaxOutputRows, nameof(options.Sequences));
         ModelLoader.Checked(options.Repetitions, 1, 1000, nameof(options.Repetitions));
-        using var loaded = ModelLoader.Load(path, model, embedding: null, progress, cancellationToken);
+        using var file = GgufFile.Open(path);
+        using var loaded = ModelLoader.Load(file, model, embedding: null, progress, cancellationToken);
         if (loaded.Encoder is not null)
             throw new UnsupportedModelException("benchmarking an encoder–decoder", ["decoders"]);
         var program = loaded.Program;
@@ -93,6 +110,13 @@ public static class ModelBenchmark
         var pagesEach = (perSequence + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
         using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16);
         var work = new Work(program, store, options, pagesEach, cancellationToken);
+        if (options.PromptTokens > 0)
+            work.WarmUp(work.ReadPrompt);
+        if (options.GeneratedTokens > 0)
+            work.WarmUp(work.Generate);
+
+        // Before the limits are measured: that takes memory of its own.
+        var mostResident = MostResident();
         var bandwidth = new List<double> { program.Engine.MeasureReadBandwidth() };
         var peaks = new List<(double Int8, double Float32)> { program.Engine.MeasureArithmetic() };
         BenchmarkRate? prompt = options.PromptTokens > 0 ? work.Measure(work.ReadPrompt) : null;
@@ -108,6 +132,10 @@ public static class ModelBenchmark
             BytesPerStep = program.Program.BytesPerStep,
             WeightBytes = memory.Weights,
             ScratchBytes = memory.Scratch,
+            CacheBytes = store.PageBytes * store.PageCount,
+            FileBytes = file.Length,
+            MostResidentBytes = mostResident,
+            Draws = SamplingBenchmark.Run(program.Program.OutputWidth, cancellationToken: cancellationToken),
             ReadBandwidth = Middle(bandwidth),
             ProductsPerToken = program.Program.ProductsPerRow,
 
@@ -115,6 +143,12 @@ public static class ModelBenchmark
             Int8Peak = peaks.Max(peak => peak.Int8),
             Float32Peak = peaks.Max(peak => peak.Float32),
         };
+    }
+
+    private static long MostResident()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64;
     }
 
     private static double Middle(List<double> values)
@@ -146,11 +180,16 @@ public static class ModelBenchmark
             _logits = new float[(long)options.Sequences * _runner.VocabularySize];
         }
 
-        public BenchmarkRate Measure(Func<int> work)
+        /// <summary>Does the work once, after what must be in the cache before.</summary>
+        public void WarmUp(Func<int> work)
         {
             for (var sequence = 0; sequence < _options.Sequences; sequence++)
                 Read(sequence, 0, _options.Depth);
             work();
+        }
+
+        public BenchmarkRate Measure(Func<int> work)
+        {
             var rates = new List<double>();
             for (var i = 0; i < _options.Repetitions; i++)
             {

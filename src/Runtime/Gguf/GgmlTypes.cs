@@ -81,6 +81,23 @@ public static class GgmlTypes
         return name is not null && ByName.TryGetValue(name, out info);
     }
 
+    /// <summary>What stands in for a type whose blocks do not fit a row: one of at least as many bits with blocks of 32, or F16 (llama.cpp's choices).</summary>
+    /// <param name="type">The type that was asked for.</param>
+    /// <param name="columns">Elements of a row.</param>
+    internal static GgmlType Fallback(GgmlType type, long columns)
+    {
+        var other = type switch
+        {
+            GgmlType.Q2_K or GgmlType.Q3_K => GgmlType.Q4_0,
+            GgmlType.Q4_K => GgmlType.Q5_0,
+            GgmlType.Q5_K => GgmlType.Q5_1,
+            GgmlType.Q6_K => GgmlType.Q8_0,
+            GgmlType.IQ4_XS => GgmlType.IQ4_NL,
+            _ => GgmlType.F16,
+        };
+        return columns % Of(other).BlockElements == 0 ? other : GgmlType.F16;
+    }
+
     /// <summary>Bytes that elements take; a multiple of the block is asked for.</summary>
     /// <param name="type">The storage type.</param>
     /// <param name="elements">How many elements, zero or more.</param>

@@ -89,7 +89,7 @@ internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, long fileLength, st
             GgufValueType.Int64 => ReadNumbers<long>(count, key),
             GgufValueType.Float64 => ReadNumbers<double>(count, key),
             GgufValueType.Bool => ReadBools(count, key),
-            GgufValueType.String => ReadStrings(count, key),
+            GgufValueType.String => depth == 1 ? ReadStringList(count, key) : ReadStringList(count, key).ToArray(),
             _ => ReadArrays(count, key, depth),
         };
     }
@@ -111,12 +111,18 @@ internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, long fileLength, st
         return values;
     }
 
-    private string[] ReadStrings(int count, string key)
+    // Looked through twice, so that nothing is allocated that the file does not fill.
+    private GgufStringList ReadStringList(int count, string key)
     {
-        var strings = new string[count];
+        var first = Position;
+        var starts = new int[count + 1];
         for (var i = 0; i < count; i++)
-            strings[i] = ReadString(key);
-        return strings;
+            starts[i + 1] = starts[i] + TakeString(key).Length;
+        var bytes = new byte[starts[count]];
+        Position = first;
+        for (var i = 0; i < count; i++)
+            TakeString(key).CopyTo(bytes.AsSpan(starts[i]));
+        return new GgufStringList(bytes, starts);
     }
 
     private object[] ReadArrays(int count, string key, int depth)
@@ -127,12 +133,14 @@ internal ref struct GgufByteReader(ReadOnlySpan<byte> bytes, long fileLength, st
         return arrays;
     }
 
-    private string ReadString(string key)
+    private string ReadString(string key) => GgufText.FromBytes(TakeString(key));
+
+    private ReadOnlySpan<byte> TakeString(string key)
     {
         var length = BinaryPrimitives.ReadUInt64LittleEndian(Take(8, key));
         if (length > (ulong)Remaining)
             throw Fault($"{key} holds a string of {length} bytes, but only {Remaining}{_where} are left", Position - 8);
-        return GgufText.FromBytes(Take((int)length, key));
+        return Take((int)length, key);
     }
 
     private bool ReadBool(string key)

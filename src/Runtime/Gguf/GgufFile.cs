@@ -73,7 +73,7 @@ public sealed class GgufFile : IDisposable
         {
             var part = GgufPart.Map(path);
             parts.Add(part);
-            var header = GgufHeader.Parse(part.Head, part.Length, path);
+            var header = ParseHeader(part);
             var siblings = GgufSplit.Siblings(path, header);
             if (siblings is null)
                 return new GgufFile([part], [header]);
@@ -89,7 +89,7 @@ public sealed class GgufFile : IDisposable
 
                 ordered[i] = GgufPart.Map(siblings[i]);
                 parts.Add(ordered[i]);
-                headers[i] = GgufHeader.Parse(ordered[i].Head, ordered[i].Length, siblings[i]);
+                headers[i] = ParseHeader(ordered[i]);
             }
 
             GgufSplit.Check(siblings, headers);
@@ -100,6 +100,14 @@ public sealed class GgufFile : IDisposable
             parts.ForEach(p => p.Dispose());
             throw;
         }
+    }
+
+    // What a header says is in objects afterwards: its pages, megabytes for a large vocabulary, are not read again.
+    private static GgufHeader ParseHeader(GgufPart part)
+    {
+        var header = GgufHeader.Parse(part.Head, part.Length, part.Source);
+        part.ReleasePages(0, part.Head.Length);
+        return header;
     }
 
     /// <summary>Reads a model that is already in memory; the bytes are used in place and must not change.</summary>

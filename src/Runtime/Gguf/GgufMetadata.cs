@@ -8,7 +8,8 @@ namespace Hearth.Runtime.Gguf;
 /// <remarks>
 /// A value is one of the C# types byte, sbyte, ushort, short, uint, int, ulong, long, float, double, bool, string,
 /// or an array of one of them (arrays of arrays are object arrays). Integers are converted to the integer type asked
-/// for when the value fits. Immutable once built; safe to read from several threads.
+/// for when the value fits. Immutable once built; safe to read from several threads. Arrays of strings are kept as bytes
+/// and made into strings whenever they are asked for.
 /// </remarks>
 public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
 {
@@ -33,7 +34,7 @@ public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
     public bool Contains(string key) => _values.ContainsKey(key);
 
     /// <summary>The value as stored, or null when absent.</summary>
-    public object? Find(string key) => _values.GetValueOrDefault(key);
+    public object? Find(string key) => AsArray(_values.GetValueOrDefault(key));
 
     /// <summary>The value of a key that must be there.</summary>
     /// <exception cref="ModelFormatException">The key is absent or holds another type.</exception>
@@ -54,14 +55,21 @@ public sealed class GgufMetadata : IEnumerable<KeyValuePair<string, object>>
             return false;
         }
 
-        value = Convert<T>(key, stored);
+        value = Convert<T>(key, AsArray(stored)!);
         return true;
     }
 
     /// <inheritdoc/>
-    public IEnumerator<KeyValuePair<string, object>> GetEnumerator() => _values.GetEnumerator();
+    public IEnumerator<KeyValuePair<string, object>> GetEnumerator() => _values.Select(pair => KeyValuePair.Create(pair.Key, AsArray(pair.Value)!)).GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>An array of strings as bytes, as the tokenizers take it.</summary>
+    /// <exception cref="ModelFormatException">The key is absent or holds another type.</exception>
+    internal GgufStringList GetStrings(string key)
+        => _values.GetValueOrDefault(key) as GgufStringList ?? new GgufStringList(Get<string[]>(key));
+
+    private static object? AsArray(object? stored) => stored is GgufStringList list ? list.ToArray() : stored;
 
     private T Convert<T>(string key, object stored)
     {

@@ -11,9 +11,11 @@ internal sealed unsafe class GgufPart : IDisposable
     private readonly nint _base;
     private volatile bool _closed;
 
-    private GgufPart(string source, SafeBuffer buffer, long length)
+    private readonly bool _isMapped;
+
+    private GgufPart(string source, SafeBuffer buffer, long length, bool isMapped)
     {
-        (Source, _buffer, Length) = (source, buffer, length);
+        (Source, _buffer, Length, _isMapped) = (source, buffer, length, isMapped);
         byte* address = null;
         buffer.AcquirePointer(ref address);
         _base = (nint)address;
@@ -53,11 +55,11 @@ internal sealed unsafe class GgufPart : IDisposable
         using var mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
         // The view outlives both: its handle alone keeps the pages mapped.
         var view = mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-        return new GgufPart(path, view.SafeMemoryMappedViewHandle, length);
+        return new GgufPart(path, view.SafeMemoryMappedViewHandle, length, isMapped: true);
     }
 
     /// <summary>Pins bytes that are already in memory.</summary>
-    public static GgufPart Pin(ReadOnlyMemory<byte> bytes, string source) => new(source, new PinnedBuffer(bytes), bytes.Length);
+    public static GgufPart Pin(ReadOnlyMemory<byte> bytes, string source) => new(source, new PinnedBuffer(bytes), bytes.Length, isMapped: false);
 
     /// <summary>The first bytes of the file: where a header must lie.</summary>
     public ReadOnlySpan<byte> Head => new((void*)Base, (int)Math.Min(Length, GgufLimits.HeaderBytes));
@@ -74,6 +76,24 @@ internal sealed unsafe class GgufPart : IDisposable
 
     /// <summary>Ends one <see cref="Acquire"/>.</summary>
     public void Release() => _buffer.ReleasePointer();
+
+    /// <summary>Takes pages out of the process's resident memory where the file is mapped; they come back when touched.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">Bytes; the range lies in the file.</param>
+    public void ReleasePages(long offset, long length)
+    {
+        if (!_isMapped)
+            return;
+        var address = Acquire();
+        try
+        {
+            ResidentPages.Release(address + (nint)offset, length);
+        }
+        finally
+        {
+            Release();
+        }
+    }
 
     public void Dispose()
     {

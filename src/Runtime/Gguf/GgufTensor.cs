@@ -88,6 +88,9 @@ public sealed unsafe class GgufTensor
         data.Bytes(offset, destination.Length).CopyTo(destination);
     }
 
+    /// <summary>Takes a piece's pages out of the process's resident memory; they come back from the file when touched.</summary>
+    internal void ReleasePages(long offset, long count) => _part.ReleasePages(Offset + offset, count);
+
     /// <summary>Name, type and shape, as in <c>blk.0.attn_q.weight Q4_K [4096, 4096]</c>.</summary>
     public override string ToString() => $"{Name} {GgmlTypes.Of(Type).Name} [{string.Join(", ", Shape)}]";
 

@@ -70,7 +70,7 @@ public static class ModelSynthesizer
         new("TQ2_0", 37, GgmlType.TQ2_0),
     ];
 
-    /// <summary>The type names that can be asked for. Q4_K_M is Q4_K with the output and half of attn_v and ffn_down in Q6_K; the others store every matrix in one type.</summary>
+    /// <summary>The type names that can be asked for. Q4_K_M is Q4_K with the output and half of attn_v and ffn_down in Q6_K; the others store every matrix in one type. Rows that are no multiple of 256 take Q5_0 for Q4_K and Q8_0 for Q6_K, as quantized models do.</summary>
     public static IReadOnlyList<string> Types { get; } = [.. Recipes.Select(r => r.Name)];
 
     /// <summary>Writes a model.</summary>
@@ -112,7 +112,7 @@ public static class ModelSynthesizer
         var (e, l, h, kv, ff, v) = shape;
         var n = shape.Experts;
         var kvWidth = e / h * kv;
-        var list = new List<Tensor> { new("token_embd.weight", recipe.Type, [e, v], 1) };
+        var list = new List<Tensor> { new("token_embd.weight", Fitting(recipe.Type, e), [e, v], 1) };
         for (var i = 0; i < l; i++)
         {
             var rich = recipe.MoreBitsWhereTheyMatter && UsesMoreBits(i, l) ? GgmlType.Q6_K : recipe.Type;
@@ -133,17 +133,21 @@ public static class ModelSynthesizer
         Linear("output.weight", recipe.MoreBitsWhereTheyMatter ? GgmlType.Q6_K : recipe.Type, e, v);
         return list;
 
-        void Linear(string name, GgmlType type, int inputs, int outputs) => list.Add(new(name, type, [inputs, outputs], 1 / Math.Sqrt(inputs)));
+        void Linear(string name, GgmlType type, int inputs, int outputs) => list.Add(new(name, Fitting(type, inputs), [inputs, outputs], 1 / Math.Sqrt(inputs)));
         void FeedForward(string name, GgmlType type, int inputs, int outputs)
         {
             if (n > 0)
-                list.Add(new(name + "_exps.weight", type, [inputs, outputs, n], 1 / Math.Sqrt(inputs)));
+                list.Add(new(name + "_exps.weight", Fitting(type, inputs), [inputs, outputs, n], 1 / Math.Sqrt(inputs)));
             else
                 Linear(name + ".weight", type, inputs, outputs);
         }
 
         void Norm(string name) => list.Add(new(name, GgmlType.F32, [e], 0.1));
     }
+
+    // Only for types with a stand-in of blocks: a model of F16 would not be of the type asked for.
+    private static GgmlType Fitting(GgmlType type, int columns)
+        => columns % GgmlTypes.Of(type).BlockElements != 0 && GgmlTypes.Fallback(type, columns) is var other && GgmlTypes.Of(other).IsQuantized ? other : type;
 
     /// <summary>The layers that the M mixes treat better: the first and last eighth, and every third between.</summary>
     private static bool UsesMoreBits(int layer, int layers)

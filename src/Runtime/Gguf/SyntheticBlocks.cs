@@ -15,7 +15,7 @@ internal sealed class SyntheticBlocks
     /// <summary>The types that can be filled.</summary>
     public static readonly GgmlType[] Types =
     [
-        GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.Q4_K, GgmlType.Q6_K,
+        GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.Q5_0, GgmlType.Q4_K, GgmlType.Q6_K,
         GgmlType.IQ1_S, GgmlType.IQ1_M, GgmlType.IQ2_XXS, GgmlType.IQ2_XS, GgmlType.IQ2_S, GgmlType.IQ3_XXS, GgmlType.IQ3_S,
         GgmlType.TQ1_0, GgmlType.TQ2_0,
     ];
@@ -48,6 +48,7 @@ internal sealed class SyntheticBlocks
             GgmlType.BF16 => Values(n => (ushort)((BitConverter.SingleToUInt32Bits(n * (float)deviation) + 0x8000) >> 16)),
             GgmlType.Q8_0 => NormalCodes(deviation),
             GgmlType.Q4_0 => SignedScales(deviation, Math.Sqrt(Enumerable.Range(-8, 16).Average(c => (double)c * c))),
+            GgmlType.Q5_0 => SignedScales(deviation, Math.Sqrt(Enumerable.Range(-16, 32).Average(c => (double)c * c))),
             GgmlType.Q4_K => ScalesOfQ4K(deviation),
             GgmlType.Q6_K => ScalesOfQ6K(deviation),
             _ when MeanSquare(type) is { } meanSquare => SignedScales(deviation, Math.Sqrt(meanSquare)),
@@ -64,6 +65,7 @@ internal sealed class SyntheticBlocks
             case GgmlType.F16 or GgmlType.BF16: FillValues(MemoryMarshal.Cast<byte, ushort>(blocks), MemoryMarshal.Cast<byte, ushort>(_table)); break;
             case GgmlType.Q8_0: FillQ8(blocks); break;
             case GgmlType.Q4_0: FillCodes(blocks, blockBytes: 18, scaleBytes: 2, scaleFirst: true); break;
+            case GgmlType.Q5_0: FillCodes(blocks, blockBytes: 22, scaleBytes: 2, scaleFirst: true); break;
             case GgmlType.Q4_K: FillCodes(blocks, blockBytes: 144, scaleBytes: 16, scaleFirst: true); break;
             case GgmlType.Q6_K: FillCodes(blocks, blockBytes: 210, scaleBytes: 18, scaleFirst: false); break;
             default: FillAroundScale(blocks); break;

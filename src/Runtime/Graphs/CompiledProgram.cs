@@ -20,6 +20,11 @@ public readonly record struct ProgramMemory(long Weights, long Scratch);
 /// <remarks>Steps of one engine run one after another; callers of several threads wait for each other.</remarks>
 public sealed unsafe class CompiledProgram : IDisposable
 {
+    // HEARTH_PART_ROWS: of whose multiples a weight's parts are made.
+    private const int PartRows = 64;
+
+    private const int PartBytes = 8 << 20;
+
     private CompiledProgram(Engine engine, ModelProgram program, ModelHandle handle)
     {
         Engine = engine;
@@ -102,24 +107,30 @@ public sealed unsafe class CompiledProgram : IDisposable
         }
     }
 
+    // The largest first, and none stays in memory twice for longer than its packing takes: the most that is ever resident is
+    // little more than the packed weights.
     private void LoadWeights(IProgress<LoadProgress>? progress, CompiledProgram? sharesWith, CancellationToken cancellationToken)
     {
         var shared = sharesWith?.Program.Weights.ToDictionary(Place) ?? [];
         var total = Program.Weights.Sum(Bytes);
         long done = 0;
         progress?.Report(new LoadProgress("weights", 0, total));
-        foreach (var weight in Program.Weights)
+        foreach (var weight in Program.Weights.OrderByDescending(Bytes))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            var bytes = Bytes(weight);
             if (shared.TryGetValue(Place(weight), out var same))
                 NativeStatus.Check(NativeMethods.hearth_model_share_weight(Handle, weight.Number, sharesWith!.Handle, same.Number));
             else if (weight.Compute is not null)
                 Load(weight, weight.Compute());
             else if (weight.IsVector)
                 LoadVector(weight, weight.Tensor!);
+            else if (weight.Stack == 1 && done + (2 * bytes) > total + Math.Max(total / 16, PartBytes))
+                LoadInParts(weight, weight.Tensor!, cancellationToken);
             else
                 LoadMatrix(weight, weight.Tensor!);
-            done += Bytes(weight);
+            weight.Tensor?.ReleasePages(FirstByte(weight), bytes);
+            done += bytes;
             progress?.Report(new LoadProgress("weights", done, total));
         }
     }
@@ -130,17 +141,34 @@ public sealed unsafe class CompiledProgram : IDisposable
 
     private static long Bytes(Weight weight) => GgmlTypes.ByteSize(weight.Type, weight.Count);
 
+    private static long FirstByte(Weight weight) => GgmlTypes.ByteSize(weight.Type, weight.First);
+
     private void LoadMatrix(Weight weight, GgufTensor tensor)
     {
         using var data = tensor.Acquire();
-        var address = data.Address + (nint)GgmlTypes.ByteSize(tensor.Type, weight.First);
-        NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, (void*)address, (nuint)Bytes(weight)));
+        NativeStatus.Check(NativeMethods.hearth_model_load_weight(Handle, weight.Number, (void*)(data.Address + (nint)FirstByte(weight)), (nuint)Bytes(weight)));
+    }
+
+    // A matrix that is most of what is still to come, as the tables of a large vocabulary are.
+    private void LoadInParts(Weight weight, GgufTensor tensor, CancellationToken cancellationToken)
+    {
+        using var data = tensor.Acquire();
+        var rowBytes = GgmlTypes.ByteSize(weight.Type, weight.Columns);
+        var partRows = Math.Max(1, PartBytes / rowBytes / PartRows) * PartRows;
+        for (long row = 0; row < weight.Rows; row += partRows)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var rows = Math.Min(partRows, weight.Rows - row);
+            var at = FirstByte(weight) + (row * rowBytes);
+            NativeStatus.Check(NativeMethods.hearth_model_load_rows(Handle, weight.Number, row, rows, (void*)(data.Address + (nint)at), (nuint)(rows * rowBytes)));
+            tensor.ReleasePages(at, rows * rowBytes);
+        }
     }
 
     private void LoadVector(Weight weight, GgufTensor tensor)
     {
         var values = new float[weight.Columns];
-        var bytes = tensor.Bytes(GgmlTypes.ByteSize(tensor.Type, weight.First), (int)Bytes(weight));
+        var bytes = tensor.Bytes(FirstByte(weight), (int)Bytes(weight));
         switch (tensor.Type)
         {
             case GgmlType.F32:

@@ -24,39 +24,43 @@ public enum InstructionSet
 /// <summary>What the native library found on this machine.</summary>
 /// <param name="LibraryPath">The library's file.</param>
 /// <param name="Processor">The processor's name.</param>
-/// <param name="Processors">Processors that this process may use.</param>
+/// <param name="Processors">Processors that this process may use: its affinity, and a container's quota.</param>
+/// <param name="Cores">The same with one for each physical core: the threads that an engine has unless told otherwise.</param>
 /// <param name="Best">The instruction set used unless another is asked for.</param>
 /// <param name="Available">All that can run here.</param>
-public sealed record EngineInformation(string LibraryPath, string Processor, int Processors, InstructionSet Best, IReadOnlyList<InstructionSet> Available);
+public sealed record EngineInformation(string LibraryPath, string Processor, int Processors, int Cores, InstructionSet Best, IReadOnlyList<InstructionSet> Available);
 
 /// <summary>The native engine's threads, shared by every model that asks for the same number of them.</summary>
-/// <remarks>Safe to use from several threads; calls take turns.</remarks>
+/// <remarks>Safe to use from several threads; calls take turns. Engines of different thread counts work side by side as long as there are processors for all their threads.</remarks>
 public sealed class Engine
 {
     /// <summary>Forces an instruction set: scalar, avx2, avx512 or neon.</summary>
     public const string InstructionSetVariable = "HEARTH_ISA";
 
     private static readonly Lock _gate = new();
-    private static readonly Dictionary<int, WeakReference<Engine>> _engines = [];
+    private static readonly Dictionary<(int Threads, bool Pinned), WeakReference<Engine>> _engines = [];
 
-    private Engine(int threads) => Handle = EngineHandle.Create(threads, ChosenInstructionSet());
+    private Engine(int threads, bool pinned) => Handle = EngineHandle.Create(threads, ChosenInstructionSet(), pinned);
 
     internal EngineHandle Handle { get; }
 
     /// <summary>The engine with so many threads.</summary>
-    /// <param name="threads">1 to 512, or 0 for one on each processor that this process may use.</param>
+    /// <param name="threads">1 to 512, or 0 for one on each physical core that this process may use.</param>
+    /// <param name="pinned">Whether each thread stays on one processor of the process's own affinity mask; a caller's only while its call lasts.</param>
     /// <exception cref="NativeLibraryException">The native library is missing, of another version, or cannot run here.</exception>
-    public static Engine Get(int threads = 0)
+    public static Engine Get(int threads = 0, bool pinned = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 512);
         NativeLibraryLoader.EnsureLoaded();
+        if (threads == 0)
+            threads = ProbeSystem().Cores;
         lock (_gate)
         {
-            if (_engines.TryGetValue(threads, out var known) && known.TryGetTarget(out var engine))
+            if (_engines.TryGetValue((threads, pinned), out var known) && known.TryGetTarget(out var engine))
                 return engine;
-            engine = new Engine(threads);
-            _engines[threads] = new WeakReference<Engine>(engine);
+            engine = new Engine(threads, pinned);
+            _engines[(threads, pinned)] = new WeakReference<Engine>(engine);
             return engine;
         }
     }
@@ -66,14 +70,14 @@ public sealed class Engine
     public static unsafe EngineInformation Probe()
     {
         NativeLibraryLoader.EnsureLoaded();
-        NativeSystem system;
-        NativeStatus.Check(NativeMethods.hearth_system_probe(&system, (nuint)sizeof(NativeSystem)));
+        var system = ProbeSystem();
         var mask = system.IsaMask;
         var available = Enum.GetValues<InstructionSet>().Where(i => i >= 0 && (mask & (1u << (int)i)) != 0).ToArray();
         return new EngineInformation(
             NativeLibraryLoader.LoadedPath ?? NativeLibraryLoader.FileName,
             Marshal.PtrToStringUTF8((nint)system.Processor) ?? "unknown",
             system.Processors,
+            system.Cores,
             (InstructionSet)system.BestIsa,
             available);
     }
@@ -95,6 +99,13 @@ public sealed class Engine
         NativeArithmetic measured;
         NativeStatus.Check(NativeMethods.hearth_engine_measure_arithmetic(Handle, &measured, (nuint)sizeof(NativeArithmetic)));
         return (measured.Int8Products, measured.Float32Products);
+    }
+
+    private static unsafe NativeSystem ProbeSystem()
+    {
+        NativeSystem system;
+        NativeStatus.Check(NativeMethods.hearth_system_probe(&system, (nuint)sizeof(NativeSystem)));
+        return system;
     }
 
     private static InstructionSet ChosenInstructionSet()

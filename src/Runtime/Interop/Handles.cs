@@ -11,9 +11,9 @@ internal abstract class NativeHandle() : SafeHandle(0, ownsHandle: true)
 /// <summary>A thread pool and an instruction set.</summary>
 internal sealed class EngineHandle : NativeHandle
 {
-    internal static unsafe EngineHandle Create(int threads, InstructionSet isa)
+    internal static unsafe EngineHandle Create(int threads, InstructionSet isa, bool pinned)
     {
-        var options = new NativeEngineOptions { Threads = threads, Isa = (int)isa };
+        var options = new NativeEngineOptions { Threads = threads, Isa = (int)isa, Pinned = pinned ? 1 : 0 };
         var engine = new EngineHandle();
         NativeStatus.Check(NativeMethods.hearth_engine_create(&options, (nuint)sizeof(NativeEngineOptions), out var raw));
         engine.SetHandle(raw);

@@ -8,7 +8,7 @@ internal static unsafe partial class NativeMethods
     internal const string Library = "hearth";
 
     /// <summary>The number that hearth.h must carry for these declarations to fit.</summary>
-    internal const uint AbiVersion = 2;
+    internal const uint AbiVersion = 3;
 
     static NativeMethods() => NativeLibraryLoader.Register();
 
@@ -45,6 +45,9 @@ internal static unsafe partial class NativeMethods
 
     [LibraryImport(Library)]
     internal static partial int hearth_model_load_weight(ModelHandle model, int weight, void* data, nuint dataSize);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_model_load_rows(ModelHandle model, int weight, long firstRow, long rowCount, void* data, nuint dataSize);
 
     [LibraryImport(Library)]
     internal static partial int hearth_model_share_weight(ModelHandle model, int weight, ModelHandle other, int otherWeight);

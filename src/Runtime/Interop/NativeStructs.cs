@@ -10,7 +10,7 @@ internal unsafe struct NativeSystem
     public int BestIsa;
     public uint IsaMask;
     public int Processors;
-    public int Reserved;
+    public int Cores;
     public fixed byte Processor[64];
 }
 
@@ -26,6 +26,7 @@ internal struct NativeEngineOptions
 {
     public int Threads;
     public int Isa;
+    public int Pinned;
 }
 
 [StructLayout(LayoutKind.Sequential)]

@@ -59,7 +59,7 @@ internal sealed class TensorTypeRules
         var category = TensorNames.Categorize(tensor.Name);
         var asked = Asked(tensor, category);
         return GgmlTypes.Of(asked).IsQuantized && tensor.RowElements % GgmlTypes.Of(asked).BlockElements != 0
-            ? (Fallback(asked, tensor.RowElements), true)
+            ? (GgmlTypes.Fallback(asked, tensor.RowElements), true)
             : (asked, false);
     }
 
@@ -154,21 +154,6 @@ internal sealed class TensorTypeRules
     /// <summary>The first and last eighth of the layers, and every third between.</summary>
     private static bool UsesMoreBits(int layer, int layers)
         => layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
-
-    /// <summary>A type of at least as many bits whose blocks fit the row, or F16.</summary>
-    private static GgmlType Fallback(GgmlType type, long columns)
-    {
-        var other = type switch
-        {
-            GgmlType.Q2_K or GgmlType.Q3_K => GgmlType.Q4_0,
-            GgmlType.Q4_K => GgmlType.Q5_0,
-            GgmlType.Q5_K => GgmlType.Q5_1,
-            GgmlType.Q6_K => GgmlType.Q8_0,
-            GgmlType.IQ4_XS => GgmlType.IQ4_NL,
-            _ => GgmlType.F16,
-        };
-        return columns % GgmlTypes.Of(other).BlockElements == 0 ? other : GgmlType.F16;
-    }
 
     /// <summary>A count that may be one number, or one a layer; <paramref name="otherwise"/> null: as many as query heads.</summary>
     private long FirstLayer(GgufFile file, string key, long? otherwise)

@@ -36,27 +36,44 @@ internal static class Draw
     }
 
     /// <summary>The index at which the running sum of weights passes <paramref name="uniform"/> of the whole.</summary>
+    /// <remarks>Sums of blocks come first: they are vectorized, and only one block is looked through weight by weight.</remarks>
     private static int Pick(ReadOnlySpan<float> weights, double uniform)
     {
-        var total = 0.0;
-        foreach (var weight in weights)
+        const int MostBlocks = 512, LeastBlock = 1024;
+        var length = Math.Max(LeastBlock, (weights.Length + MostBlocks - 1) / MostBlocks);
+        Span<double> sums = stackalloc double[MostBlocks];
+        var (blocks, total) = (0, 0.0);
+        for (var begin = 0; begin < weights.Length; begin += length)
         {
-            total += weight;
+            var sum = TensorPrimitives.Sum(weights.Slice(begin, Math.Min(length, weights.Length - begin)));
+            total += sums[blocks++] = sum;
         }
 
+        // The last of any weight stands in where rounding leaves a remainder at the end, of blocks as of weights.
         var left = uniform * total;
-        var picked = 0;
-        for (var i = 0; i < weights.Length; i++)
+        var (block, isPassed) = (0, false);
+        for (var i = 0; i < blocks && !isPassed; i++)
         {
-            // The last of any weight stands in where rounding leaves a remainder at the end.
+            if (sums[i] > 0)
+            {
+                block = i;
+                isPassed = left < sums[i];
+                left -= isPassed ? 0 : sums[i];
+            }
+        }
+
+        return Scan(weights, block * length, Math.Min((block + 1) * length, weights.Length), isPassed ? left : double.PositiveInfinity);
+    }
+
+    private static int Scan(ReadOnlySpan<float> weights, int begin, int end, double left)
+    {
+        var picked = begin;
+        for (var i = begin; i < end && left >= 0; i++)
+        {
             if (weights[i] > 0)
             {
                 picked = i;
                 left -= weights[i];
-                if (left < 0)
-                {
-                    break;
-                }
             }
         }
 

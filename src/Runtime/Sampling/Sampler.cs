@@ -54,7 +54,7 @@ internal sealed class Sampler
     private int KeepOfTopK(ReadOnlySpan<float> logits, float maximum, SamplerScratch scratch)
     {
         var candidates = scratch.Candidates.AsSpan();
-        var kept = TopK.Select(logits, _parameters.TopK, candidates);
+        var kept = TopK.Select(logits, maximum, _parameters.TopK, candidates, scratch.Buckets);
         if (_parameters.TopP < 1)
         {
             var total = 0.0;
@@ -78,17 +78,12 @@ internal sealed class Sampler
             return MinP.Gather(logits, threshold, candidates);
         }
 
-        // The nucleus is nearly always among few tokens; only a flat distribution makes it worth collecting all.
+        // The nucleus is nearly always among few tokens; only a flat distribution makes it worth sorting all roughly.
         var total = Logits.Total(logits, maximum, scratch.Weights);
-        var kept = TopP.Keep(candidates[..TopK.Select(logits, LikelyNucleus, candidates)], maximum, total, _parameters.TopP);
-        if (kept == 0)
-        {
-            // Both policies keep a head of the same order, so min-p may go first; it needs no sorting.
-            var possible = MinP.Gather(logits, threshold, candidates);
-            kept = NonZero(TopP.Keep(candidates[..possible], maximum, total, _parameters.TopP), possible);
-        }
-
-        return MinP.Keep(candidates[..kept], threshold);
+        var kept = TopP.Keep(candidates[..TopK.Select(logits, maximum, LikelyNucleus, candidates, scratch.Buckets)], maximum, total, _parameters.TopP);
+        return kept > 0
+            ? MinP.Keep(candidates[..kept], threshold)
+            : TopP.KeepOfAll(logits, maximum, scratch.Weights.AsSpan(0, logits.Length), _parameters.TopP * total, threshold, candidates, scratch.Buckets);
     }
 
     private static int NonZero(int kept, int all) => kept == 0 ? all : kept;
@@ -100,6 +95,8 @@ internal sealed class SamplerScratch
     public ulong[] Candidates { get; private set; } = [];
 
     public float[] Weights { get; private set; } = [];
+
+    public LogitBuckets Buckets { get; } = new();
 
     public void EnsureCapacity(int vocabularySize)
     {

@@ -6,15 +6,17 @@ namespace Hearth.Runtime.Sampling;
 /// <summary>Keeps the k likeliest tokens.</summary>
 internal static class TopK
 {
-    /// <summary>Beyond this, a heap loses to partitioning where logits rise with their ids.</summary>
-    private const int HeapLimit = 4096;
+    /// <summary>Beyond this, a heap loses to a rough sort.</summary>
+    private const int HeapLimit = 256;
 
     /// <summary>Finds the k likeliest candidates, likeliest first; tokens at negative infinity are never among them.</summary>
-    /// <param name="logits">Without NaN.</param>
+    /// <param name="logits">Without NaN and positive infinity.</param>
+    /// <param name="maximum">The greatest of them.</param>
     /// <param name="k">At least 1.</param>
     /// <param name="candidates">At least logits.Length long; its start receives the result.</param>
+    /// <param name="buckets">Work space.</param>
     /// <returns>How many there are, at most k.</returns>
-    public static int Select(ReadOnlySpan<float> logits, int k, Span<ulong> candidates)
+    public static int Select(ReadOnlySpan<float> logits, float maximum, int k, Span<ulong> candidates, LogitBuckets buckets)
     {
         if (k <= HeapLimit)
         {
@@ -23,7 +25,8 @@ internal static class TopK
             return count;
         }
 
-        var possible = MinP.Gather(logits, float.NegativeInfinity, candidates);
+        var last = buckets.FindRank(logits, maximum, Math.Min(k, logits.Length));
+        var possible = MinP.Gather(logits, LogitBuckets.LowerBound(last, maximum), candidates);
         var kept = Math.Min(k, possible);
         MoveTopToFront(candidates[..possible], kept);
         SortDescending(candidates[..kept]);

@@ -37,4 +37,49 @@ internal static class TopP
 
         return 0;
     }
+
+    /// <summary>Collects the nucleus of a distribution that is flat, in no order.</summary>
+    /// <param name="logits">Without NaN and positive infinity.</param>
+    /// <param name="maximum">The greatest of them.</param>
+    /// <param name="weights">exp(logit - maximum) of each.</param>
+    /// <param name="wanted">The sum of weights that the nucleus reaches.</param>
+    /// <param name="least">The least logit that another policy keeps: both keep a head of the same order.</param>
+    /// <param name="candidates">At least logits.Length long; its start receives the result.</param>
+    /// <param name="buckets">Work space.</param>
+    /// <returns>How many are kept, at least 1.</returns>
+    public static int KeepOfAll(ReadOnlySpan<float> logits, float maximum, ReadOnlySpan<float> weights, double wanted, float least, Span<ulong> candidates, LogitBuckets buckets)
+    {
+        var (last, sum) = buckets.FindMass(logits, maximum, weights, wanted);
+        var possible = candidates[..MinP.Gather(logits, Math.Max(least, LogitBuckets.LowerBound(last, maximum)), candidates)];
+        var sure = MoveToFront(possible, maximum, last - 1);
+        var border = possible[sure..];
+        border = border[..MoveToFront(border, maximum, last)];
+        TopK.SortDescending(border);
+        for (var i = 0; i < border.Length; i++)
+        {
+            sum += weights[Candidate.Token(border[i])];
+            if (sum >= wanted)
+            {
+                return sure + i + 1;
+            }
+        }
+
+        return sure + border.Length;
+    }
+
+    // Those of the buckets up to one; returns how many.
+    private static int MoveToFront(Span<ulong> candidates, float maximum, int lastBucket)
+    {
+        var count = 0;
+        for (var i = 0; i < candidates.Length; i++)
+        {
+            if (LogitBuckets.Of(Candidate.Logit(candidates[i]), maximum) <= lastBucket)
+            {
+                (candidates[count], candidates[i]) = (candidates[i], candidates[count]);
+                count++;
+            }
+        }
+
+        return count;
+    }
 }

@@ -14,6 +14,8 @@ namespace Hearth.Runtime.Tokenizers;
 /// </remarks>
 internal sealed class BytePairTokenizer : Tokenizer
 {
+    private const string MergesKey = "tokenizer.ggml.merges";
+
     private readonly PreTokenizer _preTokenizer;
     private readonly ByteStringTable _symbols;
     private readonly int[] _tokenOfSymbol;
@@ -22,7 +24,7 @@ internal sealed class BytePairTokenizer : Tokenizer
     private readonly Dictionary<ulong, (uint Rank, int Merged)> _merges;
     private readonly ConcurrentBag<Workspace> _idle = [];
 
-    public BytePairTokenizer(Vocabulary vocabulary, PreTokenizer preTokenizer, string[] merges)
+    public BytePairTokenizer(Vocabulary vocabulary, PreTokenizer preTokenizer, GgufStringList merges)
         : base(vocabulary, PieceTable.Build(vocabulary, preTokenizer.EscapesSpaces ? PieceTable.WithSpaces : ByteAlphabet.DecodePiece))
     {
         _preTokenizer = preTokenizer;
@@ -53,8 +55,8 @@ internal sealed class BytePairTokenizer : Tokenizer
     }
 
     /// <summary>The merge list; Kimi K2 files have none.</summary>
-    public static string[] ReadMerges(GgufMetadata metadata, string preTokenizer)
-        => preTokenizer == "kimi-k2" ? metadata.Get<string[]>("tokenizer.ggml.merges", []) : metadata.Get<string[]>("tokenizer.ggml.merges");
+    public static GgufStringList ReadMerges(GgufMetadata metadata, string preTokenizer)
+        => preTokenizer == "kimi-k2" && !metadata.Contains(MergesKey) ? new GgufStringList([]) : metadata.GetStrings(MergesKey);
 
     private protected override void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids)
     {
@@ -148,17 +150,16 @@ internal sealed class BytePairTokenizer : Tokenizer
     }
 
     // A merge may make up or use a string that is no token; such a string is a symbol all the same.
-    private Dictionary<ulong, (uint Rank, int Merged)> BuildMerges(string[] merges)
+    private Dictionary<ulong, (uint Rank, int Merged)> BuildMerges(GgufStringList merges)
     {
-        var result = new Dictionary<ulong, (uint, int)>(merges.Length);
+        var result = new Dictionary<ulong, (uint, int)>(merges.Count);
         var (left, right) = (new List<byte>(), new List<byte>());
-        for (var rank = 0; rank < merges.Length; rank++)
+        for (var rank = 0; rank < merges.Count; rank++)
         {
             var merge = merges[rank];
-            var space = merge.Length > 1 ? merge.IndexOf(' ', 1) : -1;
-            if (space < 0
-                || !TrySpell(GgufText.GetBytes(merge[..space]), left)
-                || !TrySpell(GgufText.GetBytes(merge[(space + 1)..]), right))
+            // The first byte is a symbol's even where it is a space.
+            var space = merge.IsEmpty ? 0 : merge[1..].IndexOf((byte)' ') + 1;
+            if (space == 0 || !TrySpell(merge[..space], left) || !TrySpell(merge[(space + 1)..], right))
             {
                 continue;
             }

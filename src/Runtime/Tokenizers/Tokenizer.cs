@@ -70,23 +70,6 @@ public abstract class Tokenizer
     /// <summary>Whether a first space in decoded text is one that encoding put there.</summary>
     private protected virtual bool DropsLeadingSpace => Vocabulary.AddsSpacePrefix;
 
-    /// <summary>Reads the tokenizer of a file, or why it has none that is known.</summary>
-    /// <param name="metadata">The file's metadata.</param>
-    /// <param name="reason">What is missing or unknown; null where the tokenizer was read.</param>
-    internal static Tokenizer? TryFromMetadata(GgufMetadata metadata, out UnsupportedModelException? reason)
-    {
-        reason = null;
-        try
-        {
-            return FromMetadata(metadata);
-        }
-        catch (UnsupportedModelException e)
-        {
-            reason = e;
-            return null;
-        }
-    }
-
     /// <summary>Makes the tokenizer that a model file describes.</summary>
     /// <param name="metadata">The file's metadata.</param>
     /// <param name="preTokenizerOverride">A name to take in place of <c>tokenizer.ggml.pre</c>; only byte-pair vocabularies have one.</param>

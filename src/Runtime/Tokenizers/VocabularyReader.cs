@@ -1,3 +1,4 @@
+using System.Text;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers.Splitting;
 using Hearth.Runtime.Tokenizers.Text;
@@ -38,27 +39,27 @@ internal static class VocabularyReader
 
     private static Vocabulary ReadTokens(GgufMetadata metadata, string model, string side)
     {
-        var texts = metadata.Get<string[]>(Prefix + side + "tokens");
-        if (texts.Sum(text => (long)text.Length) > int.MaxValue / 4)
+        var texts = metadata.GetStrings(Prefix + side + "tokens");
+        if (texts.ByteCount > int.MaxValue / 4)
         {
-            throw new ModelFormatException($"'{Prefix}{side}tokens' holds more than {int.MaxValue / 4} characters", metadata.Source);
+            throw new ModelFormatException($"'{Prefix}{side}tokens' holds more than {int.MaxValue / 4} bytes", metadata.Source);
         }
 
-        var tokens = new ByteStringTable(texts.Length);
-        for (var id = 0; id < texts.Length; id++)
+        var tokens = new ByteStringTable(texts.Count);
+        for (var id = 0; id < texts.Count; id++)
         {
-            var text = texts[id].Length == 0 ? $"[EMPTY_{id}]" : texts[id];
-            if (tokens.Intern(GgufText.GetBytes(text)) is var other && other != id)
+            var text = texts[id].IsEmpty ? Encoding.ASCII.GetBytes($"[EMPTY_{id}]") : texts[id];
+            if (tokens.Intern(text) is var other && other != id)
             {
-                throw new ModelFormatException($"'{Prefix}{side}tokens' holds '{text}' twice, as {other} and as {id}", metadata.Source);
+                throw new ModelFormatException($"'{Prefix}{side}tokens' holds '{GgufText.FromBytes(text)}' twice, as {other} and as {id}", metadata.Source);
             }
         }
 
         return new Vocabulary
         {
             Tokens = tokens,
-            Scores = ReadScores(metadata, texts.Length, side),
-            Attributes = ReadAttributes(metadata, texts.Length, side),
+            Scores = ReadScores(metadata, texts.Count, side),
+            Attributes = ReadAttributes(metadata, texts.Count, side),
             Model = model,
             Source = metadata.Source,
         };

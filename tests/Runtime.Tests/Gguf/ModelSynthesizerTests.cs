@@ -51,6 +51,23 @@ public sealed class ModelSynthesizerTests
     }
 
     [Fact]
+    public void Rows_that_no_super_block_fits_take_the_types_of_quantized_models()
+    {
+        using var folder = new TemporaryFolder();
+        ModelSynthesizer.Write(folder.File("m.gguf"), SyntheticShape.Parse("224,4,4,2,512,320"), "Q4_K_M");
+        using var file = GgufFile.Open(folder.File("m.gguf"));
+        Assert.Equal(GgmlType.Q5_0, file.GetTensor("token_embd.weight").Type);
+        Assert.Equal(GgmlType.Q8_0, file.GetTensor("output.weight").Type);
+        Assert.Equal(GgmlType.Q5_0, file.GetTensor("blk.0.ffn_up.weight").Type);
+        Assert.Contains(file.GetTensor("blk.0.ffn_down.weight").Type, new[] { GgmlType.Q4_K, GgmlType.Q6_K });
+        foreach (var tensor in new[] { file.GetTensor("blk.0.ffn_up.weight"), file.GetTensor("output.weight") })
+        {
+            var weights = Dequantize(tensor);
+            Assert.InRange(Math.Sqrt(weights.Average(w => (double)w * w)), 0.9 / Math.Sqrt(224), 1.1 / Math.Sqrt(224));
+        }
+    }
+
+    [Fact]
     public void Experts_stand_in_stacks_behind_a_router()
     {
         using var folder = new TemporaryFolder();
@@ -165,7 +182,7 @@ public sealed class ModelSynthesizerTests
 
     private static double[] Block(GgmlType type, ReadOnlySpan<byte> b)
     {
-        if (type is >= GgmlType.IQ2_XXS and <= GgmlType.IQ1_S or GgmlType.IQ3_S or GgmlType.IQ2_S or GgmlType.IQ1_M or GgmlType.TQ1_0 or GgmlType.TQ2_0)
+        if (type is >= GgmlType.IQ2_XXS and <= GgmlType.IQ1_S or GgmlType.IQ3_S or GgmlType.IQ2_S or GgmlType.IQ1_M or GgmlType.TQ1_0 or GgmlType.TQ2_0 or GgmlType.Q5_0)
             return NativeBlock(type, b);
         var weights = new double[GgmlTypes.Of(type).BlockElements];
         for (var i = 0; i < weights.Length; i++)
@@ -185,7 +202,7 @@ public sealed class ModelSynthesizerTests
         return weights;
     }
 
-    /// <summary>Types whose grids only the native library holds; its own tests compare it with recorded blocks.</summary>
+    /// <summary>Types that the native library decodes here: most have grids that only it holds, and its own tests compare it with recorded blocks.</summary>
     private static unsafe double[] NativeBlock(GgmlType type, ReadOnlySpan<byte> b)
     {
         var weights = new float[GgmlTypes.Of(type).BlockElements];

@@ -1,3 +1,4 @@
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;
@@ -95,7 +96,8 @@ public sealed class Phi3Tests
 
     private static string Fingerprint(string path, int? context)
     {
-        var loaded = ModelLoader.Load(path, new ModelOptions { ContextLength = context }, embedding: null, null, CancellationToken.None);
+        using var file = GgufFile.Open(path);
+        var loaded = ModelLoader.Load(file, new ModelOptions { ContextLength = context }, embedding: null, null, CancellationToken.None);
         loaded.Dispose();
         return loaded.Fingerprint;
     }

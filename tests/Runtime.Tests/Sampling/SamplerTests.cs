@@ -88,7 +88,7 @@ public sealed class SamplerTests
 
         var expected = Enumerable.Range(0, vocabulary).OrderByDescending(t => logits[t]).ThenBy(t => t).Take(Math.Max(1, (int)k)).ToArray();
         var candidates = new ulong[vocabulary];
-        var count = TopK.Select(logits, Math.Max(1, (int)k), candidates);
+        var count = TopK.Select(logits, logits.Max(), Math.Max(1, (int)k), candidates, new LogitBuckets());
         Assert.Equal(expected, candidates.Take(count).Select(Candidate.Token));
         Assert.Equal(expected.Select(t => logits[t]), candidates.Take(count).Select(Candidate.Logit));
     }
@@ -110,6 +110,36 @@ public sealed class SamplerTests
         Assert.InRange(kept, expected - 1, expected + 1);
         var order = Enumerable.Range(0, vocabulary).OrderByDescending(t => logits[t]).ThenBy(t => t);
         Assert.Equal(order.Take(kept), candidates.Take(kept).Select(Candidate.Token));
+    }
+
+    [Property(MaxTest = 100)]
+    public void A_nucleus_found_by_buckets_is_the_one_found_by_sorting(int seed, ushort size, byte percent, byte spread, bool rounded)
+    {
+        var vocabulary = 1 + (size % 3000);
+        var p = percent % 101 / 100f;
+        var logits = RandomLogits(vocabulary, seed, scale: spread / 4f);
+        logits = rounded ? [.. logits.Select(l => MathF.Round(l))] : logits;
+        var (maximum, weights, sorted) = (logits.Max(), new float[vocabulary], new ulong[vocabulary]);
+        var total = Logits.Total(logits, maximum, weights);
+        var expected = TopP.Keep(sorted.AsSpan(0, MinP.Gather(logits, float.NegativeInfinity, sorted)), maximum, total, p);
+        expected = expected == 0 ? vocabulary : expected;
+
+        var candidates = new ulong[vocabulary];
+        var kept = TopP.KeepOfAll(logits, maximum, weights, p * total, float.NegativeInfinity, candidates, new LogitBuckets());
+
+        // Sums in another order may disagree about the token at the border.
+        Assert.InRange(kept, expected - 1, expected + 1);
+        Assert.Equal(sorted.Take(kept).Order(), candidates.Take(kept).Order());
+    }
+
+    [Fact]
+    public void A_nucleus_found_by_buckets_stops_at_the_least_logit_of_min_p()
+    {
+        float[] logits = [0, -1, -2, -3, -4];
+        var (weights, candidates) = (new float[5], new ulong[5]);
+        var total = Logits.Total(logits, 0, weights);
+        Assert.Equal(3, TopP.KeepOfAll(logits, 0, weights, total, -2.5f, candidates, new LogitBuckets()));
+        Assert.Equal([0, 1, 2], candidates.Take(3).Select(Candidate.Token).Order());
     }
 
     [Fact]

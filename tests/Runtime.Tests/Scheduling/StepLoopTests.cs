@@ -64,6 +64,18 @@ public sealed class StepLoopTests
     }
 
     [Fact]
+    public async Task Only_the_last_row_of_a_prompts_last_piece_is_asked_for()
+    {
+        var (loop, runner) = Start(maxRows: 8);
+        await using var _ = loop;
+        var asked = new List<(int Rows, int[] Outputs)>();
+        runner.BeforeRun = batch => asked.Add((batch.RowCount, [.. batch.OutputRows]));
+        await Generate(loop, new GenerationRequest { Prompt = [.. Enumerable.Range(1, 20)], Options = s_endless with { MaxTokens = 3 } });
+        Assert.Equal([(8, 0), (8, 0), (4, 1), (1, 1), (1, 1)], asked.Select(step => (step.Rows, step.Outputs.Length)));
+        Assert.Equal([3], asked[2].Outputs);
+    }
+
+    [Fact]
     public async Task Sixteen_concurrent_requests_each_get_their_own_text_and_leave_no_page_in_use()
     {
         var (loop, runner) = Start();

@@ -70,11 +70,18 @@ internal static class BenchVerb
             output.WriteLine(Invariant($"            {100 * result.BandwidthShare(options.Sequences)!.Value,10:0.0} %      of the read bandwidth, counting weights"));
         }
 
+        foreach (var draw in result.Draws)
+            output.WriteLine(Invariant($"draw        {draw.Median * 1e6,10:0.0} µs     (at least {draw.Least * 1e6:0.0}; {draw.Name})"));
+        if (result.DrawShare(options.Sequences) is { } share)
+            output.WriteLine(Invariant($"            {100 * share,10:0.0} %      of a step for one sequence, with the defaults"));
         output.WriteLine(Invariant($"bandwidth   {result.ReadBandwidth / 1e9,10:0.00} GB/s"));
         output.WriteLine(Invariant($"8-bit peak  {result.Int8Peak / 1e9,10:0.00} G multiply-adds/s"));
         output.WriteLine(Invariant($"f32 peak    {result.Float32Peak / 1e9,10:0.00} G multiply-adds/s"));
+        output.WriteLine(Invariant($"file        {result.FileBytes / 1048576.0,10:0.0} MiB"));
         output.WriteLine(Invariant($"weights     {result.WeightBytes / 1048576.0,10:0.0} MiB"));
         output.WriteLine(Invariant($"work space  {result.ScratchBytes / 1048576.0,10:0.0} MiB"));
+        output.WriteLine(Invariant($"cache       {result.CacheBytes / 1048576.0,10:0.0} MiB"));
+        output.WriteLine(Invariant($"resident    {result.MostResidentBytes / 1048576.0,10:0.0} MiB  at most, before the limits were measured"));
     }
 
     private static JsonObject ToJson(string path, int? threads, BenchmarkOptions options, BenchmarkResult result)
@@ -84,7 +91,7 @@ internal static class BenchVerb
         {
             ["model"] = path,
             ["processor"] = engine.Processor,
-            ["threads"] = threads ?? engine.Processors,
+            ["threads"] = threads ?? engine.Cores,
             ["prompt_tokens"] = options.PromptTokens,
             ["generated_tokens"] = options.GeneratedTokens,
             ["depth"] = options.Depth,
@@ -101,6 +108,10 @@ internal static class BenchVerb
             ["bytes_per_step"] = result.BytesPerStep,
             ["weight_bytes"] = result.WeightBytes,
             ["scratch_bytes"] = result.ScratchBytes,
+            ["cache_bytes"] = result.CacheBytes,
+            ["file_bytes"] = result.FileBytes,
+            ["most_resident_bytes"] = result.MostResidentBytes,
+            ["draws"] = new JsonArray([.. result.Draws.Select(draw => (JsonNode)new JsonObject { ["name"] = draw.Name, ["seconds"] = draw.Median, ["least"] = draw.Least })]),
         };
     }
 

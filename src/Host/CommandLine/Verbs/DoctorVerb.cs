@@ -48,6 +48,7 @@ internal static class DoctorVerb
             report["library"] = engine.LibraryPath;
             report["processor"] = engine.Processor;
             report["processors"] = engine.Processors;
+            report["cores"] = engine.Cores;
             report["instruction_sets"] = new JsonArray([.. engine.Available.Select(set => (JsonNode)set.ToString())]);
             report["best"] = engine.Best.ToString();
             if (Environment.GetEnvironmentVariable(Engine.InstructionSetVariable) is { Length: > 0 } forced)

@@ -1,0 +1,35 @@
+using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Tokenizers;
+
+namespace Hearth.Runtime;
+
+/// <summary>The tokenizers of a model, which can be run on token ids without any.</summary>
+/// <param name="Input">Of what it reads; null where the file has no vocabulary of a known kind.</param>
+/// <param name="Output">Of what it writes: the same, but for encoder–decoders that write other tokens than they read.</param>
+/// <param name="Missing">Why one of them is null, for whoever has text.</param>
+internal sealed record ModelTokenizers(Tokenizer? Input, Tokenizer? Output, UnsupportedModelException? Missing)
+{
+    /// <summary>The tokenizer of what the model reads.</summary>
+    /// <exception cref="UnsupportedModelException">There is none.</exception>
+    public Tokenizer RequiredInput => Input ?? throw Missing!;
+
+    /// <summary>The tokenizer of what the model writes.</summary>
+    /// <exception cref="UnsupportedModelException">There is none.</exception>
+    public Tokenizer RequiredOutput => Output ?? throw Missing!;
+
+    /// <summary>Reads what the file has.</summary>
+    /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
+    public static ModelTokenizers Read(GgufMetadata metadata)
+    {
+        Tokenizer? input = null;
+        try
+        {
+            input = Tokenizer.FromMetadata(metadata);
+            return new ModelTokenizers(input, Tokenizer.ForDecoder(metadata) ?? input, Missing: null);
+        }
+        catch (UnsupportedModelException reason)
+        {
+            return new ModelTokenizers(input, Output: null, reason);
+        }
+    }
+}
