@@ -23,6 +23,8 @@ constexpr uint64_t kInside = (uint64_t{1} << 16) - 1;
 constexpr uint64_t kOpen = uint64_t{1} << 16;
 constexpr uint64_t kJob = uint64_t{1} << 17;
 
+constexpr uint64_t kLow = (uint64_t{1} << 32) - 1;
+
 constexpr uint64_t job_of(uint64_t gate) {
     return gate / kJob;
 }
@@ -52,7 +54,9 @@ bool spin(Done&& done) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads, std::vector<int32_t> processors)
-    : threads_(threads < 1 ? 1 : threads), processors_(std::move(processors)) {
+    : threads_(threads < 1 ? 1 : threads),
+      processors_(std::move(processors)),
+      shares_(static_cast<size_t>(threads_)) {
     workers_.reserve(static_cast<size_t>(threads_ - 1));
     for (int i = 1; i < threads_; ++i) workers_.emplace_back([this, i] { work(i); });
 }
@@ -66,12 +70,26 @@ ThreadPool::~ThreadPool() {
     for (auto& worker : workers_) worker.join();
 }
 
-void ThreadPool::take_pieces(int thread) {
+// The next piece of a share, for its owner, or the last, for another thread; false where none is left.
+bool ThreadPool::take(Share& share, bool is_owner, int64_t& piece) {
+    uint64_t rest = share.rest.load(std::memory_order_relaxed);
     for (;;) {
-        const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
-        if (begin >= count_) return;
-        const int64_t end = begin + grain_ < count_ ? begin + grain_ : count_;
-        piece_(context_, begin, end, thread);
+        const uint64_t begin = rest >> 32, end = rest & kLow;
+        if (begin >= end) return false;
+        const uint64_t left = is_owner ? (begin + 1) << 32 | end : begin << 32 | (end - 1);
+        if (!share.rest.compare_exchange_weak(rest, left, std::memory_order_relaxed)) continue;
+        piece = static_cast<int64_t>(is_owner ? begin : end - 1);
+        return true;
+    }
+}
+
+void ThreadPool::take_pieces(int thread) {
+    for (int i = 0; i < threads_; ++i) {
+        Share& share = shares_[static_cast<size_t>((thread + i) % threads_)];
+        for (int64_t piece; take(share, i == 0, piece);) {
+            const int64_t begin = piece * grain_;
+            piece_(context_, begin, begin + grain_ < count_ ? begin + grain_ : count_, thread);
+        }
     }
 }
 
@@ -80,7 +98,12 @@ void ThreadPool::run(int64_t count, int64_t grain, Piece piece, void* context) {
     context_ = context;
     count_ = count;
     grain_ = grain;
-    next_.store(0, std::memory_order_relaxed);
+    const int64_t pieces = (count - 1) / grain + 1;
+    for (int i = 0; i < threads_; ++i) {
+        const auto begin = static_cast<uint64_t>(pieces * i / threads_);
+        const auto end = static_cast<uint64_t>(pieces * (i + 1) / threads_);
+        shares_[static_cast<size_t>(i)].rest.store(begin << 32 | end, std::memory_order_relaxed);
+    }
     bool sleepers;
     {
         // Under the lock, so that a worker about to sleep either sees the new job or is counted as asleep.

@@ -25,8 +25,10 @@ class ThreadPool {
     int threads() const { return threads_; }
 
     // Calls body(begin, end, thread) for pieces of [0, count) of at most `grain` items until all are done;
-    // thread is 0 .. threads() - 1. Pieces are handed out as threads become free, since neighbours on the
-    // machine make some slower; a thread that comes late is not waited for. body must not throw.
+    // thread is 0 .. threads() - 1. Every thread has a share of adjacent pieces, which it works through from
+    // the front, so that what it reads follows in memory (and is the same part in every step); a thread
+    // without pieces takes the last ones of others, since neighbours on the machine make some slower, and one
+    // that comes late is not waited for. There are at most 2^31 pieces. body must not throw.
     template <typename Body>
     void parallel_for(int64_t count, int64_t grain, Body&& body) {
         if (count <= 0) return;
@@ -52,16 +54,21 @@ class ThreadPool {
     bool enter(uint64_t& seen);
     void take_pieces(int thread);
 
+    // Pieces of one thread that nobody has taken: the first in the upper half, the end in the lower.
+    struct alignas(64) Share {
+        std::atomic<uint64_t> rest{0};
+    };
+    static bool take(Share& share, bool is_owner, int64_t& piece);
+
     int threads_;
     std::vector<int32_t> processors_;
-    std::vector<std::thread> workers_;
 
     // The job: written by the caller while the gate is shut and nobody is inside, read by those who entered.
     Piece piece_ = nullptr;
     void* context_ = nullptr;
     int64_t count_ = 0;
     int64_t grain_ = 1;
-    alignas(64) std::atomic<int64_t> next_{0};
+    std::vector<Share> shares_;
 
     // The gate: the job's number, whether it is open, and the threads inside (thread_pool.cpp).
     alignas(64) std::atomic<uint64_t> gate_{0};
@@ -70,6 +77,8 @@ class ThreadPool {
     std::condition_variable wake_;
     int asleep_ = 0;
     std::atomic<bool> stopping_{false};
+
+    std::vector<std::thread> workers_;
 };
 
 }  // namespace hearth

@@ -12,7 +12,7 @@ namespace hearth {
 constexpr int kMaxTileRows = 16;
 
 // Weights of a piece of work: small enough that threads end together, large enough to hide the handing out.
-constexpr int64_t kDecodePieceBytes = int64_t{128} << 10;
+constexpr int64_t kDecodePieceBytes = int64_t{64} << 10;
 // With many rows the panels of a piece stay in a core's own cache while tile after tile passes over them.
 constexpr int64_t kPrefillPieceBytes = int64_t{256} << 10;
 constexpr int64_t kPiecesPerThread = 8;
