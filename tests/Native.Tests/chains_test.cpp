@@ -76,7 +76,7 @@ struct Source {
 };
 
 std::vector<float> run(const Source& source, int threads, int32_t isa, int32_t rows_a_step) {
-    const hearth_engine_options options{threads, isa};
+    const hearth_engine_options options{threads, isa, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
     const hearth_program program = source.program();
