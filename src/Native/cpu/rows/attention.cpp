@@ -309,6 +309,8 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
     t.values_in_keys = p.values_in_keys != 0;
     t.bias_offset = bias_offset_;
     t.bias_distance = has_biases(p) ? static_cast<int32_t>(bias_reach(p)) : 0;
+    t.all_visible_begin = 0;
+    t.all_visible_end = key_count(s);
     for (int32_t l = 0; l < t.line_count; ++l) {
         const int64_t row = (first_line + l) / group();
         const int64_t head = kv_head * group() + (first_line + l) % group();
@@ -317,6 +319,8 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
         const Interval keys = visible(s, row);
         t.visible_begin[l] = keys.begin;
         t.visible_end[l] = keys.end;
+        t.all_visible_begin = std::max(t.all_visible_begin, keys.begin);
+        t.all_visible_end = std::min(t.all_visible_end, keys.end);
         t.position[l] = first_index(s) + row;
         t.slope[l] = slopes_[head];
         t.scale[l] = scale_of(int64_t{s.past} + row);

@@ -6,6 +6,8 @@
 // remainder and maximum, exponential and sum need no step across lanes (attention_many.inl). L lines, D key
 // width, E value width.
 
+#include "cpu/rows/attention_softmax.inl"
+
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
 
@@ -42,51 +44,14 @@ inline void locate(const KvRows& rows, int64_t index, int count, const uint8_t**
     }
 }
 
-// Rows as float32: where they lie already, else converted into `buffer`, padded(width) apart.
-inline void fetch(const KvRows& rows, int64_t index, int count, float* buffer, const float** row) {
-    const uint8_t* address[kTileKeys];
-    locate(rows, index, count, address);
-    const int stride = padded(rows.width);
-    for (int i = 0; i < count; ++i) {
-        if (rows.type == HEARTH_TYPE_F32) {
-            row[i] = reinterpret_cast<const float*>(address[i]);
-        } else {
-            row[i] = buffer + i * stride;
-            decode(rows.type, address[i], buffer + i * stride, rows.width);
-        }
-    }
-}
-
-// Softcap and ALiBi of scores against keys that lie `distance` from their lines.
-inline Floats adjust(Floats score, float softcap, Floats slope, Floats distance) {
-    if (softcap != 0.0f) score = splat(softcap) * hyperbolic_tangent(score * splat(1.0f / softcap));
-    return score - slope * absolute(distance);
-}
-
-// What a running maximum of -infinity (nothing visible yet) is replaced with, so that -inf - -inf does not
-// arise.
-inline Floats finite_shift(Floats largest) {
-    return select(less(splat(-kInfinity), largest), largest,
-                  select(less(largest, splat(0.0f)), splat(0.0f), largest));
-}
-
-// The distance of a tile's first key from line l, short enough for the distances of all its keys to fit 32
-// bits.
-inline int first_distance(const AttentionTile& tile, int l, int64_t key) {
-    const int64_t furthest = int64_t{tile.bias_distance} + kTileKeys, distance = key - tile.position[l];
-    return static_cast<int>(distance < -furthest ? -furthest : distance > furthest ? furthest : distance);
-}
-
-// T5's bias of a key that lies `distance` after line l.
-inline float bucket_bias(const AttentionTile& tile, int l, int distance) {
-    const int most = tile.bias_distance;
-    return tile.bias[l][tile.bias_offset[distance < -most ? -most : distance > most ? most : distance]];
-}
-
-// The interval of `tile` keys from `key` on that line l sees, relative to key.
-inline int clamp_to_tile(int64_t index, int64_t key, int count) {
-    const int64_t relative = index - key;
-    return static_cast<int>(relative < 0 ? 0 : relative > count ? count : relative);
+// What a line's weighted sum is multiplied with in the end. A sink is one more term of the denominator (arXiv
+// 2309.17453).
+inline float final_factor(const AttentionTile& tile, int l, float largest, float total) {
+    const float sink = tile.sink[l] * kLog2E;
+    if (total == 0.0f || !(sink > -kInfinity)) return 1.0f / total;
+    const float shift = largest > sink ? largest : sink;
+    const float factor = power_of_two(largest - shift);
+    return factor / (total * factor + power_of_two(sink - shift));
 }
 
 }  // namespace
@@ -110,20 +75,17 @@ void attention_start(const AttentionTile& tile, const AttentionState& state) {
         state.largest[l] = -kInfinity;
         state.sum[l] = 0.0f;
     }
-    const int count =
-        is_few(tile) ? tile.line_count * padded(tile.values.width) : lanes_of(tile) * tile.values.width;
+    const int count = is_few(tile) ? few::padded_lines(tile) * padded(tile.values.width)
+                                   : lanes_of(tile) * tile.values.width;
     for (int i = 0; i < count; ++i) state.weighted[i] = 0.0f;
 }
 
 void attention_extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
                       int64_t key_begin, int64_t key_end) {
-    for (int64_t key = key_begin; key < key_end; key += kTileKeys) {
-        const int count = static_cast<int>(key_end - key < kTileKeys ? key_end - key : kTileKeys);
-        if (is_few(tile))
-            few::extend(tile, work, state, key, count);
-        else
-            many::extend(tile, work, state, key, count);
-    }
+    if (is_few(tile))
+        few::extend(tile, work, state, key_begin, key_end);
+    else
+        many::extend(tile, work, state, key_begin, key_end);
 }
 
 void attention_merge(const AttentionTile& tile, const AttentionState& into, const AttentionState& from) {
@@ -132,7 +94,7 @@ void attention_merge(const AttentionTile& tile, const AttentionState& into, cons
         const Floats a = load(into.largest + l), b = load(from.largest + l);
         const Floats largest = maximum(a, b);
         const Floats shift = finite_shift(largest);
-        const Floats keep_factor = exponential(a - shift), take_factor = exponential(b - shift);
+        const Floats keep_factor = power_of_two(a - shift), take_factor = power_of_two(b - shift);
         store(into.largest + l, largest);
         store(into.sum + l, load(into.sum + l) * keep_factor + load(from.sum + l) * take_factor);
         store(keep + l, keep_factor);
@@ -144,29 +106,12 @@ void attention_merge(const AttentionTile& tile, const AttentionState& into, cons
         many::merge(tile, into.weighted, from.weighted, keep, take);
 }
 
-// Divides by the sums; a sink is one more term of the denominator (arXiv 2309.17453). A line that saw no key
-// is zero.
+// Divides by the sums. A line that saw no key is zero.
 void attention_finish(const AttentionTile& tile, const AttentionState& state) {
-    const bool is_narrow = is_few(tile);
-    const int lanes = lanes_of(tile), stride = padded(tile.values.width);
-    for (int l = 0; l < tile.line_count; ++l) {
-        float total = state.sum[l], factor = 1.0f;
-        const float largest = state.largest[l], sink = tile.sink[l];
-        if (total != 0.0f && sink > -kInfinity) {
-            const float shift = largest > sink ? largest : sink;
-            factor = exponential(largest - shift);
-            total = total * factor + exponential(sink - shift);
-        }
-        float* output = tile.output[l];
-        if (total == 0.0f) {
-            for (int e = 0; e < tile.values.width; ++e) output[e] = 0.0f;
-            continue;
-        }
-        factor /= total;
-        const float* weighted = state.weighted + (is_narrow ? l * stride : l);
-        const int step = is_narrow ? 1 : lanes;
-        for (int e = 0; e < tile.values.width; ++e) output[e] = weighted[e * step] * factor;
-    }
+    if (is_few(tile))
+        few::finish(tile, state);
+    else
+        many::finish(tile, state);
 }
 
 }  // namespace

@@ -7,11 +7,12 @@ namespace {
 
 // Accumulators of the products: kBlock keys (or value columns) times two vectors of lines fit the registers.
 constexpr int kBlock = kWidth == 16 || kWidth == 4 ? 8 : 4;
+constexpr int kSpan = 64;  // keys at a time
 
 inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
     const int width = tile.keys.width, lanes = lanes_of(tile);
     for (int l = 0; l < tile.line_count; ++l)
-        for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = tile.query[l][d] * tile.scale[l];
+        for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = tile.query[l][d] * query_scale(tile, l);
     for (int l = tile.line_count; l < lanes; ++l)
         for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = 0.0f;
 }
@@ -47,81 +48,6 @@ inline void score(const float* const* rows, int count, const float* queries, int
     }
 }
 
-// The key intervals, positions and slopes of kWidth lines, relative to a tile's first key.
-struct LaneMask {
-    Floats begin, end, position, slope;
-    bool is_whole;  // every line sees every key of the tile
-};
-
-inline LaneMask mask_of(const AttentionTile& tile, int lane, int64_t key, int count) {
-    float begin[kWidth], end[kWidth], position[kWidth], slope[kWidth];
-    bool is_whole = true;
-    for (int i = 0; i < kWidth; ++i) {
-        // Lanes beyond the last line compute what it computes.
-        const int l = lane + i < tile.line_count ? lane + i : tile.line_count - 1;
-        const int first = clamp_to_tile(tile.visible_begin[l], key, count);
-        const int last = clamp_to_tile(tile.visible_end[l], key, count);
-        is_whole = is_whole && first == 0 && last == count;
-        begin[i] = static_cast<float>(first);
-        end[i] = static_cast<float>(last);
-        position[i] = static_cast<float>(tile.position[l] - key);
-        slope[i] = tile.slope[l];
-    }
-    return {load(begin), load(end), load(position), load(slope), is_whole};
-}
-
-// T5's biases of kWidth lines, on top of a softcap that comes before them.
-inline void add_bucket_biases(const AttentionTile& tile, float* s, int lanes, int lane, int64_t key,
-                              int count) {
-    int line[kWidth], distance[kWidth];
-    for (int i = 0; i < kWidth; ++i) {
-        line[i] = lane + i < tile.line_count ? lane + i : tile.line_count - 1;
-        distance[i] = first_distance(tile, line[i], key);
-    }
-    alignas(64) float bias[kWidth];
-    for (int k = 0; k < count; ++k) {
-        for (int i = 0; i < kWidth; ++i) bias[i] = bucket_bias(tile, line[i], distance[i] + k);
-        Floats x = load(s + k * lanes);
-        if (tile.softcap != 0.0f) x = adjust(x, tile.softcap, splat(0.0f), splat(0.0f));
-        store(s + k * lanes, x + load(bias));
-    }
-}
-
-// Scores of kWidth lines (column `s` of the score matrix) to exponentials against the new maximum.
-inline void exponentiate(const AttentionTile& tile, const AttentionState& state, float* s, int lanes,
-                         int lane, int64_t key, int count, float* factors) {
-    const LaneMask mask = mask_of(tile, lane, key, count);
-    if (tile.bias_offset) add_bucket_biases(tile, s, lanes, lane, key, count);
-    const float softcap = tile.bias_offset ? 0.0f : tile.softcap;
-    const bool adjusted = softcap != 0.0f || tile.biased;
-    const Floats past = load(state.largest + lane);
-    Floats now = past;
-    if (adjusted || !mask.is_whole) {
-        for (int k = 0; k < count; ++k) {
-            const Floats index = splat(static_cast<float>(k));
-            Floats x = load(s + k * lanes);
-            if (adjusted) x = adjust(x, softcap, mask.slope, index - mask.position);
-            x = select(less(index, mask.begin), splat(-kInfinity), x);
-            x = select(less(index, mask.end), x, splat(-kInfinity));
-            store(s + k * lanes, x);
-            now = maximum(x, now);
-        }
-    } else {
-        for (int k = 0; k < count; ++k) now = maximum(load(s + k * lanes), now);
-    }
-    const Floats shift = finite_shift(now);
-    Floats total = splat(0.0f);
-    for (int k = 0; k < count; ++k) {
-        const Floats p = exponential(load(s + k * lanes) - shift);
-        store(s + k * lanes, p);
-        total = total + p;
-    }
-    const Floats factor = exponential(past - shift);
-    store(state.largest + lane, now);
-    store(state.sum + lane, fma(load(state.sum + lane), factor, total));
-    store(factors + lane, factor);
-}
-
 // weighted[e] = weighted[e] * factor + sum over keys of p[k] * value_k[e], for Columns columns.
 template <int Columns, int Vectors>
 inline void weigh_block(const float* const* rows, int count, int column, const float* p, const float* factors,
@@ -153,15 +79,33 @@ inline void weigh(const float* const* rows, int count, int width, const float* p
         weigh_block<1, Vectors>(rows, count, column, p, factors, lanes, weighted);
 }
 
-inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
-                   int64_t key, int count) {
+// Rows as float32: where they lie already, else converted into `buffer`, padded(width) apart.
+inline void fetch(const KvRows& rows, int64_t index, int count, float* buffer, const float** row) {
+    const uint8_t* address[kTileKeys];
+    locate(rows, index, count, address);
+    const int stride = padded(rows.width);
+    if (rows.type == HEARTH_TYPE_F32) {
+        for (int i = 0; i < count; ++i) row[i] = reinterpret_cast<const float*>(address[i]);
+        return;
+    }
+    with_source(rows.type, [&](auto source) {
+        for (int i = 0; i < count; ++i) {
+            row[i] = buffer + i * stride;
+            decode<decltype(source)>(address[i], buffer + i * stride, rows.width);
+        }
+    });
+}
+
+inline void extend_span(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                        int64_t key, int count) {
     const int lanes = lanes_of(tile);
     const float* rows[kTileKeys + kBlock];
     fetch(tile.keys, key, count, work.rows, rows);
     for (int k = count; k % kBlock != 0; ++k) rows[k] = rows[count - 1];
     score(rows, count, work.queries, tile.keys.width, lanes, work.scores);
     for (int lane = 0; lane < lanes; lane += kWidth)
-        exponentiate(tile, state, work.scores + lane, lanes, lane, key, count, work.factors);
+        exponentiate<kWidth>(tile, lane, state.largest + lane, state.sum + lane, work.scores + lane, lanes, key,
+                             count, work.factors + lane);
     if (!tile.values_in_keys) fetch(tile.values, key, count, work.rows, rows);
     int lane = 0;
     for (; lane + 2 * kWidth <= lanes; lane += 2 * kWidth)
@@ -172,6 +116,12 @@ inline void extend(const AttentionTile& tile, const AttentionWork& work, const A
                  state.weighted + lane);
 }
 
+inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                   int64_t key_begin, int64_t key_end) {
+    for (int64_t key = key_begin; key < key_end; key += kSpan)
+        extend_span(tile, work, state, key, static_cast<int>(key_end - key < kSpan ? key_end - key : kSpan));
+}
+
 inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
                   const float* take) {
     const int lanes = lanes_of(tile);
@@ -180,6 +130,15 @@ inline void merge(const AttentionTile& tile, float* into, const float* from, con
             float* x = into + e * lanes + lane;
             store(x, load(x) * load(keep + lane) + load(from + e * lanes + lane) * load(take + lane));
         }
+}
+
+inline void finish(const AttentionTile& tile, const AttentionState& state) {
+    const int lanes = lanes_of(tile);
+    for (int l = 0; l < tile.line_count; ++l) {
+        const float factor = final_factor(tile, l, state.largest[l], state.sum[l]);
+        for (int e = 0; e < tile.values.width; ++e)
+            tile.output[l][e] = state.sum[l] == 0.0f ? 0.0f : state.weighted[e * lanes + l] * factor;
+    }
 }
 
 }  // namespace

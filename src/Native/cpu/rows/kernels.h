@@ -37,7 +37,7 @@ struct KvRows {
 };
 
 constexpr int kMaxLines = 32;  // of one tile
-constexpr int kTileKeys = 64;  // keys scored at a time
+constexpr int kTileKeys = 128;  // the most keys scored at a time
 
 // Queries that share a KV head. A line is one head of one row; every mask is, for a line, an interval of
 // keys.
@@ -56,6 +56,7 @@ struct AttentionTile {
     float scale[kMaxLines];  // of the query
     float* output[kMaxLines];
     int64_t visible_begin[kMaxLines], visible_end[kMaxLines];
+    int64_t all_visible_begin, all_visible_end;  // what every line sees; maybe empty
     int64_t position[kMaxLines];  // in key indices; ALiBi's bias is -slope * |position - key|
     float slope[kMaxLines];
     float sink[kMaxLines];  // -infinity: none
