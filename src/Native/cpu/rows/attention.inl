@@ -44,6 +44,11 @@ inline void locate(const KvRows& rows, int64_t index, int count, const uint8_t**
     }
 }
 
+// Pages lie anywhere, so the processor cannot guess which rows come next.
+inline void prefetch_row(const uint8_t* row, size_t bytes) {
+    for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, 0, 2);
+}
+
 // What a line's weighted sum is multiplied with in the end. A sink is one more term of the denominator (arXiv
 // 2309.17453).
 inline float final_factor(const AttentionTile& tile, int l, float largest, float total) {
@@ -70,8 +75,13 @@ void attention_prepare(const AttentionTile& tile, const AttentionWork& work) {
         many::prepare(tile, work);
 }
 
+// Lanes of largest and sum in a state.
+inline int state_lanes(const AttentionTile& tile) {
+    return is_few(tile) ? few::kPasses * kWidth : lanes_of(tile);
+}
+
 void attention_start(const AttentionTile& tile, const AttentionState& state) {
-    for (int l = 0; l < kMaxLines; ++l) {
+    for (int l = 0; l < state_lanes(tile); ++l) {
         state.largest[l] = -kInfinity;
         state.sum[l] = 0.0f;
     }
@@ -90,7 +100,7 @@ void attention_extend(const AttentionTile& tile, const AttentionWork& work, cons
 
 void attention_merge(const AttentionTile& tile, const AttentionState& into, const AttentionState& from) {
     alignas(64) float keep[kMaxLines], take[kMaxLines];
-    for (int l = 0; l < kMaxLines; l += kWidth) {
+    for (int l = 0; l < state_lanes(tile); l += kWidth) {
         const Floats a = load(into.largest + l), b = load(from.largest + l);
         const Floats largest = maximum(a, b);
         const Floats shift = finite_shift(largest);

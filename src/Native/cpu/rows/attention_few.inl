@@ -9,7 +9,8 @@ namespace few {
 namespace {
 
 constexpr int kMostLines = kFewLines < 1 ? 1 : kFewLines < 8 ? kFewLines : 8;
-constexpr int kSpan = 128;    // keys at a time
+constexpr int kPasses = 2;    // at most
+constexpr int kSpan = kTileKeys;  // keys at a time
 constexpr int kPadKeys = 16;  // their number is rounded up to a multiple of this: scores come in whole vectors
 // Vectors of scores made side by side, so that enough sums run independently.
 constexpr int kSideBySide = kWidth >= 8 ? 1 : 8 / kWidth;
@@ -64,13 +65,6 @@ inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Spa
     }
 }
 
-// Rows of the next span come from memory while this one is worked on: the pages lie anywhere, so the
-// processor cannot guess.
-inline void prefetch_rows(const uint8_t* const* row, int begin, int end, int count, size_t bytes) {
-    for (int k = begin; k < end && k < count; ++k)
-        for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row[k] + b, 0, 2);
-}
-
 // One vector of scores of Lines lines and kWidth / Lines keys: lane l * kKeys + k is q_l . key_k.
 template <typename Source, int Lines>
 inline Floats dot(const uint8_t* const* address, const float* queries, int width) {
@@ -106,10 +100,10 @@ inline void score(const AttentionTile& tile, const Span& span, const Span* next,
         for (int i = 0; i < kSideBySide; ++i)
             store(scores + k * Lines + i * kWidth,
                   dot<Source, Lines>(span.key + k + i * kKeys, queries, tile.keys.width));
-        if (!next) continue;
-        prefetch_rows(next->key, k, k + kKeys * kSideBySide, next->count, tile.keys.row_bytes);
-        if (!tile.values_in_keys)
-            prefetch_rows(next->value, k, k + kKeys * kSideBySide, next->count, tile.values.row_bytes);
+        for (int i = k; next && i < k + kKeys * kSideBySide && i < next->count; ++i) {
+            prefetch_row(next->key[i], tile.keys.row_bytes);
+            if (!tile.values_in_keys) prefetch_row(next->value[i], tile.values.row_bytes);
+        }
     }
 }
 

@@ -11,7 +11,8 @@
 //   swap_lanes<N>                    lane i is lane i ^ N
 //   transpose                        kWidth vectors as the rows of a matrix
 //   deinterleave, interleave         pairs (even, odd) over two vectors
-//   scale_by_power                   p * 2^n, see exponential(); scale_down_by_power: n in -127 .. 0
+//   scale_by_power                   p * 2^n, see exponential(); scale_down_by_power: n from
+//                                    kLeastPower, which gives 0, to 0
 //   load_f16, load_bf16, load_i8, store_f16, half_to_float, float_to_half   (ties to even)
 //   load_u4<High>                    the low or high halves of kWidth bytes
 //

@@ -136,7 +136,8 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const __m256i two = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(n, half), bias), 23);
     return {_mm256_mul_ps(_mm256_mul_ps(p.v, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two))};
 }
-// n + 127 is the exponent of 2^n; -127 gives 0.
+// n + 127 is the exponent of 2^n; the least n gives 0.
+constexpr float kLeastPower = -127.0f;
 inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
     const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(t.v), _mm256_castps_si256(_mm256_set1_ps(magic)));
     const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23);

@@ -153,6 +153,7 @@ inline void interleave(Floats even, Floats odd, Floats& a, Floats& b) {
 inline Floats scale_by_power(Floats p, Floats t, float magic) {
     return {_mm512_scalef_ps(p.v, _mm512_sub_ps(t.v, _mm512_set1_ps(magic)))};
 }
+constexpr float kLeastPower = -200.0f;
 inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
     return scale_by_power(p, t, magic);
 }

@@ -115,7 +115,8 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     return {vmulq_f32(vmulq_f32(p.v, vreinterpretq_f32_s32(one)), vreinterpretq_f32_s32(two))};
 }
 
-// n + 127 is the exponent of 2^n; -127 gives 0.
+// n + 127 is the exponent of 2^n; the least n gives 0.
+constexpr float kLeastPower = -127.0f;
 inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
     const int32x4_t n = vsubq_s32(vreinterpretq_s32_f32(t.v), vreinterpretq_s32_f32(vdupq_n_f32(magic)));
     const int32x4_t power = vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23);

@@ -103,7 +103,8 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
             float_from_bits(static_cast<uint32_t>(n - half + 127) << 23)};
 }
 
-// n + 127 is the exponent of 2^n; -127 gives 0.
+// n + 127 is the exponent of 2^n; the least n gives 0.
+constexpr float kLeastPower = -127.0f;
 inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
     return {p.v * float_from_bits((bits_from_float(t.v) - bits_from_float(magic) + 127u) << 23)};
 }

@@ -31,10 +31,10 @@ inline float exponential(float x) {
 }
 
 // 2^x for x <= 0, for ratios of its results: the polynomial is the best one (7.5e-8) divided by its value at
-// 0, so that 2^0 is 1 and all the rest is too small by up to 1.6e-7. Underflows to 0 below 2^-126, keeps NaN.
+// 0, so that 2^0 is 1 and all the rest is too small by up to 1.6e-7. -infinity gives 0, NaN stays.
 inline Floats power_of_two(Floats x) {
     constexpr float kMagic = 12582912.0f;
-    x = maximum(splat(-127.0f), x);
+    x = maximum(splat(kLeastPower), x);
     const Floats t = x + splat(kMagic);
     const Floats r = x - (t - splat(kMagic));
     Floats p = fma(splat(0.00132764712165f), r, splat(0.00967554063772f));
