@@ -28,19 +28,18 @@ inline int lanes_of(const AttentionTile& tile) {
 
 // Addresses of rows index .. index + count - 1.
 inline void locate(const KvRows& rows, int64_t index, int count, const uint8_t** address) {
+    const size_t bytes = rows.row_bytes;
     if (!rows.pages) {
-        for (int i = 0; i < count; ++i)
-            address[i] = rows.base + static_cast<size_t>(index + i) * rows.row_bytes;
+        const uint8_t* first = rows.base + static_cast<size_t>(index) * bytes;
+        for (int i = 0; i < count; ++i) address[i] = first + static_cast<size_t>(i) * bytes;
         return;
     }
     int64_t page = index / rows.page_tokens;
-    int32_t slot = static_cast<int32_t>(index % rows.page_tokens);
-    for (int i = 0; i < count;) {
-        const uint8_t* start = rows.base + static_cast<size_t>(rows.pages[page]) * rows.page_bytes;
-        for (; i < count && slot < rows.page_tokens; ++i, ++slot)
-            address[i] = start + static_cast<size_t>(slot) * rows.row_bytes;
-        ++page;
-        slot = 0;
+    int slot = static_cast<int>(index % rows.page_tokens);
+    for (int i = 0; i < count; ++page, slot = 0) {
+        const uint8_t* first = rows.base + static_cast<size_t>(rows.pages[page]) * rows.page_bytes;
+        const int left = rows.page_tokens - slot, rest = count - i, end = slot + (left < rest ? left : rest);
+        for (; slot < end; ++i, ++slot) address[i] = first + static_cast<size_t>(slot) * bytes;
     }
 }
 

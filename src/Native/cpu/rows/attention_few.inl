@@ -47,12 +47,14 @@ inline int padded_lines(const AttentionTile& tile) {
 
 inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
     const int width = tile.keys.width, stride = padded(width), lines = padded_lines(tile);
-    for (int l = 0; l < lines; ++l) {
+    for (int l = 0; l < tile.line_count; ++l) {
         float* q = work.queries + l * stride;
-        const bool is_real = l < tile.line_count;
-        const float scale = is_real ? query_scale(tile, l) : 0.0f;
-        for (int d = 0; d < stride; ++d) q[d] = is_real && d < width ? tile.query[l][d] * scale : 0.0f;
+        const float* query = tile.query[l];
+        const float scale = query_scale(tile, l);
+        for (int d = 0; d < width; ++d) q[d] = query[d] * scale;
+        for (int d = width; d < stride; ++d) q[d] = 0.0f;
     }
+    for (int i = tile.line_count * stride; i < lines * stride; ++i) work.queries[i] = 0.0f;
 }
 
 inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Span& span) {
@@ -66,30 +68,45 @@ inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Spa
 }
 
 // One vector of scores of Lines lines and kWidth / Lines keys: lane l * kKeys + k is q_l . key_k.
+//
+// Unrolling is asked for and the sums are copied before they are added up: GCC 12 keeps them in memory where
+// it first sees a loop over them, or their address.
 template <typename Source, int Lines>
 inline Floats dot(const uint8_t* const* address, const float* queries, int width) {
     constexpr int kKeys = kWidth / Lines, kVectors = Source::kVectors, kStep = kVectors * kWidth;
     const int stride = padded(width);
-    Floats total[kWidth];
-    for (Floats& t : total) t = splat(0.0f);
+    Floats total[Lines][kKeys];
+#pragma GCC unroll 16
+    for (int l = 0; l < Lines; ++l)
+#pragma GCC unroll 16
+        for (int k = 0; k < kKeys; ++k) total[l][k] = splat(0.0f);
     int d = 0;
     for (; d + kStep <= width; d += kStep) {
+#pragma GCC unroll 16
         for (int k = 0; k < kKeys; ++k) {
             Floats x[kVectors];
             Source::get(address[k], d, x);
+#pragma GCC unroll 16
             for (int v = 0; v < kVectors; ++v)
+#pragma GCC unroll 16
                 for (int l = 0; l < Lines; ++l)
-                    total[l * kKeys + k] =
-                        fma(x[v], load(queries + l * stride + d + v * kWidth), total[l * kKeys + k]);
+                    total[l][k] = fma(x[v], load(queries + l * stride + d + v * kWidth), total[l][k]);
         }
     }
-    if (d < width)
+    if (d < width) {
+#pragma GCC unroll 16
         for (int k = 0; k < kKeys; ++k) {
             const Floats x = Source::get_first(address[k], d, width - d);
-            for (int l = 0; l < Lines; ++l)
-                total[l * kKeys + k] = fma(x, load(queries + l * stride + d), total[l * kKeys + k]);
+#pragma GCC unroll 16
+            for (int l = 0; l < Lines; ++l) total[l][k] = fma(x, load(queries + l * stride + d), total[l][k]);
         }
-    return sums(total);
+    }
+    Floats lanes[kWidth];
+#pragma GCC unroll 16
+    for (int l = 0; l < Lines; ++l)
+#pragma GCC unroll 16
+        for (int k = 0; k < kKeys; ++k) lanes[l * kKeys + k] = total[l][k];
+    return sums(lanes);
 }
 
 template <typename Source, int Lines>

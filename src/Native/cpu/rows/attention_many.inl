@@ -74,23 +74,29 @@ inline void convert(const KvRows& rows, int64_t key, int count, int64_t end, flo
     });
 }
 
+// Unrolling is asked for, so that the sums never see memory.
 template <int Vectors>
 inline void score_block(const float* keys, int stride, const float* queries, int width, float* scores) {
     constexpr int kLanes = Vectors * kWidth;
-    const float* key[kBlock];
-    for (int k = 0; k < kBlock; ++k) key[k] = keys + k * stride;
     Floats total[kBlock][Vectors];
-    for (auto& row : total)
-        for (Floats& t : row) t = splat(0.0f);
+#pragma GCC unroll 8
+    for (int k = 0; k < kBlock; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) total[k][v] = splat(0.0f);
     for (int d = 0; d < width; ++d) {
         Floats q[Vectors];
+#pragma GCC unroll 2
         for (int v = 0; v < Vectors; ++v) q[v] = load(queries + d * kLanes + v * kWidth);
+#pragma GCC unroll 8
         for (int k = 0; k < kBlock; ++k) {
-            const Floats x = splat(key[k][d]);
+            const Floats x = splat(keys[k * stride + d]);
+#pragma GCC unroll 2
             for (int v = 0; v < Vectors; ++v) total[k][v] = fma(x, q[v], total[k][v]);
         }
     }
+#pragma GCC unroll 8
     for (int k = 0; k < kBlock; ++k)
+#pragma GCC unroll 2
         for (int v = 0; v < Vectors; ++v) store(scores + k * kLanes + v * kWidth, total[k][v]);
 }
 
@@ -100,18 +106,25 @@ inline void weigh_block(const float* values, int stride, int count, const float*
                         float* weighted) {
     constexpr int kLanes = Vectors * kWidth;
     Floats total[Columns][Vectors];
+#pragma GCC unroll 8
     for (int e = 0; e < Columns; ++e)
+#pragma GCC unroll 2
         for (int v = 0; v < Vectors; ++v)
             total[e][v] = load(weighted + e * kLanes + v * kWidth) * load(factors + v * kWidth);
     for (int k = 0; k < count; ++k) {
         Floats weight[Vectors];
+#pragma GCC unroll 2
         for (int v = 0; v < Vectors; ++v) weight[v] = load(p + k * kLanes + v * kWidth);
+#pragma GCC unroll 8
         for (int e = 0; e < Columns; ++e) {
             const Floats x = splat(values[k * stride + e]);
+#pragma GCC unroll 2
             for (int v = 0; v < Vectors; ++v) total[e][v] = fma(x, weight[v], total[e][v]);
         }
     }
+#pragma GCC unroll 8
     for (int e = 0; e < Columns; ++e)
+#pragma GCC unroll 2
         for (int v = 0; v < Vectors; ++v) store(weighted + e * kLanes + v * kWidth, total[e][v]);
 }
 

@@ -142,9 +142,7 @@ inline Floats codes_of_q8_0(const BlockQ8_0& block, int column) {
 }
 inline Floats codes_of_q4_0(const BlockQ4_0& block, int column) {
     constexpr int kHalf = kBlockColumns / 2;
-    const Floats codes =
-        column < kHalf ? load_u4<false>(block.qs + column) : load_u4<true>(block.qs + column - kHalf);
-    return codes - splat(8.0f);
+    return column < kHalf ? load_i4<false>(block.qs + column) : load_i4<true>(block.qs + column - kHalf);
 }
 using SourceQ8_0 = BlockSource<BlockQ8_0, codes_of_q8_0>;
 using SourceQ4_0 = BlockSource<BlockQ4_0, codes_of_q4_0>;

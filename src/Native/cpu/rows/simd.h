@@ -14,7 +14,7 @@
 //   scale_by_power                   p * 2^n, see exponential(); scale_down_by_power: n from
 //                                    kLeastPower, which gives 0, to 0
 //   load_f16, load_bf16, load_i8, store_f16, half_to_float, float_to_half   (ties to even)
-//   load_u4<High>                    the low or high halves of kWidth bytes
+//   load_i4<High>                    the low or high halves of kWidth bytes, less 8
 //
 // A translation unit defines HEARTH_ISA_NAMESPACE and one HEARTH_SIMD_* before it includes this.
 #pragma once

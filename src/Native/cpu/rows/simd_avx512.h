@@ -186,10 +186,10 @@ inline Floats load_i8(const int8_t* p) {
     return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
 template <bool High>
-inline Floats load_u4(const uint8_t* p) {
+inline Floats load_i4(const uint8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     const __m128i codes = _mm_and_si128(High ? _mm_srli_epi16(bytes, 4) : bytes, _mm_set1_epi8(15));
-    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes))};
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_sub_epi8(codes, _mm_set1_epi8(8))))};
 }
 
 }  // namespace

@@ -161,12 +161,13 @@ inline Floats load_i8(const int8_t* p) {
         p[3], vset_lane_s16(p[2], vset_lane_s16(p[1], vset_lane_s16(p[0], wide, 0), 1), 2), 3)))};
 }
 template <bool High>
-inline Floats load_u4(const uint8_t* p) {
+inline Floats load_i4(const uint8_t* p) {
     uint32_t four;
     memcpy(&four, p, sizeof four);
     const uint8x8_t bytes = vcreate_u8(four);
     const uint8x8_t codes = High ? vshr_n_u8(bytes, 4) : vand_u8(bytes, vdup_n_u8(15));
-    return {vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(codes))))};
+    const int8x8_t less = vsub_s8(vreinterpret_s8_u8(codes), vdup_n_s8(8));
+    return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(less))))};
 }
 
 }  // namespace

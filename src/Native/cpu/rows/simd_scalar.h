@@ -148,8 +148,8 @@ inline Floats load_i8(const int8_t* p) {
     return {static_cast<float>(*p)};
 }
 template <bool High>
-inline Floats load_u4(const uint8_t* p) {
-    return {static_cast<float>(High ? *p >> 4 : *p & 15)};
+inline Floats load_i4(const uint8_t* p) {
+    return {static_cast<float>((High ? *p >> 4 : *p & 15) - 8)};
 }
 
 }  // namespace
