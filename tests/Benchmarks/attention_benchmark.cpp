@@ -23,20 +23,19 @@ struct Shape {
     int64_t heads, kv_heads, key_width, value_width;
     bool values_in_keys = false;
 };
-constexpr Shape kShapes[] = {
-    {32, 8, 64, 64},            // Llama 1B
-    {32, 8, 128, 128},          // Llama 8B
-    {16, 16, 64, 64},           // a head each
-    {16, 8, 64, 64},            // groups of 2
-    {24, 8, 128, 128},          // groups of 3
-    {14, 2, 64, 64},            // groups of 7
-    {64, 8, 128, 128},          // groups of 8
-    {32, 8, 80, 80},            // a width that no large vector divides
-    {32, 8, 96, 96},            //
-    {8, 4, 256, 256},           // Gemma
-    {32, 1, 64, 64},            // one KV head
-    {16, 1, 576, 512, true},    // latent: as in DeepSeek-V2-Lite
-    {128, 1, 576, 512, true}};  // as in DeepSeek-V3
+constexpr Shape kShapes[] = {{32, 8, 64, 64},            // Llama 1B
+                             {32, 8, 128, 128},          // Llama 8B
+                             {16, 16, 64, 64},           // a head each
+                             {16, 8, 64, 64},            // groups of 2
+                             {24, 8, 128, 128},          // groups of 3
+                             {14, 2, 64, 64},            // groups of 7
+                             {64, 8, 128, 128},          // groups of 8
+                             {32, 8, 80, 80},            // a width that no large vector divides
+                             {32, 8, 96, 96},            //
+                             {8, 4, 256, 256},           // Gemma
+                             {32, 1, 64, 64},            // one KV head
+                             {16, 1, 576, 512, true},    // latent: as in DeepSeek-V2-Lite
+                             {128, 1, 576, 512, true}};  // as in DeepSeek-V3
 
 enum Place { kInCache, kInMemory };
 
@@ -71,7 +70,8 @@ struct Layer {
         for (float& x : row) x = distribution(generator);
         for (float& x : queries) x = distribution(generator);
         for (int s = 0; s < sequences; ++s) {
-            const int32_t* table = pages.data() + pages.size() / static_cast<size_t>(sequences) * static_cast<size_t>(s);
+            const int32_t* table =
+                pages.data() + pages.size() / static_cast<size_t>(sequences) * static_cast<size_t>(s);
             const hearth::SequenceRows all{0, keys, 0, table};
             hearth::cache_write(hearth::best_isa(),
                                 {row.data(), row.data(), shape.kv_heads * shape.key_width,

@@ -1,8 +1,8 @@
 // Attention's division of work. A sequence's lines (row, head of the group) of one KV head are cut into
-// tiles; a sequence of few tiles (decode, short prompts) is also cut along its keys into chunks, whose results
-// merge in order. The cuts follow from the sequence alone, so that its result is the same beside any others
-// and with any thread count; only whether the chunks of a tile run side by side depends on how many tiles
-// there are.
+// tiles; a sequence of few tiles (decode, short prompts) is also cut along its keys into chunks, whose
+// results merge in order. The cuts follow from the sequence alone, so that its result is the same beside any
+// others and with any thread count; only whether the chunks of a tile run side by side depends on how many
+// tiles there are.
 #include "cpu/attention.h"
 
 #include <algorithm>

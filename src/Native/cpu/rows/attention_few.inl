@@ -9,9 +9,10 @@ namespace few {
 namespace {
 
 constexpr int kMostLines = kFewLines < 1 ? 1 : kFewLines < 8 ? kFewLines : 8;
-constexpr int kPasses = 2;    // at most
+constexpr int kPasses = 2;        // at most
 constexpr int kSpan = kTileKeys;  // keys at a time
-constexpr int kPadKeys = 16;  // their number is rounded up to a multiple of this: scores come in whole vectors
+constexpr int kPadKeys =
+    16;  // their number is rounded up to a multiple of this: scores come in whole vectors
 // Vectors of scores made side by side, so that enough sums run independently.
 constexpr int kSideBySide = kWidth >= 8 ? 1 : 8 / kWidth;
 static_assert(kPadKeys % (kWidth * kSideBySide) == 0);
@@ -176,11 +177,10 @@ inline void extend_pass(const AttentionTile& tile, const AttentionWork& work, co
                         int first, int pass, int64_t key, const Span& span, const Span* next) {
     const float* queries = work.queries + first * padded(tile.keys.width);
     float* factors = work.factors + pass * kWidth;
-    with_source(tile.keys.type, [&](auto source) {
-        score<decltype(source), N>(tile, span, next, queries, work.scores);
-    });
-    exponentiate<N>(tile, first, state.largest + pass * kWidth, state.sum + pass * kWidth, work.scores, kWidth,
-                    key, span.count, factors);
+    with_source(tile.keys.type,
+                [&](auto source) { score<decltype(source), N>(tile, span, next, queries, work.scores); });
+    exponentiate<N>(tile, first, state.largest + pass * kWidth, state.sum + pass * kWidth, work.scores,
+                    kWidth, key, span.count, factors);
     float* weighted = state.weighted + first * padded(tile.values.width);
     const uint8_t* const* address = tile.values_in_keys ? span.key : span.value;
     with_source(tile.values.type, [&](auto source) {

@@ -36,8 +36,8 @@ struct KvRows {
     hearth_type type;
 };
 
-constexpr int kMaxLines = 128;  // of one tile
-constexpr int kTileKeys = 128;  // the most keys scored at a time
+constexpr int kMaxLines = 128;   // of one tile
+constexpr int kTileKeys = 128;   // the most keys scored at a time
 constexpr int kStripLines = 32;  // the most lines scored at a time
 
 // Queries that share a KV head. A line is one head of one row; every mask is, for a line, an interval of
@@ -58,7 +58,7 @@ struct AttentionTile {
     float* output[kMaxLines];
     int64_t visible_begin[kMaxLines], visible_end[kMaxLines];
     int64_t all_visible_begin, all_visible_end;  // what every line sees; maybe empty
-    int64_t position[kMaxLines];  // in key indices; ALiBi's bias is -slope * |position - key|
+    int64_t position[kMaxLines];                 // in key indices; ALiBi's bias is -slope * |position - key|
     float slope[kMaxLines];
     float sink[kMaxLines];  // -infinity: none
 };
