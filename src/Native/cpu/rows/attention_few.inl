@@ -9,10 +9,9 @@ namespace few {
 namespace {
 
 constexpr int kMostLines = kFewLines < 1 ? 1 : kFewLines < 8 ? kFewLines : 8;
-constexpr int kPasses = 2;        // at most
-constexpr int kSpan = kTileKeys;  // keys at a time
-constexpr int kPadKeys =
-    16;  // their number is rounded up to a multiple of this: scores come in whole vectors
+constexpr int kPasses = 2;    // at most
+constexpr int kSpan = 64;     // keys at a time: they and the next fit the first cache
+constexpr int kPadKeys = 16;  // scores come in whole vectors: keys are made up to a multiple of this
 // Vectors of scores made side by side, so that enough sums run independently.
 constexpr int kSideBySide = kWidth >= 8 ? 1 : 8 / kWidth;
 static_assert(kPadKeys % (kWidth * kSideBySide) == 0);
@@ -68,6 +67,11 @@ inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Spa
     }
 }
 
+[[gnu::always_inline]] inline void prefetch_rows(const uint8_t* const* row, int begin, int end,
+                                                 size_t bytes) {
+    for (int k = begin; k < end; ++k) prefetch_row(row[k], bytes);
+}
+
 // One vector of scores of Lines lines and kWidth / Lines keys: lane l * kKeys + k is q_l . key_k.
 //
 // Unrolling is asked for and the sums are copied before they are added up: GCC 12 keeps them in memory where
@@ -118,10 +122,10 @@ inline void score(const AttentionTile& tile, const Span& span, const Span* next,
         for (int i = 0; i < kSideBySide; ++i)
             store(scores + k * Lines + i * kWidth,
                   dot<Source, Lines>(span.key + k + i * kKeys, queries, tile.keys.width));
-        for (int i = k; next && i < k + kKeys * kSideBySide && i < next->count; ++i) {
-            prefetch_row(next->key[i], tile.keys.row_bytes);
-            if (!tile.values_in_keys) prefetch_row(next->value[i], tile.values.row_bytes);
-        }
+        if (!next) continue;
+        const int end = k + kKeys * kSideBySide < next->count ? k + kKeys * kSideBySide : next->count;
+        prefetch_rows(next->key, k, end, tile.keys.row_bytes);
+        if (!tile.values_in_keys) prefetch_rows(next->value, k, end, tile.values.row_bytes);
     }
 }
 
@@ -191,7 +195,11 @@ inline void extend_pass(const AttentionTile& tile, const AttentionWork& work, co
 inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
                    int64_t key_begin, int64_t key_end) {
     Span spans[2];
-    if (key_begin < key_end) locate_span(tile, key_begin, key_end, spans[0]);
+    if (key_begin < key_end) {
+        locate_span(tile, key_begin, key_end, spans[0]);
+        prefetch_rows(spans[0].key, 0, spans[0].count, tile.keys.row_bytes);
+        if (!tile.values_in_keys) prefetch_rows(spans[0].value, 0, spans[0].count, tile.values.row_bytes);
+    }
     int turn = 0;
     for (int64_t key = key_begin; key < key_end; key += kSpan, turn ^= 1) {
         const Span& span = spans[turn];
