@@ -1,13 +1,14 @@
-// Attention of one layer of an 8-billion-parameter Llama: 32 heads over 8 KV heads of width 128. Decode reads
-// keys and values once, so its limit is the rate at which the machine reads memory (GB/s); prefill is bound
-// by multiply-adds (GFLOP/s, two operations each, masked ones not counted).
+// Attention of one layer. Decode reads keys and values once, so its limit is the rate at which the machine
+// reads memory (GB/s) or, with many heads over one KV head, multiplies (GFLOP/s, two operations each, masked
+// ones not counted); prefill is bound by multiplications alone.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "core/isa.h"
@@ -16,65 +17,108 @@
 
 namespace {
 
-constexpr int kHeads = 32, kKvHeads = 8, kWidth = 128, kPageTokens = 64;
+constexpr int kPageTokens = 32;  // as the runtime's caches have them
 
+struct Shape {
+    int64_t heads, kv_heads, key_width, value_width;
+    bool values_in_keys = false;
+};
+constexpr Shape kShapes[] = {{32, 8, 64, 64},            // Llama 1B
+                             {32, 8, 128, 128},          // Llama 8B
+                             {16, 16, 64, 64},           // a head each
+                             {16, 8, 64, 64},            // groups of 2
+                             {24, 8, 128, 128},          // groups of 3
+                             {14, 2, 64, 64},            // groups of 7
+                             {64, 8, 128, 128},          // groups of 8
+                             {32, 8, 80, 80},            // a width that no large vector divides
+                             {32, 8, 96, 96},            //
+                             {8, 4, 256, 256},           // Gemma
+                             {32, 1, 64, 64},            // one KV head
+                             {16, 1, 576, 512, true},    // latent: as in DeepSeek-V2-Lite
+                             {128, 1, 576, 512, true}};  // as in DeepSeek-V3
+
+enum Place { kInCache, kInMemory };
+
+// A cache layer of `sequences` sequences of `keys` positions, and queries for the last `rows` of each.
 struct Layer {
-    Layer(hearth_type type, int keys, int rows, int threads)
-        : pool(threads),
-          pages(static_cast<size_t>((keys + kPageTokens - 1) / kPageTokens)),
-          queries(static_cast<size_t>(rows) * kHeads * kWidth, 0.1f),
-          output(queries.size()) {
-        const size_t page_bytes = hearth::cache_row_bytes(type, kWidth) * kKvHeads * kPageTokens;
-        key_memory = hearth::Buffer(page_bytes * pages.size());
-        value_memory = hearth::Buffer(page_bytes * pages.size());
-        layer = {key_memory.data(),
-                 value_memory.data(),
-                 page_bytes,
-                 page_bytes,
-                 type,
-                 type,
-                 kPageTokens,
-                 kKvHeads,
-                 kWidth,
-                 kWidth};
+    Layer(const Shape& shape, hearth_type type, int keys, int rows, int sequences, hearth::ThreadPool& pool)
+        : pages(static_cast<size_t>((keys + kPageTokens - 1) / kPageTokens * sequences)),
+          queries(static_cast<size_t>(rows * sequences * shape.heads * shape.key_width), 0.1f),
+          output(static_cast<size_t>(rows * sequences * shape.heads * shape.value_width)) {
+        const auto page_bytes = [&](int64_t width) {
+            return hearth::cache_row_bytes(type, static_cast<int32_t>(width)) *
+                   static_cast<size_t>(shape.kv_heads * kPageTokens);
+        };
+        const int64_t value_width = shape.values_in_keys ? 0 : shape.value_width;
+        layer.key_page_bytes = page_bytes(shape.key_width);
+        layer.value_page_bytes = value_width > 0 ? page_bytes(value_width) : 0;
+        key_memory = hearth::Buffer(layer.key_page_bytes * pages.size());
+        value_memory = hearth::Buffer(layer.value_page_bytes * pages.size());
+        layer.keys = key_memory.data();
+        layer.values = value_memory.data();
+        layer.key_type = layer.value_type = type;
+        layer.page_tokens = kPageTokens;
+        layer.kv_heads = static_cast<int32_t>(shape.kv_heads);
+        layer.key_width = static_cast<int32_t>(shape.key_width);
+        layer.value_width = static_cast<int32_t>(value_width);
         std::iota(pages.begin(), pages.end(), 0);
         std::shuffle(pages.begin(), pages.end(), std::mt19937(1));
-        std::vector<float> row(static_cast<size_t>(keys) * kKvHeads * kWidth);
+
         std::mt19937 generator(2);
         std::uniform_real_distribution<float> distribution(-1.0f, 1.0f);
+        std::vector<float> row(static_cast<size_t>(keys * shape.kv_heads * shape.key_width));
         for (float& x : row) x = distribution(generator);
-        const hearth::SequenceRows all{0, keys, 0, pages.data()};
-        hearth::cache_write(hearth::best_isa(),
-                            {row.data(), row.data(), kKvHeads * kWidth, kKvHeads * kWidth, &all, 1, &layer},
-                            pool);
-        sequence = {0, rows, keys - rows, pages.data()};
+        for (float& x : queries) x = distribution(generator);
+        for (int s = 0; s < sequences; ++s) {
+            const int32_t* table =
+                pages.data() + pages.size() / static_cast<size_t>(sequences) * static_cast<size_t>(s);
+            const hearth::SequenceRows all{0, keys, 0, table};
+            hearth::cache_write(hearth::best_isa(),
+                                {row.data(), row.data(), shape.kv_heads * shape.key_width,
+                                 shape.kv_heads * shape.key_width, &all, 1, &layer},
+                                pool);
+            this->sequences.push_back({s * rows, rows, keys - rows, table});
+        }
         call = {};
         call.queries = queries.data();
         call.output = output.data();
-        call.query_stride = call.output_stride = kHeads * kWidth;
-        call.sequences = &sequence;
-        call.sequence_count = 1;
+        call.query_stride = shape.heads * shape.key_width;
+        call.output_stride = shape.heads * shape.value_width;
+        call.sequences = this->sequences.data();
+        call.sequence_count = sequences;
         call.layer = &layer;
-        call.parameters.heads = kHeads;
-        call.parameters.kv_heads = kKvHeads;
-        call.parameters.key_width = call.parameters.value_width = kWidth;
-        call.parameters.scale = 0.088f;
-        scratch = hearth::Buffer(hearth::attention_scratch_bytes(call.parameters, rows, threads));
+        call.parameters.heads = static_cast<int32_t>(shape.heads);
+        call.parameters.kv_heads = static_cast<int32_t>(shape.kv_heads);
+        call.parameters.key_width = static_cast<int32_t>(shape.key_width);
+        call.parameters.value_width = static_cast<int32_t>(shape.value_width);
+        call.parameters.values_in_keys = shape.values_in_keys;
+        call.parameters.scale = 0.125f;
+        scratch = hearth::Buffer(
+            hearth::attention_scratch_bytes(call.parameters, rows * sequences, pool.threads()));
     }
 
-    hearth::ThreadPool pool;
+    double bytes() const { return static_cast<double>(key_memory.size() + value_memory.size()); }
+
     std::vector<int32_t> pages;
     std::vector<float> queries, output;
     hearth::Buffer key_memory, value_memory, scratch;
-    hearth::KvLayer layer;
-    hearth::SequenceRows sequence;
+    hearth::KvLayer layer{};
+    std::vector<hearth::SequenceRows> sequences;
     hearth::AttentionCall call;
 };
 
-double seconds_of(Layer& layer, hearth_isa isa) {
-    const auto start = std::chrono::steady_clock::now();
-    hearth::attention(isa, layer.call, layer.scratch, layer.pool);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+// One thread's processor time leaves out what neighbours on the machine take; of several, only the clock
+// tells.
+double now(const hearth::ThreadPool& pool) {
+    timespec time{};
+    clock_gettime(pool.threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double seconds_of(Layer& layer, hearth_isa isa, hearth::ThreadPool& pool) {
+    const double start = now(pool);
+    hearth::attention(isa, layer.call, layer.scratch, pool);
+    return now(pool) - start;
 }
 
 // Neighbours on the machine only ever slow a run down: the fast tenth of the runs tells most about the code.
@@ -83,45 +127,60 @@ double fast_tenth(std::vector<double> times) {
     return times[times.size() / 10];
 }
 
-// Arguments: instruction set, cache type, depth, threads. Layers take turns, as in a model, so that no cache
-// of the processor holds one until it is read again.
+double products(const Shape& shape) {
+    return static_cast<double>(shape.heads * (shape.key_width + shape.value_width));
+}
+
+void label(benchmark::State& state, hearth_isa isa, const Shape& shape) {
+    state.SetLabel(std::string(hearth::isa_name(isa)) + " " + std::to_string(shape.heads) + "/" +
+                   std::to_string(shape.kv_heads) + " heads of " + std::to_string(shape.key_width));
+}
+
+// Arguments: instruction set, shape, cache type, depth, sequences, place, threads. In memory: layers take
+// turns, as in a model, so that no cache of the processor holds one until it is read again.
 void decode(benchmark::State& state) {
     const auto isa = static_cast<hearth_isa>(state.range(0));
-    const auto type = static_cast<hearth_type>(state.range(1));
-    const int depth = static_cast<int>(state.range(2)), threads = static_cast<int>(state.range(3));
-    const double bytes = 2.0 * depth * kKvHeads * static_cast<double>(hearth::cache_row_bytes(type, kWidth));
+    const Shape& shape = kShapes[state.range(1)];
+    const auto type = static_cast<hearth_type>(state.range(2));
+    const int depth = static_cast<int>(state.range(3)), sequences = static_cast<int>(state.range(4));
+    hearth::ThreadPool pool(static_cast<int>(state.range(6)));
     std::vector<std::unique_ptr<Layer>> layers;
-    for (double total = 0; total < 128e6; total += bytes)
-        layers.push_back(std::make_unique<Layer>(type, depth, 1, threads));
+    double held = 0;
+    do {
+        layers.push_back(std::make_unique<Layer>(shape, type, depth, 1, sequences, pool));
+        held += layers.back()->bytes();
+    } while (state.range(5) == kInMemory && held < 134e6);
+    const double bytes = layers[0]->bytes();
     size_t next = 0;
     std::vector<double> times, reads;
     for (auto _ : state) {
-        times.push_back(seconds_of(*layers[next++ % layers.size()], isa));
-        reads.push_back(
-            hearth_benchmarks::time_read(layers[next++ % layers.size()]->key_memory, layers[0]->pool));
+        times.push_back(seconds_of(*layers[next++ % layers.size()], isa, pool));
+        const hearth::Buffer& read = layers[next++ % layers.size()]->key_memory;
+        reads.push_back(hearth_benchmarks::time_read(read, pool) / static_cast<double>(read.size()));
         state.SetIterationTime(times.back());
     }
-    const double rate = bytes / fast_tenth(times), read_rate = 0.5 * bytes / fast_tenth(reads);
+    const double seconds = fast_tenth(times), rate = bytes / seconds;
     state.counters["GB/s"] = rate * 1e-9;
-    state.counters["read_GB/s"] = read_rate * 1e-9;
-    state.counters["of_read"] = rate / read_rate;
-    state.SetLabel(hearth::isa_name(isa));
+    state.counters["of_read"] = rate * fast_tenth(reads);
+    state.counters["GFLOP/s"] = 2e-9 * depth * sequences * products(shape) / seconds;
+    label(state, isa, shape);
 }
 
-// Arguments: instruction set, cache type, rows, positions before them, threads.
+// Arguments: instruction set, shape, cache type, rows, positions before them, threads.
 void prefill(benchmark::State& state) {
     const auto isa = static_cast<hearth_isa>(state.range(0));
-    const int rows = static_cast<int>(state.range(2)), past = static_cast<int>(state.range(3));
-    Layer layer(static_cast<hearth_type>(state.range(1)), past + rows, rows,
-                static_cast<int>(state.range(4)));
+    const Shape& shape = kShapes[state.range(1)];
+    const int rows = static_cast<int>(state.range(3)), past = static_cast<int>(state.range(4));
+    hearth::ThreadPool pool(static_cast<int>(state.range(5)));
+    Layer layer(shape, static_cast<hearth_type>(state.range(2)), past + rows, rows, 1, pool);
     std::vector<double> times;
     for (auto _ : state) {
-        times.push_back(seconds_of(layer, isa));
+        times.push_back(seconds_of(layer, isa, pool));
         state.SetIterationTime(times.back());
     }
     const double pairs = static_cast<double>(rows) * past + 0.5 * rows * (rows + 1.0);
-    state.counters["GFLOP/s"] = 4e-9 * pairs * kHeads * kWidth / fast_tenth(times);
-    state.SetLabel(hearth::isa_name(isa));
+    state.counters["GFLOP/s"] = 2e-9 * pairs * products(shape) / fast_tenth(times);
+    label(state, isa, shape);
 }
 
 std::vector<int64_t> isas_here() {
@@ -131,18 +190,33 @@ std::vector<int64_t> isas_here() {
     return found;
 }
 
+constexpr int64_t kShapeCount = std::size(kShapes);
+
 void decode_cases(benchmark::internal::Benchmark* b) {
+    b->ArgNames({"isa", "shape", "type", "depth", "sequences", "memory", "threads"});
     for (int64_t isa : isas_here())
-        for (int64_t type : {HEARTH_TYPE_F16, HEARTH_TYPE_F32, HEARTH_TYPE_Q8_0})
-            b->Args({isa, type, 4096, 2});
+        for (int64_t type : {HEARTH_TYPE_F16, HEARTH_TYPE_F32, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0}) {
+            b->Args({isa, 0, type, 256, 1, kInCache, 1});
+            b->Args({isa, 0, type, 4096, 1, kInMemory, 1});
+            b->Args({isa, 0, type, 4096, 1, kInMemory, 2});
+        }
+    const int64_t best = hearth::best_isa();
+    for (int64_t shape = 1; shape < kShapeCount; ++shape)
+        for (int64_t type : {HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0}) {
+            if (type == HEARTH_TYPE_Q8_0 && kShapes[shape].key_width % 32 != 0) continue;
+            b->Args({best, shape, type, 256, 1, kInCache, 1});
+            b->Args({best, shape, type, 4096, 1, kInMemory, 2});
+        }
+    b->Args({best, 0, HEARTH_TYPE_F16, 256, 16, kInMemory, 2});
 }
 
 void prefill_cases(benchmark::internal::Benchmark* b) {
-    for (int64_t isa : isas_here()) {
-        b->Args({isa, HEARTH_TYPE_F16, 512, 0, 2});
-        b->Args({isa, HEARTH_TYPE_F16, 512, 3584, 2});
-    }
-    b->Args({hearth::best_isa(), HEARTH_TYPE_F16, 4096, 0, 2});
+    b->ArgNames({"isa", "shape", "type", "rows", "past", "threads"});
+    for (int64_t isa : isas_here()) b->Args({isa, 0, HEARTH_TYPE_F16, 512, 0, 1});
+    for (int64_t shape = 0; shape < kShapeCount; ++shape)
+        b->Args({hearth::best_isa(), shape, HEARTH_TYPE_F16, shape + 1 < kShapeCount ? 512 : 64, 1536, 1});
+    b->Args({hearth::best_isa(), 0, HEARTH_TYPE_Q8_0, 512, 1536, 1});
+    b->Args({hearth::best_isa(), 0, HEARTH_TYPE_F16, 4096, 0, 2});
 }
 
 BENCHMARK(decode)

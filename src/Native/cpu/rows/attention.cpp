@@ -1,8 +1,8 @@
 // Attention's division of work. A sequence's lines (row, head of the group) of one KV head are cut into
-// tiles; a sequence with one tile a KV head (decode) is also cut along its keys into chunks, whose results
-// merge in order. The cuts follow from the sequence alone, so that its result is the same beside any others
-// and with any thread count; only whether the chunks of a tile run side by side depends on how many tiles
-// there are.
+// tiles; a sequence of few tiles (decode, short prompts) is also cut along its keys into chunks, whose
+// results merge in order. The cuts follow from the sequence alone, so that its result is the same beside any
+// others and with any thread count; only whether the chunks of a tile run side by side depends on how many
+// tiles there are.
 #include "cpu/attention.h"
 
 #include <algorithm>
@@ -20,7 +20,9 @@ namespace {
 
 constexpr int64_t kChunkKeys = 512;  // the shortest chunk: merging costs little beside it
 constexpr int64_t kMaxChunks = 16;
-constexpr int kTilesPerThread = 8;  // with as many tiles, threads stay busy without splitting them
+// A sequence of more tiles, over all KV heads, keeps any processor's threads busy without chunks.
+constexpr int64_t kMaxChunkedTiles = 256;
+constexpr int kTilesPerThread = 4;  // with more tiles, threads stay busy without splitting them
 constexpr int32_t kProbeKeys = 64;
 // Multiply-adds below which waking threads costs more than it saves.
 constexpr int64_t kSerialWork = 100'000;
@@ -31,23 +33,44 @@ size_t padded(int64_t count) {
     return static_cast<size_t>((count + 15) / 16 * 16);
 }
 
+// Lanes and floats of the state of a tile of so many lines.
+int64_t state_lanes(int64_t lines) {
+    return std::max<int64_t>(32, static_cast<int64_t>(padded(lines)));
+}
+size_t state_floats(int64_t lines, int32_t value_width) {
+    return 2 * static_cast<size_t>(state_lanes(lines)) + padded(lines) * padded(value_width);
+}
+
 // Floats of the parts of scratch memory; all are multiples of a cache line.
 struct Sizes {
     size_t queries, scores, rows, factors, state;
 
     explicit Sizes(const hearth_attention_parameters& p)
         : queries(kMaxLines * padded(p.key_width)),
-          scores(size_t{kTileKeys} * kMaxLines),
-          rows(size_t{kTileKeys} * padded(std::max(p.key_width, p.value_width))),
-          factors(2 * kMaxLines),
-          state(kMaxLines * (2 + padded(p.value_width))) {}
+          scores(size_t{kTileKeys} * kStripLines),
+          rows(size_t{kTileKeys} * (padded(p.key_width) + padded(p.value_width) + 32)),
+          factors(kMaxLines),
+          state(state_floats(kMaxLines, p.value_width)) {}
 
     size_t thread() const { return queries + scores + rows + factors + 2 * state; }
 };
 
 // Tiles whose chunks may run side by side.
-int64_t max_split_tiles(int64_t max_rows, int64_t kv_heads, int threads) {
-    return threads > 1 ? std::min<int64_t>(max_rows * kv_heads, int64_t{kTilesPerThread} * threads) : 0;
+int64_t max_split_tiles(int threads) {
+    return threads > 1 ? int64_t{kTilesPerThread} * threads : 0;
+}
+
+// Floats of the states of all chunks that may run side by side.
+size_t max_partial_floats(const hearth_attention_parameters& p, int64_t max_rows, int threads) {
+    if (threads <= 1) return 0;
+    // A tile's lanes are at most 47 more than its lines, and a row's lines lie in at most one tile more than
+    // they fill.
+    const int64_t group = p.heads / std::max(1, p.kv_heads), tiles = group / kStripLines + 1;
+    const size_t of_rows =
+        static_cast<size_t>(max_rows * p.kv_heads * (group + 47 * tiles)) * (2 + padded(p.value_width));
+    const size_t of_threads =
+        static_cast<size_t>(max_split_tiles(threads)) * state_floats(kMaxLines, p.value_width);
+    return static_cast<size_t>(kMaxChunks) * std::min(of_rows, of_threads);
 }
 
 // Keys that some line of a tile sees: indices begin .. end - 1.
@@ -61,15 +84,20 @@ class Attention {
     void run();
 
   private:
+    // How a sequence is cut, and where its parts are counted from.
+    struct Cut {
+        int64_t first_item, first_tile, first_partial;  // partial: in floats
+        int64_t tile_lines, chunk_keys, chunks;         // chunks of each tile; some may be empty
+    };
     struct Item {
         int32_t sequence, kv_head;
-        int64_t unit;  // a tile, or a chunk of the only tile
+        int64_t tile, chunk;  // chunk: 0 unless chunks run side by side
     };
 
     int64_t group() const { return call_.parameters.heads / call_.parameters.kv_heads; }
     int64_t lines(const SequenceRows& s) const { return int64_t{s.row_count} * group(); }
-    int64_t tiles(const SequenceRows& s) const { return (lines(s) + kMaxLines - 1) / kMaxLines; }
-    bool is_chunked(const SequenceRows& s) const { return tiles(s) == 1; }
+    int64_t tile_lines(const SequenceRows& s) const;
+    int64_t tiles(const SequenceRows& s) const { return (lines(s) + tile_lines(s) - 1) / tile_lines(s); }
     int64_t key_count(const SequenceRows& s) const;
     // The key index of the position at which the sequence's first row stands.
     int64_t first_index(const SequenceRows& s) const { return own_rows() ? 0 : s.past; }
@@ -77,19 +105,19 @@ class Attention {
     bool is_memory() const { return call_.parameters.source == HEARTH_SOURCE_MEMORY; }
     Interval visible(const SequenceRows& s, int64_t row) const;
     Interval visible_to_tile(const SequenceRows& s, int64_t tile) const;
-    int64_t chunk_keys(Interval keys) const;
-    int64_t chunks(const SequenceRows& s) const;
+    Cut cut_of(const SequenceRows& s) const;
     KvRows keys_of(const SequenceRows& s, int32_t kv_head, bool is_value) const;
     AttentionTile tile_of(const SequenceRows& s, int32_t kv_head, int64_t tile) const;
 
     void plan();
+    int64_t place(bool split);
     Item item(int64_t index) const;
     void work(int64_t index, int thread);
-    void whole_tile(const AttentionTile& tile, Interval keys, bool chunked, int thread);
-    void one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int64_t index, int thread);
+    void whole_tile(const AttentionTile& tile, Interval keys, const Cut& cut, int thread);
+    void one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int thread);
     AttentionWork work_space(int thread) const;
     AttentionState thread_state(int thread, int which) const;
-    AttentionState state_at(float* memory) const;
+    AttentionState state_at(float* memory, int64_t lines) const;
 
     float scale_of(int64_t position) const;
 
@@ -98,12 +126,16 @@ class Attention {
     ThreadPool& pool_;
     const Sizes sizes_;
     bool split_ = false;        // chunks run side by side
-    int64_t* first_item_;       // [sequences + 1]
+    Cut* cuts_;                 // [sequences + 1]
     float* slopes_;             // [heads]
     int32_t* bias_offset_;      // [2 * bias_distance + 1], from its middle on; null: no buckets
-    int32_t* finished_chunks_;  // [split tiles]; of sequence s and KV head h at s * kv_heads + h
+    int32_t* finished_chunks_;  // [split tiles], KV heads of a tile side by side
     float* thread_memory_;      // [threads, sizes_.thread()]
-    float* partial_memory_;     // [split items, sizes_.state]
+    float* partial_memory_;     // the states of chunks, in the order of items
+    size_t partial_floats_;     // that partial_memory_ holds
+
+  public:
+    struct Layout;
 };
 
 // Whether scores get a bias by the distance between key and query, and the distance from which on all share
@@ -115,20 +147,20 @@ int64_t bias_reach(const hearth_attention_parameters& p) {
     return p.bias_buckets > 0 ? p.bias_distance : int64_t{p.relative_distances} - 1;
 }
 
-struct Layout {
-    size_t first_item, slopes, buckets, finished, threads, partials, total;  // byte offsets
+struct Attention::Layout {
+    size_t cuts, slopes, buckets, finished, threads, partials, partial_floats, total;  // byte offsets
 
     Layout(const hearth_attention_parameters& p, int64_t max_rows, int thread_count) {
         const Sizes sizes(p);
-        const size_t split = static_cast<size_t>(max_split_tiles(max_rows, p.kv_heads, thread_count));
-        first_item = 0;
-        slopes = first_item + padded(max_rows + 1) * sizeof(int64_t);
+        cuts = 0;
+        slopes = cuts + padded(max_rows + 1) * sizeof(Cut);
         buckets = slopes + padded(p.heads) * sizeof(float);
         const int64_t distances = has_biases(p) ? 2 * bias_reach(p) + 1 : 0;
         finished = buckets + padded(distances) * sizeof(int32_t);
-        threads = finished + padded(static_cast<int64_t>(split)) * sizeof(int32_t);
+        threads = finished + padded(max_split_tiles(thread_count)) * sizeof(int32_t);
         partials = threads + static_cast<size_t>(thread_count) * sizes.thread() * sizeof(float);
-        total = partials + split * kMaxChunks * sizes.state * sizeof(float);
+        partial_floats = max_partial_floats(p, max_rows, thread_count);
+        total = partials + partial_floats * sizeof(float);
     }
 };
 
@@ -173,7 +205,7 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
     // Whole blocks of the keys make up the values too.
     if (call.layer && call.parameters.values_in_keys)
         cache_row_bytes(call.layer->key_type, call.parameters.value_width);
-    first_item_ = scratch.as<int64_t>(layout.first_item);
+    cuts_ = scratch.as<Cut>(layout.cuts);
     slopes_ = scratch.as<float>(layout.slopes);
     finished_chunks_ = scratch.as<int32_t>(layout.finished);
     bias_offset_ = nullptr;
@@ -185,6 +217,7 @@ Attention::Attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch,
     }
     thread_memory_ = scratch.as<float>(layout.threads);
     partial_memory_ = scratch.as<float>(layout.partials);
+    partial_floats_ = layout.partial_floats;
     for (int32_t head = 0; head < call.parameters.heads; ++head)
         slopes_[head] = alibi_slope(call.parameters.alibi_bias, call.parameters.heads, head);
 }
@@ -222,8 +255,8 @@ Interval Attention::visible(const SequenceRows& s, int64_t row) const {
 }
 
 Interval Attention::visible_to_tile(const SequenceRows& s, int64_t tile) const {
-    const int64_t first_row = tile * kMaxLines / group();
-    const int64_t last_row = (std::min(lines(s), (tile + 1) * kMaxLines) - 1) / group();
+    const int64_t first_row = tile * tile_lines(s) / group();
+    const int64_t last_row = (std::min(lines(s), (tile + 1) * tile_lines(s)) - 1) / group();
     Interval all{std::numeric_limits<int64_t>::max(), 0};
     for (int64_t row = first_row; row <= last_row; ++row) {
         const Interval keys = visible(s, row);
@@ -235,15 +268,31 @@ Interval Attention::visible_to_tile(const SequenceRows& s, int64_t tile) const {
     return all;
 }
 
-int64_t Attention::chunk_keys(Interval keys) const {
-    const int64_t even = (keys.end - keys.begin + kMaxChunks - 1) / kMaxChunks;
-    return std::max(kChunkKeys, (even + kTileKeys - 1) / kTileKeys * kTileKeys);
+// Long prompts get large tiles, which share the conversion of keys and values; of short ones every thread
+// gets some. The tile's queries and sums stay in the processor's second cache.
+int64_t Attention::tile_lines(const SequenceRows& s) const {
+    const hearth_attention_parameters& p = call_.parameters;
+    if (lines(s) < 8 * kStripLines) return kStripLines;
+    const bool is_long = lines(s) >= 8 * kMaxLines && p.key_width + p.value_width <= 512;
+    return is_long ? kMaxLines : kMaxLines / 2;
 }
 
-int64_t Attention::chunks(const SequenceRows& s) const {
-    const Interval keys = visible_to_tile(s, 0);
-    const int64_t size = chunk_keys(keys);
-    return std::max<int64_t>(1, (keys.end - keys.begin + size - 1) / size);
+Attention::Cut Attention::cut_of(const SequenceRows& s) const {
+    Cut cut{};
+    cut.tile_lines = tile_lines(s);
+    cut.chunks = 1;
+    cut.chunk_keys = std::max<int64_t>(1, key_count(s));
+    const int64_t tile_count = tiles(s);
+    if (tile_count * call_.parameters.kv_heads > kMaxChunkedTiles) return cut;
+    int64_t most = 0;
+    for (int64_t t = 0; t < tile_count; ++t) {
+        const Interval keys = visible_to_tile(s, t);
+        most = std::max(most, keys.end - keys.begin);
+    }
+    const int64_t even = (most + kMaxChunks - 1) / kMaxChunks;
+    cut.chunk_keys = std::max(kChunkKeys, (even + kTileKeys - 1) / kTileKeys * kTileKeys);
+    cut.chunks = std::max<int64_t>(1, (most + cut.chunk_keys - 1) / cut.chunk_keys);
+    return cut;
 }
 
 KvRows Attention::keys_of(const SequenceRows& s, int32_t kv_head, bool is_value) const {
@@ -302,13 +351,15 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
     AttentionTile t;
     t.keys = keys_of(s, kv_head, false);
     t.values = keys_of(s, kv_head, true);
-    const int64_t first_line = tile * kMaxLines;
-    t.line_count = static_cast<int32_t>(std::min<int64_t>(kMaxLines, lines(s) - first_line));
+    const int64_t first_line = tile * tile_lines(s);
+    t.line_count = static_cast<int32_t>(std::min<int64_t>(tile_lines(s), lines(s) - first_line));
     t.softcap = p.softcap;
     t.biased = p.alibi_bias > 0.0f;
     t.values_in_keys = p.values_in_keys != 0;
     t.bias_offset = bias_offset_;
     t.bias_distance = has_biases(p) ? static_cast<int32_t>(bias_reach(p)) : 0;
+    t.all_visible_begin = 0;
+    t.all_visible_end = key_count(s);
     for (int32_t l = 0; l < t.line_count; ++l) {
         const int64_t row = (first_line + l) / group();
         const int64_t head = kv_head * group() + (first_line + l) % group();
@@ -317,6 +368,8 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
         const Interval keys = visible(s, row);
         t.visible_begin[l] = keys.begin;
         t.visible_end[l] = keys.end;
+        t.all_visible_begin = std::max(t.all_visible_begin, keys.begin);
+        t.all_visible_end = std::min(t.all_visible_end, keys.end);
         t.position[l] = first_index(s) + row;
         t.slope[l] = slopes_[head];
         t.scale[l] = scale_of(int64_t{s.past} + row);
@@ -331,32 +384,53 @@ AttentionTile Attention::tile_of(const SequenceRows& s, int32_t kv_head, int64_t
 }
 
 void Attention::plan() {
-    const int32_t kv_heads = call_.parameters.kv_heads;
     int64_t tile_count = 0;
-    for (int32_t s = 0; s < call_.sequence_count; ++s) tile_count += tiles(call_.sequences[s]) * kv_heads;
-    // Sequences without rows count too: the counters of chunks are numbered by sequence.
-    const int64_t most = std::max<int64_t>(tile_count, int64_t{call_.sequence_count} * kv_heads);
-    split_ = pool_.threads() > 1 && most <= max_split_tiles(row_bound(call_), kv_heads, pool_.threads());
-    int64_t items = 0;
     for (int32_t s = 0; s < call_.sequence_count; ++s) {
-        const SequenceRows& sequence = call_.sequences[s];
-        first_item_[s] = items;
-        items += kv_heads * (split_ && is_chunked(sequence) ? chunks(sequence) : tiles(sequence));
+        cuts_[s] = cut_of(call_.sequences[s]);
+        tile_count += tiles(call_.sequences[s]) * call_.parameters.kv_heads;
     }
-    first_item_[call_.sequence_count] = items;
-    if (split_) std::fill_n(finished_chunks_, int64_t{call_.sequence_count} * kv_heads, 0);
+    split_ = tile_count <= max_split_tiles(pool_.threads()) &&
+             place(true) <= static_cast<int64_t>(partial_floats_);
+    if (split_)
+        std::fill_n(finished_chunks_, tile_count, 0);
+    else
+        place(false);
+}
+
+// Numbers items, tiles and states; returns the floats of the states.
+int64_t Attention::place(bool split) {
+    const int32_t kv_heads = call_.parameters.kv_heads;
+    int64_t items = 0, tile_count = 0, partials = 0;
+    for (int32_t s = 0; s <= call_.sequence_count; ++s) {
+        cuts_[s].first_item = items;
+        cuts_[s].first_tile = tile_count;
+        cuts_[s].first_partial = partials;
+        if (s == call_.sequence_count) break;
+        const int64_t units = tiles(call_.sequences[s]) * kv_heads;
+        const int64_t count = units * (split ? cuts_[s].chunks : 1);
+        items += count;
+        tile_count += units;
+        const int64_t tile_lines = std::min(cuts_[s].tile_lines, lines(call_.sequences[s]));
+        partials += count * static_cast<int64_t>(state_floats(tile_lines, call_.parameters.value_width));
+    }
+    return partials;
 }
 
 Attention::Item Attention::item(int64_t index) const {
-    const int64_t* begin = first_item_;
-    const int64_t s = std::upper_bound(begin, begin + call_.sequence_count + 1, index) - begin - 1;
-    const int64_t local = index - first_item_[s];
+    const auto starts_after = [](int64_t i, const Cut& c) { return i < c.first_item; };
+    const Cut* cut = std::upper_bound(cuts_, cuts_ + call_.sequence_count, index, starts_after) - 1;
     const int32_t kv_heads = call_.parameters.kv_heads;
-    return {static_cast<int32_t>(s), static_cast<int32_t>(local % kv_heads), local / kv_heads};
+    const int64_t local = index - cut->first_item, unit = local / kv_heads;
+    const int64_t chunks = split_ ? cut->chunks : 1, s = cut - cuts_;
+    // Later tiles of a causal sequence see more keys: they go first, so that no thread starts one when others
+    // end.
+    return {static_cast<int32_t>(s), static_cast<int32_t>(local % kv_heads),
+            tiles(call_.sequences[s]) - 1 - unit / chunks, unit % chunks};
 }
 
-AttentionState Attention::state_at(float* memory) const {
-    return {memory, memory + kMaxLines, memory + 2 * kMaxLines};
+AttentionState Attention::state_at(float* memory, int64_t lines) const {
+    const int64_t lanes = state_lanes(lines);
+    return {memory, memory + lanes, memory + 2 * lanes};
 }
 
 AttentionWork Attention::work_space(int thread) const {
@@ -370,17 +444,17 @@ AttentionWork Attention::work_space(int thread) const {
 }
 
 AttentionState Attention::thread_state(int thread, int which) const {
-    return state_at(work_space(thread).factors + sizes_.factors + static_cast<size_t>(which) * sizes_.state);
+    return state_at(work_space(thread).factors + sizes_.factors + static_cast<size_t>(which) * sizes_.state,
+                    kMaxLines);
 }
 
-void Attention::whole_tile(const AttentionTile& tile, Interval keys, bool chunked, int thread) {
+void Attention::whole_tile(const AttentionTile& tile, Interval keys, const Cut& cut, int thread) {
     const AttentionWork space = work_space(thread);
     const AttentionState total = thread_state(thread, 0), part = thread_state(thread, 1);
     kernels_.attention_prepare(tile, space);
     kernels_.attention_start(tile, total);
-    const int64_t size = chunked ? chunk_keys(keys) : std::max<int64_t>(1, keys.end - keys.begin);
-    for (int64_t key = keys.begin; key < keys.end; key += size) {
-        const int64_t end = std::min(keys.end, key + size);
+    for (int64_t key = keys.begin; key < keys.end; key += cut.chunk_keys) {
+        const int64_t end = std::min(keys.end, key + cut.chunk_keys);
         if (key == keys.begin) {
             kernels_.attention_extend(tile, space, total, key, end);
         } else {
@@ -393,40 +467,40 @@ void Attention::whole_tile(const AttentionTile& tile, Interval keys, bool chunke
 }
 
 // Whoever finishes a tile's last chunk merges them all, in order.
-void Attention::one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int64_t index,
-                          int thread) {
-    const AttentionWork space = work_space(thread);
-    const auto partial = [&](int64_t i) {
-        return state_at(partial_memory_ + static_cast<size_t>(i) * sizes_.state);
-    };
-    const int64_t size = chunk_keys(keys), begin = keys.begin + item.unit * size;
-    kernels_.attention_prepare(tile, space);
-    kernels_.attention_start(tile, partial(index));
-    kernels_.attention_extend(tile, space, partial(index), begin, std::min(keys.end, begin + size));
-
+void Attention::one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int thread) {
+    const Cut& cut = cuts_[item.sequence];
     const int32_t kv_heads = call_.parameters.kv_heads;
-    const int64_t count = (first_item_[item.sequence + 1] - first_item_[item.sequence]) / kv_heads;
-    std::atomic_ref<int32_t> finished(finished_chunks_[int64_t{item.sequence} * kv_heads + item.kv_head]);
-    if (finished.fetch_add(1, std::memory_order_acq_rel) != count - 1) return;
-    const int64_t first = first_item_[item.sequence] + item.kv_head;
-    for (int64_t c = 1; c < count; ++c)
-        kernels_.attention_merge(tile, partial(first), partial(first + c * kv_heads));
-    kernels_.attention_finish(tile, partial(first));
+    const int64_t line_count = std::min(cut.tile_lines, lines(call_.sequences[item.sequence]));
+    const int64_t tile_number = item.tile * kv_heads + item.kv_head;
+    const auto partial = [&](int64_t chunk) {
+        const size_t number = static_cast<size_t>(tile_number * cut.chunks + chunk);
+        return state_at(partial_memory_ + cut.first_partial +
+                            number * state_floats(line_count, call_.parameters.value_width),
+                        line_count);
+    };
+    const AttentionWork space = work_space(thread);
+    const int64_t begin = std::min(keys.end, keys.begin + item.chunk * cut.chunk_keys);
+    kernels_.attention_prepare(tile, space);
+    kernels_.attention_start(tile, partial(item.chunk));
+    kernels_.attention_extend(tile, space, partial(item.chunk), begin,
+                              std::min(keys.end, begin + cut.chunk_keys));
+
+    std::atomic_ref<int32_t> finished(finished_chunks_[cut.first_tile + tile_number]);
+    if (finished.fetch_add(1, std::memory_order_acq_rel) != cut.chunks - 1) return;
+    const int64_t used = std::max<int64_t>(1, (keys.end - keys.begin + cut.chunk_keys - 1) / cut.chunk_keys);
+    for (int64_t c = 1; c < used; ++c) kernels_.attention_merge(tile, partial(0), partial(c));
+    kernels_.attention_finish(tile, partial(0));
 }
 
 void Attention::work(int64_t index, int thread) {
     const Item at = item(index);
     const SequenceRows& sequence = call_.sequences[at.sequence];
-    const bool chunked = is_chunked(sequence);
-    // Later tiles of a causal sequence see more keys: they go first, so that no thread starts one when others
-    // end.
-    const int64_t tile_number = chunked ? 0 : tiles(sequence) - 1 - at.unit;
-    const AttentionTile tile = tile_of(sequence, at.kv_head, tile_number);
-    const Interval keys = visible_to_tile(sequence, tile_number);
-    if (chunked && split_)
-        one_chunk(tile, keys, at, index, thread);
+    const AttentionTile tile = tile_of(sequence, at.kv_head, at.tile);
+    const Interval keys = visible_to_tile(sequence, at.tile);
+    if (split_)
+        one_chunk(tile, keys, at, thread);
     else
-        whole_tile(tile, keys, chunked, thread);
+        whole_tile(tile, keys, cuts_[at.sequence], thread);
 }
 
 void Attention::run() {
@@ -436,7 +510,7 @@ void Attention::run() {
     for (int32_t s = 0; s < call_.sequence_count; ++s)
         products += int64_t{call_.sequences[s].row_count} * key_count(call_.sequences[s]);
     const bool is_small = products < kSerialWork / (int64_t{p.heads} * (p.key_width + p.value_width)) + 1;
-    const int64_t items = first_item_[call_.sequence_count];
+    const int64_t items = cuts_[call_.sequence_count].first_item;
     pool_.parallel_for(items, is_small ? items : 1, [this](int64_t begin, int64_t end, int thread) {
         for (int64_t i = begin; i < end; ++i) work(i, thread);
     });
@@ -445,7 +519,7 @@ void Attention::run() {
 }  // namespace
 
 size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, int64_t max_rows, int threads) {
-    return Layout(parameters, std::max<int64_t>(1, max_rows), std::max(1, threads)).total;
+    return Attention::Layout(parameters, std::max<int64_t>(1, max_rows), std::max(1, threads)).total;
 }
 
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool) {

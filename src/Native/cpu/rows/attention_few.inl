@@ -1,210 +1,252 @@
-// A few lines over one KV head: each key and value is read once for all of them, a vector along the head
-// width. queries [L, padded(D)], scores [L, kTileKeys], weighted [L, padded(E)].
+// A few lines over one KV head: each key and value is read once for up to kMostLines of them, straight from
+// the cache's type, a vector along the head width. The lines are cut into passes of 1, 2, 4 or 8; a pass that
+// its lines do not fill is filled with queries of zeros. queries [L, padded(D)], weighted [L, padded(E)],
+// scores [keys / kKeys, kWidth] of a pass as attention_softmax.inl orders them, largest, sum and factors
+// [passes, kWidth] alike.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace few {
 namespace {
 
-// As many lines at a time as registers hold.
-constexpr int kLines = kWidth == 8 ? 2 : 4;
-constexpr int kVectors = kWidth == 8 ? 4 : 4;
+constexpr int kMostLines = kFewLines < 1 ? 1 : kFewLines < 8 ? kFewLines : 8;
+constexpr int kPasses = 2;    // at most
+constexpr int kSpan = 64;     // keys at a time: they and the next fit the first cache
+constexpr int kPadKeys = 16;  // scores come in whole vectors: keys are made up to a multiple of this
+// Vectors of scores made side by side, so that enough sums run independently.
+constexpr int kSideBySide = kWidth >= 8 ? 1 : 8 / kWidth;
+static_assert(kPadKeys % (kWidth * kSideBySide) == 0);
+
+// Addresses of the keys and values of kSpan keys.
+struct Span {
+    const uint8_t* key[kSpan];
+    const uint8_t* value[kSpan];
+    int count;
+};
+
+// Calls body(Lines{}, first line, number) for each pass.
+template <int N>
+struct Lines {
+    static constexpr int kCount = N;
+};
+template <int N = kMostLines, typename Body>
+inline int for_passes(int line_count, const Body& body, int first = 0, int pass = 0) {
+    // A place left empty costs less than another pass.
+    while (line_count - first >= (N > 2 ? N - 1 : N)) {
+        body(Lines<N>{}, first, pass++);
+        first += N;
+    }
+    if constexpr (N > 1)
+        if (first < line_count) return for_passes<N / 2>(line_count, body, first, pass);
+    return first;
+}
+
+// Lines with those that fill up the passes.
+inline int padded_lines(const AttentionTile& tile) {
+    return for_passes(tile.line_count, [](auto, int, int) {});
+}
 
 inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
-    const int width = tile.keys.width, stride = padded(width);
+    const int width = tile.keys.width, stride = padded(width), lines = padded_lines(tile);
     for (int l = 0; l < tile.line_count; ++l) {
         float* q = work.queries + l * stride;
-        for (int d = 0; d < width; ++d) q[d] = tile.query[l][d] * tile.scale[l];
+        const float* query = tile.query[l];
+        const float scale = query_scale(tile, l);
+        for (int d = 0; d < width; ++d) q[d] = query[d] * scale;
         for (int d = width; d < stride; ++d) q[d] = 0.0f;
+    }
+    for (int i = tile.line_count * stride; i < lines * stride; ++i) work.queries[i] = 0.0f;
+}
+
+inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Span& span) {
+    span.count = static_cast<int>(end - key < kSpan ? end - key : kSpan);
+    locate(tile.keys, key, span.count, span.key);
+    if (!tile.values_in_keys) locate(tile.values, key, span.count, span.value);
+    for (int k = span.count; k % kPadKeys != 0; ++k) {
+        span.key[k] = span.key[span.count - 1];
+        if (!tile.values_in_keys) span.value[k] = span.value[span.count - 1];
     }
 }
 
-// scores[l, k] = q_l . key_k for Lines lines and Keys keys.
-template <typename Source, int Lines, int Keys>
-inline void dot(const uint8_t* const* address, const float* queries, int width, float* scores) {
-    using Element = typename Source::Element;
+[[gnu::always_inline]] inline void prefetch_rows(const uint8_t* const* row, int begin, int end,
+                                                 size_t bytes) {
+    for (int k = begin; k < end; ++k) prefetch_row(row[k], bytes);
+}
+
+// One vector of scores of Lines lines and kWidth / Lines keys: lane l * kKeys + k is q_l . key_k.
+//
+// Unrolling is asked for and the sums are copied before they are added up: GCC 12 keeps them in memory where
+// it first sees a loop over them, or their address.
+template <typename Source, int Lines>
+inline Floats dot(const uint8_t* const* address, const float* queries, int width) {
+    constexpr int kKeys = kWidth / Lines, kVectors = Source::kVectors, kStep = kVectors * kWidth;
     const int stride = padded(width);
-    Floats total[Lines][Keys];
-    for (auto& line : total)
-        for (Floats& t : line) t = splat(0.0f);
-    const Element* key[Keys];
-    for (int k = 0; k < Keys; ++k) key[k] = reinterpret_cast<const Element*>(address[k]);
+    Floats total[Lines][kKeys];
+#pragma GCC unroll 16
+    for (int l = 0; l < Lines; ++l)
+#pragma GCC unroll 16
+        for (int k = 0; k < kKeys; ++k) total[l][k] = splat(0.0f);
     int d = 0;
-    for (; d + kWidth <= width; d += kWidth) {
-        Floats q[Lines];
-        for (int l = 0; l < Lines; ++l) q[l] = load(queries + l * stride + d);
-        for (int k = 0; k < Keys; ++k) {
-            const Floats x = Source::get(key[k] + d);
-            for (int l = 0; l < Lines; ++l) total[l][k] = fma(x, q[l], total[l][k]);
+    for (; d + kStep <= width; d += kStep) {
+#pragma GCC unroll 16
+        for (int k = 0; k < kKeys; ++k) {
+            Floats x[kVectors];
+            Source::get(address[k], d, x);
+#pragma GCC unroll 16
+            for (int v = 0; v < kVectors; ++v)
+#pragma GCC unroll 16
+                for (int l = 0; l < Lines; ++l)
+                    total[l][k] = fma(x[v], load(queries + l * stride + d + v * kWidth), total[l][k]);
         }
     }
     if (d < width) {
-        for (int k = 0; k < Keys; ++k) {
-            const Floats x = Source::get_first(key[k] + d, width - d);
+#pragma GCC unroll 16
+        for (int k = 0; k < kKeys; ++k) {
+            const Floats x = Source::get_first(address[k], d, width - d);
+#pragma GCC unroll 16
             for (int l = 0; l < Lines; ++l) total[l][k] = fma(x, load(queries + l * stride + d), total[l][k]);
         }
     }
+    Floats lanes[kWidth];
+#pragma GCC unroll 16
     for (int l = 0; l < Lines; ++l)
-        for (int k = 0; k < Keys; k += 4)
-            sum4(total[l][k], total[l][k + 1], total[l][k + 2], total[l][k + 3], scores + l * kTileKeys + k);
+#pragma GCC unroll 16
+        for (int k = 0; k < kKeys; ++k) lanes[l * kKeys + k] = total[l][k];
+    return sums(lanes);
 }
 
 template <typename Source, int Lines>
-inline void score_lines(const uint8_t* const* address, int count, const float* queries, int width,
-                        float* scores) {
-    constexpr int kKeys = Lines == 1 ? 8 : 4;
-    int k = 0;
-    for (; k + kKeys <= count; k += kKeys) dot<Source, Lines, kKeys>(address + k, queries, width, scores + k);
-    // The addresses after the last repeat it, so the rest may be scored four at a time too.
-    for (; k < count; k += 4) dot<Source, Lines, 4>(address + k, queries, width, scores + k);
+inline void score(const AttentionTile& tile, const Span& span, const Span* next, const float* queries,
+                  float* scores) {
+    constexpr int kKeys = kWidth / Lines;
+    for (int k = 0; k < span.count; k += kKeys * kSideBySide) {
+        for (int i = 0; i < kSideBySide; ++i)
+            store(scores + k * Lines + i * kWidth,
+                  dot<Source, Lines>(span.key + k + i * kKeys, queries, tile.keys.width));
+        if (!next) continue;
+        const int end = k + kKeys * kSideBySide < next->count ? k + kKeys * kSideBySide : next->count;
+        prefetch_rows(next->key, k, end, tile.keys.row_bytes);
+        if (!tile.values_in_keys) prefetch_rows(next->value, k, end, tile.values.row_bytes);
+    }
 }
 
-template <typename Source>
-inline void score(const AttentionTile& tile, const AttentionWork& work, const uint8_t* const* address,
-                  int count) {
-    const int width = tile.keys.width, stride = padded(width);
-    int l = 0;
-    for (; l + kLines <= tile.line_count; l += kLines)
-        score_lines<Source, kLines>(address, count, work.queries + l * stride, width,
-                                    work.scores + l * kTileKeys);
-    for (; l < tile.line_count; ++l)
-        score_lines<Source, 1>(address, count, work.queries + l * stride, width, work.scores + l * kTileKeys);
-}
-
-// weighted[l] = weighted[l] * factor[l] + sum over keys of p[l, k] * value_k, for the columns that one group
-// of vectors covers; Partial: the last vector holds `rest` columns only.
+// weighted[l] = weighted[l] * factor[l] + sum over keys of p[l, k] * value_k, for the columns that Vectors
+// vectors cover; Partial: the last `rest` columns only.
 template <typename Source, int Lines, int Vectors, bool Partial>
 inline void weigh_columns(const uint8_t* const* address, int count, int column, int rest, const float* p,
                           const float* factors, float* weighted, int stride) {
-    using Element = typename Source::Element;
+    constexpr int kKeys = kWidth / Lines;
     Floats total[Lines][Vectors];
     for (int l = 0; l < Lines; ++l)
         for (int v = 0; v < Vectors; ++v)
-            total[l][v] = load(weighted + l * stride + column + v * kWidth) * splat(factors[l]);
-    for (int k = 0; k < count; ++k) {
-        const Element* value = reinterpret_cast<const Element*>(address[k]) + column;
-        Floats x[Vectors];
-        for (int v = 0; v < Vectors; ++v)
-            x[v] = Partial && v == Vectors - 1 ? Source::get_first(value + v * kWidth, rest)
-                                               : Source::get(value + v * kWidth);
-        for (int l = 0; l < Lines; ++l) {
-            const Floats weight = splat(p[l * kTileKeys + k]);
-            for (int v = 0; v < Vectors; ++v) total[l][v] = fma(weight, x[v], total[l][v]);
+            total[l][v] = load(weighted + l * stride + column + v * kWidth) * splat(factors[l * kKeys]);
+    for (int j = 0; j < count; j += kKeys, p += kWidth)
+        for (int k = 0; k < kKeys; ++k) {
+            Floats x[Vectors];
+            if constexpr (Partial)
+                x[0] = Source::get_first(address[j + k], column, rest);
+            else
+                Source::get(address[j + k], column, x);
+            for (int l = 0; l < Lines; ++l) {
+                const Floats weight = splat(p[l * kKeys + k]);
+                for (int v = 0; v < Vectors; ++v) total[l][v] = fma(weight, x[v], total[l][v]);
+            }
         }
-    }
     for (int l = 0; l < Lines; ++l)
         for (int v = 0; v < Vectors; ++v) store(weighted + l * stride + column + v * kWidth, total[l][v]);
 }
 
-template <typename Source, int Lines>
-inline void weigh_lines(const uint8_t* const* address, int count, int width, const float* p,
-                        const float* factors, float* weighted) {
+template <typename Source, int Lines, int Vectors>
+inline void weigh_from(const uint8_t* const* address, int count, int column, int width, const float* p,
+                       const float* factors, float* weighted) {
     const int stride = padded(width);
-    int column = 0;
-    for (; column + kVectors * kWidth <= width; column += kVectors * kWidth)
-        weigh_columns<Source, Lines, kVectors, false>(address, count, column, 0, p, factors, weighted,
-                                                      stride);
-    for (; column + kWidth <= width; column += kWidth)
-        weigh_columns<Source, Lines, 1, false>(address, count, column, 0, p, factors, weighted, stride);
-    if (column < width)
+    for (; column + Vectors * kWidth <= width; column += Vectors * kWidth)
+        weigh_columns<Source, Lines, Vectors, false>(address, count, column, 0, p, factors, weighted, stride);
+    if constexpr (Vectors > 1)
+        weigh_from<Source, Lines, Vectors / 2>(address, count, column, width, p, factors, weighted);
+    else if (column < width)
         weigh_columns<Source, Lines, 1, true>(address, count, column, width - column, p, factors, weighted,
                                               stride);
 }
 
-template <typename Source>
-inline void weigh(const AttentionTile& tile, const AttentionWork& work, float* weighted,
-                  const uint8_t* const* address, int count) {
-    const int width = tile.values.width, stride = padded(width);
-    int l = 0;
-    for (; l + kLines <= tile.line_count; l += kLines)
-        weigh_lines<Source, kLines>(address, count, width, work.scores + l * kTileKeys, work.factors + l,
-                                    weighted + l * stride);
-    for (; l < tile.line_count; ++l)
-        weigh_lines<Source, 1>(address, count, width, work.scores + l * kTileKeys, work.factors + l,
-                               weighted + l * stride);
+template <typename Source, int Lines>
+inline void weigh(const AttentionTile& tile, const uint8_t* const* address, int count, const float* p,
+                  const float* factors, float* weighted) {
+    // As many sums as registers hold beside the values.
+    constexpr int kSums = kWidth == 8 ? 8 : 16, kMost = kSums / Lines < 8 ? kSums / Lines : 8;
+    weigh_from<Source, Lines, kMost>(address, count, 0, tile.values.width, p, factors, weighted);
 }
 
-// Turns one line's scores into exponentials against the new maximum; work.factors: what the past is worth
-// now.
-inline void exponentiate(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
-                         int l, int64_t key, int count) {
-    float* s = work.scores + l * kTileKeys;
-    const int begin = clamp_to_tile(tile.visible_begin[l], key, count);
-    const int end = clamp_to_tile(tile.visible_end[l], key, count);
-    const int padded_count = (count + kWidth - 1) / kWidth * kWidth;
-    if (tile.softcap != 0.0f || tile.biased) {
-        alignas(64) float distance[kTileKeys];
-        for (int k = 0; k < padded_count; ++k) distance[k] = static_cast<float>(key + k - tile.position[l]);
-        for (int k = 0; k < padded_count; k += kWidth)
-            store(s + k, adjust(load(s + k), tile.softcap, splat(tile.slope[l]), load(distance + k)));
-    }
-    if (tile.bias_offset) {
-        const int distance = first_distance(tile, l, key);
-        for (int k = 0; k < count; ++k) s[k] += bucket_bias(tile, l, distance + k);
-    }
-    for (int k = 0; k < begin; ++k) s[k] = -kInfinity;
-    for (int k = end > begin ? end : begin; k < padded_count; ++k) s[k] = -kInfinity;
-
-    Floats top = splat(state.largest[l]);
-    for (int k = 0; k < padded_count; k += kWidth) top = maximum(load(s + k), top);
-    const float past = state.largest[l], now = largest(top);
-    const float shift = now == -kInfinity ? 0.0f : now;
-    Floats total = splat(0.0f);
-    for (int k = 0; k < padded_count; k += kWidth) {
-        const Floats p = exponential(load(s + k) - splat(shift));
-        store(s + k, p);
-        total = total + p;
-    }
-    const float factor = exponential(past - shift);
-    state.largest[l] = now;
-    state.sum[l] = state.sum[l] * factor + sum(total);
-    work.factors[l] = factor;
-}
-
-// Addresses of rows as the typed kernels read them: block types are made float32 in work.rows first.
-inline hearth_type resolve(const KvRows& rows, const AttentionWork& work, int64_t key, int count,
-                           const uint8_t** address) {
-    if (rows.type != HEARTH_TYPE_Q8_0 && rows.type != HEARTH_TYPE_Q4_0) {
-        locate(rows, key, count, address);
-        return rows.type;
-    }
-    const float* converted[kTileKeys];
-    fetch(rows, key, count, work.rows, converted);
-    for (int k = 0; k < count; ++k) address[k] = reinterpret_cast<const uint8_t*>(converted[k]);
-    return HEARTH_TYPE_F32;
+template <int N>
+inline void extend_pass(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                        int first, int pass, int64_t key, const Span& span, const Span* next) {
+    const float* queries = work.queries + first * padded(tile.keys.width);
+    float* factors = work.factors + pass * kWidth;
+    with_source(tile.keys.type,
+                [&](auto source) { score<decltype(source), N>(tile, span, next, queries, work.scores); });
+    exponentiate<N>(tile, first, state.largest + pass * kWidth, state.sum + pass * kWidth, work.scores,
+                    kWidth, key, span.count, factors);
+    float* weighted = state.weighted + first * padded(tile.values.width);
+    const uint8_t* const* address = tile.values_in_keys ? span.key : span.value;
+    with_source(tile.values.type, [&](auto source) {
+        weigh<decltype(source), N>(tile, address, span.count, work.scores, factors, weighted);
+    });
 }
 
 inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
-                   int64_t key, int count) {
-    const uint8_t* address[kTileKeys + 3];
-    const hearth_type key_type = resolve(tile.keys, work, key, count, address);
-    for (int k = count; k < count + 3; ++k) address[k] = address[count - 1];
-    if (key_type == HEARTH_TYPE_F32)
-        score<SourceF32>(tile, work, address, count);
-    else if (key_type == HEARTH_TYPE_F16)
-        score<SourceF16>(tile, work, address, count);
-    else
-        score<SourceBF16>(tile, work, address, count);
-
-    for (int l = 0; l < tile.line_count; ++l) exponentiate(tile, work, state, l, key, count);
-
-    const hearth_type value_type =
-        tile.values_in_keys ? key_type : resolve(tile.values, work, key, count, address);
-    if (value_type == HEARTH_TYPE_F32)
-        weigh<SourceF32>(tile, work, state.weighted, address, count);
-    else if (value_type == HEARTH_TYPE_F16)
-        weigh<SourceF16>(tile, work, state.weighted, address, count);
-    else
-        weigh<SourceBF16>(tile, work, state.weighted, address, count);
+                   int64_t key_begin, int64_t key_end) {
+    Span spans[2];
+    if (key_begin < key_end) {
+        locate_span(tile, key_begin, key_end, spans[0]);
+        prefetch_rows(spans[0].key, 0, spans[0].count, tile.keys.row_bytes);
+        if (!tile.values_in_keys) prefetch_rows(spans[0].value, 0, spans[0].count, tile.values.row_bytes);
+    }
+    int turn = 0;
+    for (int64_t key = key_begin; key < key_end; key += kSpan, turn ^= 1) {
+        const Span& span = spans[turn];
+        Span* next = key + kSpan < key_end ? &spans[turn ^ 1] : nullptr;
+        if (next) locate_span(tile, key + kSpan, key_end, *next);
+        for_passes(tile.line_count, [&](auto lines, int first, int pass) {
+            extend_pass<decltype(lines)::kCount>(tile, work, state, first, pass, key, span,
+                                                 pass == 0 ? next : nullptr);
+        });
+    }
 }
 
 inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
                   const float* take) {
     const int stride = padded(tile.values.width);
-    for (int l = 0; l < tile.line_count; ++l)
-        for (int e = 0; e < stride; e += kWidth) {
-            float* x = into + l * stride + e;
-            store(x, load(x) * splat(keep[l]) + load(from + l * stride + e) * splat(take[l]));
+    for_passes(tile.line_count, [&](auto lines, int first, int pass) {
+        constexpr int kLines = decltype(lines)::kCount;
+        for (int l = 0; l < kLines; ++l) {
+            const int lane = pass * kWidth + l * (kWidth / kLines);
+            const Floats a = splat(keep[lane]), b = splat(take[lane]);
+            for (int e = 0; e < stride; e += kWidth) {
+                const int at = (first + l) * stride + e;
+                store(into + at, load(into + at) * a + load(from + at) * b);
+            }
         }
+    });
+}
+
+inline void finish(const AttentionTile& tile, const AttentionState& state) {
+    const int width = tile.values.width;
+    for_passes(tile.line_count, [&](auto lines, int first, int pass) {
+        constexpr int kLines = decltype(lines)::kCount, kKeys = kWidth / kLines;
+        for (int l = 0; l < kLines && first + l < tile.line_count; ++l) {
+            const int lane = pass * kWidth + l * kKeys;
+            float total = 0.0f;
+            for (int k = 0; k < kKeys; ++k) total += state.sum[lane + k];
+            const float* weighted = state.weighted + (first + l) * padded(width);
+            const Floats factor = splat(final_factor(tile, first + l, state.largest[lane], total));
+            const auto result = [&](int e) {
+                return total == 0.0f ? splat(0.0f) : load(weighted + e) * factor;
+            };
+            float* output = tile.output[first + l];
+            int e = 0;
+            for (; e + kWidth <= width; e += kWidth) store(output + e, result(e));
+            if (e < width) store_first(output + e, result(e), width - e);
+        }
+    });
 }
 
 }  // namespace

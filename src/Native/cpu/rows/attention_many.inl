@@ -1,185 +1,237 @@
-// Many lines over one KV head, a line in each lane. queries [D, lanes], scores [kTileKeys, lanes], weighted
-// [E, lanes].
+// Many lines over one KV head, a line in each lane. Lines are worked on in strips of two vectors; keys and
+// values are made float32 once for all strips. Of a strip of N lanes: queries [D, N], weighted [E, N], scores
+// [keys, N]; strips lie one after the other. largest, sum and factors [lanes].
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace many {
 namespace {
 
-// Accumulators of the products: kBlock keys (or value columns) times two vectors of lines fit the registers.
+// Sums of the products: kBlock keys (or value columns) times two vectors of lines fit the registers.
 constexpr int kBlock = kWidth == 16 || kWidth == 4 ? 8 : 4;
+constexpr int kSpan = kTileKeys;  // keys at a time
+constexpr int kStrip = 2 * kWidth;
+static_assert(kSpan % kBlock == 0 && kMaxLines % kStrip == 0);
 
-inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
-    const int width = tile.keys.width, lanes = lanes_of(tile);
-    for (int l = 0; l < tile.line_count; ++l)
-        for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = tile.query[l][d] * tile.scale[l];
-    for (int l = tile.line_count; l < lanes; ++l)
-        for (int d = 0; d < width; ++d) work.queries[d * lanes + l] = 0.0f;
+// Calls body(Vectors{}, first lane) for each strip.
+template <int N>
+struct Vectors {
+    static constexpr int kCount = N, kLanes = N * kWidth;
+};
+template <typename Body>
+inline void for_strips(const AttentionTile& tile, const Body& body) {
+    const int lanes = lanes_of(tile);
+    int lane = 0;
+    for (; lane + kStrip <= lanes; lane += kStrip) body(Vectors<2>{}, lane);
+    if (lane < lanes) body(Vectors<1>{}, lane);
 }
 
-template <int Keys, int Vectors>
-inline void score_block(const float* const* rows, const float* queries, int width, int lanes, float* scores) {
-    const float* key[Keys];
-    for (int k = 0; k < Keys; ++k) key[k] = rows[k];
-    Floats total[Keys][Vectors];
-    for (auto& row : total)
-        for (Floats& t : row) t = splat(0.0f);
+// The kWidth lines from `lane` on, those beyond the last being the last again.
+inline int line_at(const AttentionTile& tile, int lane) {
+    return lane < tile.line_count ? lane : tile.line_count - 1;
+}
+
+inline void prepare(const AttentionTile& tile, const AttentionWork& work) {
+    const int width = tile.keys.width;
+    for_strips(tile, [&](auto vectors, int first) {
+        for (int v = 0; v < vectors.kCount; ++v) {
+            const int lane = first + v * kWidth;
+            alignas(64) float scale[kWidth];
+            for (int i = 0; i < kWidth; ++i) scale[i] = query_scale(tile, line_at(tile, lane + i));
+            float* q = work.queries + first * width + v * kWidth;
+            for (int d = 0; d < width; d += kWidth) {
+                const int count = width - d < kWidth ? width - d : kWidth;
+                Floats x[kWidth];
+                for (int i = 0; i < kWidth; ++i) {
+                    const float* row = tile.query[line_at(tile, lane + i)] + d;
+                    x[i] = count == kWidth ? load(row) : load_first(row, count);
+                }
+                transpose(x);
+                for (int i = 0; i < count; ++i) store(q + (d + i) * vectors.kLanes, x[i] * load(scale));
+            }
+        }
+    });
+}
+
+// Distance of rows in work.rows: not a power of two, or a column would fall into few sets of the cache.
+inline int row_stride(int width) {
+    return padded(width) + kPad;
+}
+
+// `count` rows from index `key` on as float32, row_stride(width) apart. Rows up to `end` follow: those of the
+// next span are prefetched.
+inline void convert(const KvRows& rows, int64_t key, int count, int64_t end, float* buffer) {
+    const uint8_t *address[kSpan], *next[kSpan];
+    const int64_t rest = end - key - count;
+    const int next_count = static_cast<int>(rest < kSpan ? rest : kSpan);
+    locate(rows, key, count, address);
+    if (next_count > 0) locate(rows, key + count, next_count, next);
+    const int stride = row_stride(rows.width);
+    with_source(rows.type, [&](auto source) {
+        for (int k = 0; k < count; ++k) {
+            if (k < next_count) prefetch_row(next[k], rows.row_bytes);
+            decode<decltype(source)>(address[k], buffer + k * stride, rows.width);
+        }
+    });
+}
+
+// Unrolling is asked for, so that the sums never see memory.
+template <int Vectors>
+inline void score_block(const float* keys, int stride, const float* queries, int width, float* scores) {
+    constexpr int kLanes = Vectors * kWidth;
+    Floats total[kBlock][Vectors];
+#pragma GCC unroll 8
+    for (int k = 0; k < kBlock; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) total[k][v] = splat(0.0f);
     for (int d = 0; d < width; ++d) {
         Floats q[Vectors];
-        for (int v = 0; v < Vectors; ++v) q[v] = load(queries + d * lanes + v * kWidth);
-        for (int k = 0; k < Keys; ++k) {
-            const Floats x = splat(key[k][d]);
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) q[v] = load(queries + d * kLanes + v * kWidth);
+#pragma GCC unroll 8
+        for (int k = 0; k < kBlock; ++k) {
+            const Floats x = splat(keys[k * stride + d]);
+#pragma GCC unroll 2
             for (int v = 0; v < Vectors; ++v) total[k][v] = fma(x, q[v], total[k][v]);
         }
     }
-    for (int k = 0; k < Keys; ++k)
-        for (int v = 0; v < Vectors; ++v) store(scores + k * lanes + v * kWidth, total[k][v]);
-}
-
-// rows holds addresses up to the next multiple of kBlock.
-inline void score(const float* const* rows, int count, const float* queries, int width, int lanes,
-                  float* scores) {
-    for (int k = 0; k < count; k += kBlock) {
-        int lane = 0;
-        for (; lane + 2 * kWidth <= lanes; lane += 2 * kWidth)
-            score_block<kBlock, 2>(rows + k, queries + lane, width, lanes, scores + k * lanes + lane);
-        for (; lane < lanes; lane += kWidth)
-            score_block<kBlock, 1>(rows + k, queries + lane, width, lanes, scores + k * lanes + lane);
-    }
-}
-
-// The key intervals, positions and slopes of kWidth lines, relative to a tile's first key.
-struct LaneMask {
-    Floats begin, end, position, slope;
-    bool is_whole;  // every line sees every key of the tile
-};
-
-inline LaneMask mask_of(const AttentionTile& tile, int lane, int64_t key, int count) {
-    float begin[kWidth], end[kWidth], position[kWidth], slope[kWidth];
-    bool is_whole = true;
-    for (int i = 0; i < kWidth; ++i) {
-        // Lanes beyond the last line compute what it computes.
-        const int l = lane + i < tile.line_count ? lane + i : tile.line_count - 1;
-        const int first = clamp_to_tile(tile.visible_begin[l], key, count);
-        const int last = clamp_to_tile(tile.visible_end[l], key, count);
-        is_whole = is_whole && first == 0 && last == count;
-        begin[i] = static_cast<float>(first);
-        end[i] = static_cast<float>(last);
-        position[i] = static_cast<float>(tile.position[l] - key);
-        slope[i] = tile.slope[l];
-    }
-    return {load(begin), load(end), load(position), load(slope), is_whole};
-}
-
-// T5's biases of kWidth lines, on top of a softcap that comes before them.
-inline void add_bucket_biases(const AttentionTile& tile, float* s, int lanes, int lane, int64_t key,
-                              int count) {
-    int line[kWidth], distance[kWidth];
-    for (int i = 0; i < kWidth; ++i) {
-        line[i] = lane + i < tile.line_count ? lane + i : tile.line_count - 1;
-        distance[i] = first_distance(tile, line[i], key);
-    }
-    alignas(64) float bias[kWidth];
-    for (int k = 0; k < count; ++k) {
-        for (int i = 0; i < kWidth; ++i) bias[i] = bucket_bias(tile, line[i], distance[i] + k);
-        Floats x = load(s + k * lanes);
-        if (tile.softcap != 0.0f) x = adjust(x, tile.softcap, splat(0.0f), splat(0.0f));
-        store(s + k * lanes, x + load(bias));
-    }
-}
-
-// Scores of kWidth lines (column `s` of the score matrix) to exponentials against the new maximum.
-inline void exponentiate(const AttentionTile& tile, const AttentionState& state, float* s, int lanes,
-                         int lane, int64_t key, int count, float* factors) {
-    const LaneMask mask = mask_of(tile, lane, key, count);
-    if (tile.bias_offset) add_bucket_biases(tile, s, lanes, lane, key, count);
-    const float softcap = tile.bias_offset ? 0.0f : tile.softcap;
-    const bool adjusted = softcap != 0.0f || tile.biased;
-    const Floats past = load(state.largest + lane);
-    Floats now = past;
-    if (adjusted || !mask.is_whole) {
-        for (int k = 0; k < count; ++k) {
-            const Floats index = splat(static_cast<float>(k));
-            Floats x = load(s + k * lanes);
-            if (adjusted) x = adjust(x, softcap, mask.slope, index - mask.position);
-            x = select(less(index, mask.begin), splat(-kInfinity), x);
-            x = select(less(index, mask.end), x, splat(-kInfinity));
-            store(s + k * lanes, x);
-            now = maximum(x, now);
-        }
-    } else {
-        for (int k = 0; k < count; ++k) now = maximum(load(s + k * lanes), now);
-    }
-    const Floats shift = finite_shift(now);
-    Floats total = splat(0.0f);
-    for (int k = 0; k < count; ++k) {
-        const Floats p = exponential(load(s + k * lanes) - shift);
-        store(s + k * lanes, p);
-        total = total + p;
-    }
-    const Floats factor = exponential(past - shift);
-    store(state.largest + lane, now);
-    store(state.sum + lane, fma(load(state.sum + lane), factor, total));
-    store(factors + lane, factor);
+#pragma GCC unroll 8
+    for (int k = 0; k < kBlock; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) store(scores + k * kLanes + v * kWidth, total[k][v]);
 }
 
 // weighted[e] = weighted[e] * factor + sum over keys of p[k] * value_k[e], for Columns columns.
 template <int Columns, int Vectors>
-inline void weigh_block(const float* const* rows, int count, int column, const float* p, const float* factors,
-                        int lanes, float* weighted) {
+inline void weigh_block(const float* values, int stride, int count, const float* p, const float* factors,
+                        float* weighted) {
+    constexpr int kLanes = Vectors * kWidth;
     Floats total[Columns][Vectors];
+#pragma GCC unroll 8
     for (int e = 0; e < Columns; ++e)
+#pragma GCC unroll 2
         for (int v = 0; v < Vectors; ++v)
-            total[e][v] = load(weighted + (column + e) * lanes + v * kWidth) * load(factors + v * kWidth);
+            total[e][v] = load(weighted + e * kLanes + v * kWidth) * load(factors + v * kWidth);
     for (int k = 0; k < count; ++k) {
-        const float* value = rows[k] + column;
         Floats weight[Vectors];
-        for (int v = 0; v < Vectors; ++v) weight[v] = load(p + k * lanes + v * kWidth);
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) weight[v] = load(p + k * kLanes + v * kWidth);
+#pragma GCC unroll 8
         for (int e = 0; e < Columns; ++e) {
-            const Floats x = splat(value[e]);
+            const Floats x = splat(values[k * stride + e]);
+#pragma GCC unroll 2
             for (int v = 0; v < Vectors; ++v) total[e][v] = fma(x, weight[v], total[e][v]);
         }
     }
+#pragma GCC unroll 8
     for (int e = 0; e < Columns; ++e)
-        for (int v = 0; v < Vectors; ++v) store(weighted + (column + e) * lanes + v * kWidth, total[e][v]);
+#pragma GCC unroll 2
+        for (int v = 0; v < Vectors; ++v) store(weighted + e * kLanes + v * kWidth, total[e][v]);
+}
+
+// The keys of a span of `count` from `key` that some line of a strip sees are within begin .. end - 1.
+struct Seen {
+    int begin, end;
+};
+inline Seen seen_by(const AttentionTile& tile, int lane, int lanes, int64_t key, int count) {
+    if (key >= tile.all_visible_begin && key + count <= tile.all_visible_end) return {0, count};
+    Seen seen{count, 0};
+    for (int l = lane; l < lane + lanes && l < tile.line_count; ++l) {
+        const int begin = clamp_to_tile(tile.visible_begin[l], key, count);
+        const int end = clamp_to_tile(tile.visible_end[l], key, count);
+        if (begin >= end) continue;
+        seen.begin = begin < seen.begin ? begin : seen.begin;
+        seen.end = end > seen.end ? end : seen.end;
+    }
+    return seen;
 }
 
 template <int Vectors>
-inline void weigh(const float* const* rows, int count, int width, const float* p, const float* factors,
-                  int lanes, float* weighted) {
-    int column = 0;
-    for (; column + kBlock <= width; column += kBlock)
-        weigh_block<kBlock, Vectors>(rows, count, column, p, factors, lanes, weighted);
-    for (; column < width; ++column)
-        weigh_block<1, Vectors>(rows, count, column, p, factors, lanes, weighted);
+inline void extend_strip(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
+                         int lane, int64_t key, int count, const float* keys, const float* values) {
+    constexpr int kLanes = Vectors * kWidth;
+    const Seen seen = seen_by(tile, lane, kLanes, key, count);
+    if (seen.begin >= seen.end) return;
+    const int key_stride = row_stride(tile.keys.width), width = tile.values.width;
+    const int value_stride = tile.values_in_keys ? key_stride : row_stride(width);
+    // Blocks start at the span's first key, whatever the strip sees of it.
+    const int first = seen.begin / kBlock * kBlock;
+    for (int k = first; k < seen.end; k += kBlock)
+        score_block<Vectors>(keys + k * key_stride, key_stride, work.queries + lane * tile.keys.width,
+                             tile.keys.width, work.scores + k * kLanes);
+    float* p = work.scores + first * kLanes;
+    const int used = seen.end - first;
+    for (int v = 0; v < Vectors; ++v) {
+        const int at = lane + v * kWidth;
+        exponentiate<kWidth>(tile, at, state.largest + at, state.sum + at, p + v * kWidth, kLanes,
+                             key + first, used, work.factors + at);
+    }
+    values += first * value_stride;
+    float* weighted = state.weighted + lane * width;
+    const float* factors = work.factors + lane;
+    int e = 0;
+    for (; e + kBlock <= width; e += kBlock)
+        weigh_block<kBlock, Vectors>(values + e, value_stride, used, p, factors, weighted + e * kLanes);
+    for (; e < width; ++e)
+        weigh_block<1, Vectors>(values + e, value_stride, used, p, factors, weighted + e * kLanes);
 }
 
 inline void extend(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
-                   int64_t key, int count) {
-    const int lanes = lanes_of(tile);
-    const float* rows[kTileKeys + kBlock];
-    fetch(tile.keys, key, count, work.rows, rows);
-    for (int k = count; k % kBlock != 0; ++k) rows[k] = rows[count - 1];
-    score(rows, count, work.queries, tile.keys.width, lanes, work.scores);
-    for (int lane = 0; lane < lanes; lane += kWidth)
-        exponentiate(tile, state, work.scores + lane, lanes, lane, key, count, work.factors);
-    if (!tile.values_in_keys) fetch(tile.values, key, count, work.rows, rows);
-    int lane = 0;
-    for (; lane + 2 * kWidth <= lanes; lane += 2 * kWidth)
-        weigh<2>(rows, count, tile.values.width, work.scores + lane, work.factors + lane, lanes,
-                 state.weighted + lane);
-    for (; lane < lanes; lane += kWidth)
-        weigh<1>(rows, count, tile.values.width, work.scores + lane, work.factors + lane, lanes,
-                 state.weighted + lane);
+                   int64_t key_begin, int64_t key_end) {
+    float* keys = work.rows;
+    float* values = tile.values_in_keys ? keys : keys + kSpan * row_stride(tile.keys.width);
+    for (int64_t key = key_begin; key < key_end; key += kSpan) {
+        const int count = static_cast<int>(key_end - key < kSpan ? key_end - key : kSpan);
+        convert(tile.keys, key, count, key_end, keys);
+        if (!tile.values_in_keys) convert(tile.values, key, count, key_end, values);
+        for_strips(tile, [&](auto vectors, int lane) {
+            extend_strip<decltype(vectors)::kCount>(tile, work, state, lane, key, count, keys, values);
+        });
+    }
 }
 
 inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
                   const float* take) {
-    const int lanes = lanes_of(tile);
-    for (int e = 0; e < tile.values.width; ++e)
-        for (int lane = 0; lane < lanes; lane += kWidth) {
-            float* x = into + e * lanes + lane;
-            store(x, load(x) * load(keep + lane) + load(from + e * lanes + lane) * load(take + lane));
+    const int width = tile.values.width;
+    for_strips(tile, [&](auto vectors, int lane) {
+        for (int e = 0; e < width; ++e)
+            for (int v = 0; v < vectors.kCount; ++v) {
+                const int at = lane * width + e * vectors.kLanes + v * kWidth, l = lane + v * kWidth;
+                store(into + at, load(into + at) * load(keep + l) + load(from + at) * load(take + l));
+            }
+    });
+}
+
+inline void finish(const AttentionTile& tile, const AttentionState& state) {
+    const int width = tile.values.width;
+    for_strips(tile, [&](auto vectors, int first) {
+        for (int v = 0; v < vectors.kCount; ++v) {
+            const int lane = first + v * kWidth;
+            alignas(64) float factor[kWidth], is_blank[kWidth];
+            for (int i = 0; i < kWidth; ++i) {
+                const int l = line_at(tile, lane + i);
+                is_blank[i] = state.sum[l] == 0.0f ? 1.0f : 0.0f;
+                factor[i] = final_factor(tile, l, state.largest[l], state.sum[l]);
+            }
+            const float* weighted = state.weighted + first * width + v * kWidth;
+            const Mask blank = less(splat(0.0f), load(is_blank));
+            for (int e = 0; e < width; e += kWidth) {
+                const int count = width - e < kWidth ? width - e : kWidth;
+                Floats x[kWidth];
+                for (int i = 0; i < kWidth; ++i)
+                    x[i] = i < count ? select(blank, splat(0.0f),
+                                              load(weighted + (e + i) * vectors.kLanes) * load(factor))
+                                     : splat(0.0f);
+                transpose(x);
+                for (int i = 0; i < kWidth && lane + i < tile.line_count; ++i) {
+                    float* output = tile.output[lane + i] + e;
+                    if (count == kWidth)
+                        store(output, x[i]);
+                    else
+                        store_first(output, x[i], count);
+                }
+            }
         }
+    });
 }
 
 }  // namespace

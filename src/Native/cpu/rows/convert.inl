@@ -100,66 +100,83 @@ void encode(hearth_type type, const float* input, void* output, int32_t count) {
     }
 }
 
-// How rows of floating-point types are loaded as floats.
-struct SourceF32 {
-    using Element = float;
-    static Floats get(const float* p) { return load(p); }
-    static Floats get_first(const float* p, int n) { return load_first(p, n); }
-};
-struct SourceF16 {
-    using Element = uint16_t;
-    static Floats get(const uint16_t* p) { return load_f16(p); }
-    static Floats get_first(const uint16_t* p, int n) { return load_f16_first(p, n); }
-};
-struct SourceBF16 {
-    using Element = uint16_t;
-    static Floats get(const uint16_t* p) { return load_bf16(p); }
-    static Floats get_first(const uint16_t* p, int n) { return load_bf16_first(p, n); }
-};
-
-template <typename Source>
-inline void decode_floats(const void* input, float* y, int32_t count) {
-    const auto* x = static_cast<const typename Source::Element*>(input);
-    int32_t i = 0;
-    for (; i + kWidth <= count; i += kWidth) store(y + i, Source::get(x + i));
-    if (i < count) store_first(y + i, Source::get_first(x + i, count - i), count - i);
-}
-
-inline void decode_q8_0(const BlockQ8_0* x, float* y, int32_t count) {
-    for (int32_t b = 0; b < count / kBlockColumns; ++b, ++x, y += kBlockColumns) {
-        const Floats scale = splat(half_to_float(x->d));
-        for (int i = 0; i < kBlockColumns; i += kWidth) store(y + i, load_i8(x->qs + i) * scale);
+// How rows of the cache are read as floats: get fills N vectors with the columns from `column` on, a multiple
+// of N * kWidth; get_first one vector with the last n < kWidth columns. kVectors at a time cost least.
+template <typename Element_, Floats (*Load)(const Element_*), Floats (*LoadFirst)(const Element_*, int)>
+struct FloatSource {
+    using Element = Element_;
+    static constexpr int kVectors = 1;
+    template <int N>
+    static void get(const uint8_t* row, int column, Floats (&x)[N]) {
+        const Element* p = reinterpret_cast<const Element*>(row) + column;
+        for (int i = 0; i < N; ++i) x[i] = Load(p + i * kWidth);
     }
-}
+    static Floats get_first(const uint8_t* row, int column, int n) {
+        return LoadFirst(reinterpret_cast<const Element*>(row) + column, n);
+    }
+};
+using SourceF32 = FloatSource<float, load, load_first>;
+using SourceF16 = FloatSource<uint16_t, load_f16, load_f16_first>;
+using SourceBF16 = FloatSource<uint16_t, load_bf16, load_bf16_first>;
 
-inline void decode_q4_0(const BlockQ4_0* x, float* y, int32_t count) {
-    for (int32_t b = 0; b < count / kBlockColumns; ++b, ++x, y += kBlockColumns) {
-        int8_t codes[kBlockColumns];
-        for (int i = 0; i < kBlockColumns / 2; ++i) {
-            codes[i] = static_cast<int8_t>((x->qs[i] & 15) - 8);
-            codes[i + kBlockColumns / 2] = static_cast<int8_t>((x->qs[i] >> 4) - 8);
+// Rows of whole blocks of kBlockColumns; kWidth divides them, so nothing is left for get_first.
+template <typename Block, Floats (*Codes)(const Block&, int column)>
+struct BlockSource {
+    static constexpr int kVectors = kBlockColumns / kWidth;
+    template <int N>
+    static void get(const uint8_t* row, int column, Floats (&x)[N]) {
+        constexpr int kInBlock = N < kVectors ? N : kVectors;
+        static_assert(N % kInBlock == 0);
+        const Block* block = reinterpret_cast<const Block*>(row) + column / kBlockColumns;
+        const int first = N < kVectors ? column % kBlockColumns : 0;
+        for (int i = 0; i < N; i += kInBlock, ++block) {
+            const Floats scale = splat(half_to_float(block->d));
+            for (int j = 0; j < kInBlock; ++j) x[i + j] = Codes(*block, first + j * kWidth) * scale;
         }
-        const Floats scale = splat(half_to_float(x->d));
-        for (int i = 0; i < kBlockColumns; i += kWidth) store(y + i, load_i8(codes + i) * scale);
+    }
+    static Floats get_first(const uint8_t*, int, int) { return splat(0.0f); }
+};
+
+inline Floats codes_of_q8_0(const BlockQ8_0& block, int column) {
+    return load_i8(block.qs + column);
+}
+inline Floats codes_of_q4_0(const BlockQ4_0& block, int column) {
+    constexpr int kHalf = kBlockColumns / 2;
+    return column < kHalf ? load_i4<false>(block.qs + column) : load_i4<true>(block.qs + column - kHalf);
+}
+using SourceQ8_0 = BlockSource<BlockQ8_0, codes_of_q8_0>;
+using SourceQ4_0 = BlockSource<BlockQ4_0, codes_of_q4_0>;
+
+// Calls body(Source{}) with the source of a type that caches hold.
+template <typename Body>
+inline void with_source(hearth_type type, const Body& body) {
+    switch (type) {
+        case HEARTH_TYPE_F32:
+            return body(SourceF32{});
+        case HEARTH_TYPE_F16:
+            return body(SourceF16{});
+        case HEARTH_TYPE_BF16:
+            return body(SourceBF16{});
+        case HEARTH_TYPE_Q8_0:
+            return body(SourceQ8_0{});
+        case HEARTH_TYPE_Q4_0:
+            return body(SourceQ4_0{});
+        default:
+            return;
     }
 }
 
 // One row of the cache as float32.
-inline void decode(hearth_type type, const void* input, float* output, int32_t count) {
-    switch (type) {
-        case HEARTH_TYPE_F32:
-            return decode_floats<SourceF32>(input, output, count);
-        case HEARTH_TYPE_F16:
-            return decode_floats<SourceF16>(input, output, count);
-        case HEARTH_TYPE_BF16:
-            return decode_floats<SourceBF16>(input, output, count);
-        case HEARTH_TYPE_Q8_0:
-            return decode_q8_0(static_cast<const BlockQ8_0*>(input), output, count);
-        case HEARTH_TYPE_Q4_0:
-            return decode_q4_0(static_cast<const BlockQ4_0*>(input), output, count);
-        default:
-            return;
+template <typename Source>
+inline void decode(const uint8_t* row, float* y, int32_t count) {
+    constexpr int kStep = Source::kVectors * kWidth;
+    int32_t i = 0;
+    for (; i + kStep <= count; i += kStep) {
+        Floats x[Source::kVectors];
+        Source::get(row, i, x);
+        for (int v = 0; v < Source::kVectors; ++v) store(y + i + v * kWidth, x[v]);
     }
+    if (i < count) store_first(y + i, Source::get_first(row, i, count - i), count - i);
 }
 
 }  // namespace

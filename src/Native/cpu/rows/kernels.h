@@ -36,8 +36,9 @@ struct KvRows {
     hearth_type type;
 };
 
-constexpr int kMaxLines = 32;  // of one tile
-constexpr int kTileKeys = 64;  // keys scored at a time
+constexpr int kMaxLines = 128;   // of one tile
+constexpr int kTileKeys = 128;   // the most keys scored at a time
+constexpr int kStripLines = 32;  // the most lines scored at a time
 
 // Queries that share a KV head. A line is one head of one row; every mask is, for a line, an interval of
 // keys.
@@ -56,24 +57,26 @@ struct AttentionTile {
     float scale[kMaxLines];  // of the query
     float* output[kMaxLines];
     int64_t visible_begin[kMaxLines], visible_end[kMaxLines];
-    int64_t position[kMaxLines];  // in key indices; ALiBi's bias is -slope * |position - key|
+    int64_t all_visible_begin, all_visible_end;  // what every line sees; maybe empty
+    int64_t position[kMaxLines];                 // in key indices; ALiBi's bias is -slope * |position - key|
     float slope[kMaxLines];
     float sink[kMaxLines];  // -infinity: none
 };
 
-// The online softmax of a tile over the keys seen so far (arXiv 2205.14135): per line the largest score, the
-// sum of exponentials and the weighted sum of values. The order of `weighted` is the kernel's own.
+// The online softmax of a tile over the keys seen so far (arXiv 2205.14135): the largest score, the sum of
+// exponentials and the weighted sum of values. Their order is the kernel's own. Lines count as rounded up to
+// a multiple of 16.
 struct AttentionState {
-    float* largest;   // [kMaxLines]
-    float* sum;       // [kMaxLines]
-    float* weighted;  // [kMaxLines * padded(value width)]
+    float* largest;   // [lines], at least 32
+    float* sum;       // alike
+    float* weighted;  // [lines * padded(value width)]
 };
 
 struct AttentionWork {
-    float* queries;  // [kMaxLines * padded(key width)]
-    float* scores;   // [kTileKeys * kMaxLines]
-    float* rows;     // [kTileKeys * padded(the wider of key and value)]
-    float* factors;  // [2 * kMaxLines]
+    float* queries;  // [lines * padded(key width)]
+    float* scores;   // [kTileKeys * kStripLines]
+    float* rows;     // [kTileKeys * (padded(key width) + padded(value width) + 32)]
+    float* factors;  // [lines], at least 32
 };
 
 struct RowKernels {

@@ -6,10 +6,15 @@
 //   only
 //   + - * / fma maximum minimum      maximum and minimum return the second operand where one is NaN
 //   less | select                    select(mask, yes, no)
-//   sum, largest, sum4               across one vector; of four vectors at once
+//   sum, largest                     across one vector
+//   sums                             lane i is the sum of vector i's lanes
+//   swap_lanes<N>                    lane i is lane i ^ N
+//   transpose                        kWidth vectors as the rows of a matrix
 //   deinterleave, interleave         pairs (even, odd) over two vectors
-//   scale_by_power                   p * 2^n, see exponential()
+//   scale_by_power                   p * 2^n, see exponential(); scale_down_by_power: n from
+//                                    kLeastPower, which gives 0, to 0
 //   load_f16, load_bf16, load_i8, store_f16, half_to_float, float_to_half   (ties to even)
+//   load_i4<High>                    the low or high halves of kWidth bytes, less 8
 //
 // A translation unit defines HEARTH_ISA_NAMESPACE and one HEARTH_SIMD_* before it includes this.
 #pragma once

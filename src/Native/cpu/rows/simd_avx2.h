@@ -82,9 +82,34 @@ inline float largest(Floats a) {
     c = _mm_max_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
-inline void sum4(Floats a, Floats b, Floats c, Floats d, float* out) {
-    const __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(a.v, b.v), _mm256_hadd_ps(c.v, d.v));
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+inline Floats sums(const Floats (&x)[kWidth]) {
+    __m256 a[4];
+    for (int i = 0; i < 4; ++i) a[i] = _mm256_hadd_ps(x[2 * i].v, x[2 * i + 1].v);
+    const __m256 low = _mm256_hadd_ps(a[0], a[1]), high = _mm256_hadd_ps(a[2], a[3]);
+    return {_mm256_add_ps(_mm256_blend_ps(low, high, 0xf0), _mm256_permute2f128_ps(low, high, 0x21))};
+}
+template <int N>
+inline Floats swap_lanes(Floats a) {
+    static_assert(N == 1 || N == 2 || N == 4);
+    if constexpr (N == 1) return {_mm256_permute_ps(a.v, _MM_SHUFFLE(2, 3, 0, 1))};
+    if constexpr (N == 2) return {_mm256_permute_ps(a.v, _MM_SHUFFLE(1, 0, 3, 2))};
+    return {_mm256_permute2f128_ps(a.v, a.v, 0x01)};
+}
+inline void transpose(Floats (&x)[kWidth]) {
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; i += 2) {
+        a[i] = _mm256_unpacklo_ps(x[i].v, x[i + 1].v);
+        a[i + 1] = _mm256_unpackhi_ps(x[i].v, x[i + 1].v);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + 2 + j], _MM_SHUFFLE(1, 0, 1, 0));
+            b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + 2 + j], _MM_SHUFFLE(3, 2, 3, 2));
+        }
+    for (int j = 0; j < 4; ++j) {
+        x[j] = {_mm256_permute2f128_ps(b[j], b[4 + j], 0x20)};
+        x[4 + j] = {_mm256_permute2f128_ps(b[j], b[4 + j], 0x31)};
+    }
 }
 
 inline void deinterleave(Floats a, Floats b, Floats& even, Floats& odd) {
@@ -110,6 +135,13 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const __m256i one = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
     const __m256i two = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(n, half), bias), 23);
     return {_mm256_mul_ps(_mm256_mul_ps(p.v, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two))};
+}
+// n + 127 is the exponent of 2^n; the least n gives 0.
+constexpr float kLeastPower = -127.0f;
+inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
+    const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(t.v), _mm256_castps_si256(_mm256_set1_ps(magic)));
+    const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23);
+    return {_mm256_mul_ps(p.v, _mm256_castsi256_ps(power))};
 }
 
 inline float half_to_float(uint16_t h) {
@@ -147,6 +179,12 @@ inline Floats load_bf16_first(const uint16_t* p, int n) {
 }
 inline Floats load_i8(const int8_t* p) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+}
+template <bool High>
+inline Floats load_i4(const uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i codes = _mm_and_si128(High ? _mm_srli_epi16(bytes, 4) : bytes, _mm_set1_epi8(15));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_sub_epi8(codes, _mm_set1_epi8(8))))};
 }
 
 }  // namespace

@@ -87,11 +87,53 @@ inline float largest(Floats a) {
     c = _mm_max_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
-inline void sum4(Floats a, Floats b, Floats c, Floats d, float* out) {
-    const __m256 ab = _mm256_hadd_ps(fold(a.v), fold(b.v));
-    const __m256 cd = _mm256_hadd_ps(fold(c.v), fold(d.v));
-    const __m256 all = _mm256_hadd_ps(ab, cd);
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+// Halves the number of vectors four times: a pair of vectors gives one that holds the sums of both.
+inline Floats sums(const Floats (&x)[kWidth]) {
+    const __m512i swap = _mm512_setr_epi32(4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27);
+    __m512 eight[8], four[4], two[2];
+    for (int i = 0; i < 8; ++i)
+        eight[i] = _mm512_add_ps(_mm512_mask_blend_ps(0xff00, x[i].v, x[i + 8].v),
+                                 _mm512_shuffle_f32x4(x[i].v, x[i + 8].v, _MM_SHUFFLE(1, 0, 3, 2)));
+    for (int i = 0; i < 4; ++i)
+        four[i] = _mm512_add_ps(_mm512_mask_blend_ps(0xf0f0, eight[i], eight[i + 4]),
+                                _mm512_permutex2var_ps(eight[i], swap, eight[i + 4]));
+    for (int i = 0; i < 2; ++i)
+        two[i] = _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, four[2 * i], four[2 * i + 1]),
+                               _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], _MM_SHUFFLE(1, 0, 3, 2)));
+    return {_mm512_add_ps(_mm512_shuffle_ps(two[0], two[1], _MM_SHUFFLE(2, 0, 2, 0)),
+                          _mm512_shuffle_ps(two[0], two[1], _MM_SHUFFLE(3, 1, 3, 1)))};
+}
+template <int N>
+inline Floats swap_lanes(Floats a) {
+    static_assert(N == 1 || N == 2 || N == 4 || N == 8);
+    if constexpr (N == 1) return {_mm512_permute_ps(a.v, _MM_SHUFFLE(2, 3, 0, 1))};
+    if constexpr (N == 2) return {_mm512_permute_ps(a.v, _MM_SHUFFLE(1, 0, 3, 2))};
+    if constexpr (N == 4) return {_mm512_shuffle_f32x4(a.v, a.v, _MM_SHUFFLE(2, 3, 0, 1))};
+    return {_mm512_shuffle_f32x4(a.v, a.v, _MM_SHUFFLE(1, 0, 3, 2))};
+}
+inline void transpose(Floats (&x)[kWidth]) {
+    __m512 a[16], b[16];
+    for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_ps(x[i].v, x[i + 1].v);
+        a[i + 1] = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
+    }
+    // b[4 * i + j]: column j of each 4 x 4 block of rows 4 i .. 4 i + 3.
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            const __m512d low = _mm512_castps_pd(a[i + j]), high = _mm512_castps_pd(a[i + 2 + j]);
+            b[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            b[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    for (int j = 0; j < 4; ++j) {
+        const __m512 p = _mm512_shuffle_f32x4(b[j], b[4 + j], _MM_SHUFFLE(2, 0, 2, 0));
+        const __m512 q = _mm512_shuffle_f32x4(b[j], b[4 + j], _MM_SHUFFLE(3, 1, 3, 1));
+        const __m512 r = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], _MM_SHUFFLE(2, 0, 2, 0));
+        const __m512 t = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], _MM_SHUFFLE(3, 1, 3, 1));
+        x[j] = {_mm512_shuffle_f32x4(p, r, _MM_SHUFFLE(2, 0, 2, 0))};
+        x[4 + j] = {_mm512_shuffle_f32x4(q, t, _MM_SHUFFLE(2, 0, 2, 0))};
+        x[8 + j] = {_mm512_shuffle_f32x4(p, r, _MM_SHUFFLE(3, 1, 3, 1))};
+        x[12 + j] = {_mm512_shuffle_f32x4(q, t, _MM_SHUFFLE(3, 1, 3, 1))};
+    }
 }
 
 inline void deinterleave(Floats a, Floats b, Floats& even, Floats& odd) {
@@ -110,6 +152,10 @@ inline void interleave(Floats even, Floats odd, Floats& a, Floats& b) {
 // p * 2^n with n = t - magic.
 inline Floats scale_by_power(Floats p, Floats t, float magic) {
     return {_mm512_scalef_ps(p.v, _mm512_sub_ps(t.v, _mm512_set1_ps(magic)))};
+}
+constexpr float kLeastPower = -200.0f;
+inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
+    return scale_by_power(p, t, magic);
 }
 
 inline float half_to_float(uint16_t h) {
@@ -138,6 +184,12 @@ inline Floats load_bf16_first(const uint16_t* p, int n) {
 }
 inline Floats load_i8(const int8_t* p) {
     return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+template <bool High>
+inline Floats load_i4(const uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i codes = _mm_and_si128(High ? _mm_srli_epi16(bytes, 4) : bytes, _mm_set1_epi8(15));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_sub_epi8(codes, _mm_set1_epi8(8))))};
 }
 
 }  // namespace

@@ -78,8 +78,21 @@ inline float sum(Floats a) {
 inline float largest(Floats a) {
     return vmaxvq_f32(a.v);
 }
-inline void sum4(Floats a, Floats b, Floats c, Floats d, float* out) {
-    vst1q_f32(out, vpaddq_f32(vpaddq_f32(a.v, b.v), vpaddq_f32(c.v, d.v)));
+inline Floats sums(const Floats (&x)[kWidth]) {
+    return {vpaddq_f32(vpaddq_f32(x[0].v, x[1].v), vpaddq_f32(x[2].v, x[3].v))};
+}
+template <int N>
+inline Floats swap_lanes(Floats a) {
+    static_assert(N == 1 || N == 2);
+    if constexpr (N == 1) return {vrev64q_f32(a.v)};
+    return {vextq_f32(a.v, a.v, 2)};
+}
+inline void transpose(Floats (&x)[kWidth]) {
+    const float32x4x2_t a = vtrnq_f32(x[0].v, x[1].v), b = vtrnq_f32(x[2].v, x[3].v);
+    for (int j = 0; j < 2; ++j) {
+        x[j] = {vcombine_f32(vget_low_f32(a.val[j]), vget_low_f32(b.val[j]))};
+        x[2 + j] = {vcombine_f32(vget_high_f32(a.val[j]), vget_high_f32(b.val[j]))};
+    }
 }
 
 inline void deinterleave(Floats a, Floats b, Floats& even, Floats& odd) {
@@ -100,6 +113,14 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const int32x4_t one = vshlq_n_s32(vaddq_s32(half, bias), 23);
     const int32x4_t two = vshlq_n_s32(vaddq_s32(vsubq_s32(n, half), bias), 23);
     return {vmulq_f32(vmulq_f32(p.v, vreinterpretq_f32_s32(one)), vreinterpretq_f32_s32(two))};
+}
+
+// n + 127 is the exponent of 2^n; the least n gives 0.
+constexpr float kLeastPower = -127.0f;
+inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
+    const int32x4_t n = vsubq_s32(vreinterpretq_s32_f32(t.v), vreinterpretq_s32_f32(vdupq_n_f32(magic)));
+    const int32x4_t power = vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23);
+    return {vmulq_f32(p.v, vreinterpretq_f32_s32(power))};
 }
 
 inline Floats widen_f16(uint16x4_t h) {
@@ -138,6 +159,15 @@ inline Floats load_i8(const int8_t* p) {
     const int16x4_t wide = vdup_n_s16(0);
     return {vcvtq_f32_s32(vmovl_s16(vset_lane_s16(
         p[3], vset_lane_s16(p[2], vset_lane_s16(p[1], vset_lane_s16(p[0], wide, 0), 1), 2), 3)))};
+}
+template <bool High>
+inline Floats load_i4(const uint8_t* p) {
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    const uint8x8_t bytes = vcreate_u8(four);
+    const uint8x8_t codes = High ? vshr_n_u8(bytes, 4) : vand_u8(bytes, vdup_n_u8(15));
+    const int8x8_t less = vsub_s8(vreinterpret_s8_u8(codes), vdup_n_s8(8));
+    return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(less))))};
 }
 
 }  // namespace

@@ -76,12 +76,14 @@ inline float sum(Floats a) {
 inline float largest(Floats a) {
     return a.v;
 }
-inline void sum4(Floats a, Floats b, Floats c, Floats d, float* out) {
-    out[0] = a.v;
-    out[1] = b.v;
-    out[2] = c.v;
-    out[3] = d.v;
+inline Floats sums(const Floats (&x)[kWidth]) {
+    return x[0];
 }
+template <int N>
+inline Floats swap_lanes(Floats a) {
+    return a;
+}
+inline void transpose(Floats (&)[kWidth]) {}
 
 inline void deinterleave(Floats a, Floats b, Floats& even, Floats& odd) {
     even = a;
@@ -99,6 +101,12 @@ inline Floats scale_by_power(Floats p, Floats t, float magic) {
     const int32_t half = n >> 1;
     return {p.v * float_from_bits(static_cast<uint32_t>(half + 127) << 23) *
             float_from_bits(static_cast<uint32_t>(n - half + 127) << 23)};
+}
+
+// n + 127 is the exponent of 2^n; the least n gives 0.
+constexpr float kLeastPower = -127.0f;
+inline Floats scale_down_by_power(Floats p, Floats t, float magic) {
+    return {p.v * float_from_bits((bits_from_float(t.v) - bits_from_float(magic) + 127u) << 23)};
 }
 
 inline float half_to_float(uint16_t h) {
@@ -138,6 +146,10 @@ inline Floats load_bf16_first(const uint16_t* p, int) {
 }
 inline Floats load_i8(const int8_t* p) {
     return {static_cast<float>(*p)};
+}
+template <bool High>
+inline Floats load_i4(const uint8_t* p) {
+    return {static_cast<float>((High ? *p >> 4 : *p & 15) - 8)};
 }
 
 }  // namespace

@@ -30,6 +30,27 @@ inline float exponential(float x) {
     return lanes[0];
 }
 
+// 2^x for x <= 0, for ratios of its results: the polynomial is the best one (7.5e-8) divided by its value at
+// 0, so that 2^0 is 1 and all the rest is too small by up to 1.6e-7. -infinity gives 0, NaN stays.
+inline Floats power_of_two(Floats x) {
+    constexpr float kMagic = 12582912.0f;
+    x = maximum(splat(kLeastPower), x);
+    const Floats t = x + splat(kMagic);
+    const Floats r = x - (t - splat(kMagic));
+    Floats p = fma(splat(0.00132764712165f), r, splat(0.00967554063772f));
+    p = fma(p, r, splat(0.0555071287514f));
+    p = fma(p, r, splat(0.240221180027f));
+    p = fma(p, r, splat(0.693146917398f));
+    p = fma(p, r, splat(1.0f));
+    return scale_down_by_power(p, t, kMagic);
+}
+
+inline float power_of_two(float x) {
+    float lanes[kWidth];
+    store(lanes, power_of_two(splat(x)));
+    return lanes[0];
+}
+
 // e^x - 1. Near 0 by the polynomial of exponential without its 1, so that nothing cancels.
 inline Floats exponential_less_one(Floats x) {
     Floats p = fma(splat(0.00139261835877f), x, splat(0.00836317905272f));
