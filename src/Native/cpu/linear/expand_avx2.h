@@ -81,21 +81,12 @@ struct Expand {
     template <CodebookShape kShape>
     static void store_quad(const uint8_t* group, int quad, int part, __m256i code, uint8_t* codes) {
         if constexpr (kShape.signs) {
-            int32_t signs;
-            std::memcpy(&signs, group + kShape.signs_at() + 8 * quad + 4 * part, sizeof signs);
-            const __m256i negative = spread_bits(signs);
+            // The quad's bit becomes the top bit of every byte, which is all that blending looks at.
+            const __m256i negative =
+                _mm256_slli_epi16(load(group + kShape.signs_at() + 32 * part), 7 - quad);
             code = _mm256_blendv_epi8(code, _mm256_sub_epi8(_mm256_set1_epi8(kMirror), code), negative);
         }
         store(codes + 64 * quad + 32 * part, code);
-    }
-
-    // Bit i to all bits of byte i.
-    static __m256i spread_bits(int32_t bits) {
-        const __m256i places =
-            _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-        const __m256i each = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
-        const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), places);
-        return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, each), each);
     }
 };
 

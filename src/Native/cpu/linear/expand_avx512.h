@@ -80,9 +80,10 @@ struct Expand {
     template <CodebookShape kShape>
     static void store_quad(const uint8_t* group, int quad, __m512i code, uint8_t* codes) {
         if constexpr (kShape.signs) {
-            uint64_t signs;
-            std::memcpy(&signs, group + kShape.signs_at() + 8 * quad, sizeof signs);
-            code = _mm512_mask_sub_epi8(code, signs, _mm512_set1_epi8(kMirror), code);
+            const __m512i signs = _mm512_loadu_si512(group + kShape.signs_at());
+            const __mmask64 negative =
+                _mm512_test_epi8_mask(signs, _mm512_set1_epi8(static_cast<char>(1 << quad)));
+            code = _mm512_mask_sub_epi8(code, negative, _mm512_set1_epi8(kMirror), code);
         }
         _mm512_store_si512(codes + 64 * quad, code);
     }

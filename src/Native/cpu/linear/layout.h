@@ -16,9 +16,8 @@
 // Types whose codes name several values at once stay so when packed: each value apart would take a fifth to a
 // half more memory. The kernels turn a chunk into an 8-bit plane first (value + 64), and read that.
 //   Codebook, a group: its columns of entries, each with the numbers of 16 rows bit after bit; then the
-//   signs,
-//     [8 quads] of 64 bits (bit 4 r + j: column j of the quad of row r is negative), or, for shifted
-//     codebooks, [4 columns of entries] of 16 bits (bit r: row r lies below its levels)
+//   signs, a 1-bit plane (set: the column is negative), or, for shifted codebooks, [4 columns of entries]
+//   of 16 bits (bit r: row r lies below its levels)
 //   Trits, a chunk: 13 vectors; byte 4 r + j of vector v holds column j of row r of quads 5 v .. 5 v + 4, as
 //     digits of a base-3 number n, stored as n * 256 / 243 rounded up
 //
