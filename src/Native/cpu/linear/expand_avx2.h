@@ -7,6 +7,8 @@ namespace hearth {
 namespace {
 
 struct Expand {
+    static constexpr int kMultiplyRows = 0;
+
     // body: a chunk of Trits; codes: its 64 quads. A byte's first digit counts the thirds of 256 below it;
     // three times the byte, modulo 256, holds the others.
     static void trits(const uint8_t* body, uint8_t* codes) {

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <cstring>
 
+#include "cpu/linear/codebook_bytes.h"
 #include "cpu/linear/layout.h"
 
 #define HEARTH_EXPAND_INLINE inline __attribute__((always_inline))
+#define HEARTH_EXPAND_LAMBDA __attribute__((always_inline))
 
 namespace hearth {
 namespace {

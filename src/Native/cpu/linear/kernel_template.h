@@ -218,6 +218,49 @@ void expand_chunk(const uint8_t* body, uint8_t* codes) {
     }
 }
 
+// A codebook's chunks times a tile of few rows, without a detour over memory.
+template <hearth_type kType, int R, typename Codes = Expand>
+void codebook_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
+    constexpr Layout kLayout = layout_of(kType);
+    constexpr int kHalves = 32 / kLayout.scale_columns();
+    const void* table = codebook_bytes(kType);
+    const auto* words = reinterpret_cast<const int32_t*>(activations);
+    F sums[kParts][R];
+    clear_sums<R>(sums);
+    for (int64_t chunk = 0; chunk < columns / (kLayout.chunk_groups() * kGroupColumns); ++chunk) {
+        const uint8_t* header = panel;
+        panel += kLayout.header_bytes();
+        for (int index = 0; index < kLayout.chunk_groups(); ++index) {
+            for (int line = 0; line < kLayout.group_bytes(); line += 64)
+                Isa::prefetch(panel + kPrefetchBytes + line);
+            I dots[kHalves][kParts][R];
+            Codes::template multiply<kLayout.shape, R, kHalves>(panel, table, words, &dots[0][0][0]);
+#pragma GCC unroll 4
+            for (int part = 0; part < kParts; ++part) {
+                F scaled[R];
+#pragma GCC unroll 2
+                for (int half = 0; half < kHalves; ++half) {
+                    const F scale = load_scale<kLayout.scales>(header, index, half, part);
+#pragma GCC unroll 16
+                    for (int r = 0; r < R; ++r) {
+                        const F dot = Isa::to_float(dots[half][part][r]);
+                        scaled[r] = half == 0 ? Isa::multiply(dot, scale) : Isa::fma(dot, scale, scaled[r]);
+                    }
+                }
+                const auto* scales = reinterpret_cast<const float*>(words) + kWordScale * R;
+#pragma GCC unroll 16
+                for (int r = 0; r < R; ++r)
+                    sums[part][r] = Isa::fma(scaled[r], Isa::splat(scales[r]), sums[part][r]);
+            }
+            panel += kLayout.group_bytes();
+            words += kGroupWords * R;
+        }
+    }
+    store_tile<R>(sums, tile);
+    const float unit = scale_unit(kType);
+    for (int i = 0; i < R * kPanelRows; ++i) tile[i] *= unit;
+}
+
 // sums [R][16] += an expanded chunk times its activations.
 template <Layout kLayout, int R>
 void multiply_chunk(const uint8_t* header, const uint8_t* codes, const int32_t* words, float* tile) {
@@ -337,7 +380,9 @@ void quantize(const float* input, int64_t stride, int64_t columns, int rows, int
 
 template <hearth_type kType, int R>
 constexpr TileKernel choose_tile() {
-    if constexpr (layout_of(kType).expands())
+    if constexpr (layout_of(kType).packing == Packing::Codebook && R <= Expand::kMultiplyRows)
+        return codebook_tile<kType, R>;
+    else if constexpr (layout_of(kType).expands())
         return expanded_tile<kType, R>;
     else
         return quantized_tile<kType, R>;
