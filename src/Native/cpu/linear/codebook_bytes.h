@@ -18,6 +18,11 @@ struct CodebookTable {
     alignas(64) uint16_t fields[kEntries];
     // Level + 64 at a field's 4 bits, of which those above a number of 2 bits mean nothing.
     alignas(16) uint8_t levels[16];
+    // Words of 4 values, each twice, between readable bytes: what a load of 16 bytes brings to where it is
+    // wanted lies within them.
+    uint64_t before;
+    uint64_t pairs[sizeof(Word) == 4 ? kEntries : 1];
+    uint64_t after;
 };
 
 // A CodebookTable; its words come first. Null for a type without a grid. Valid for ever.

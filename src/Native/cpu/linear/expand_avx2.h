@@ -7,7 +7,7 @@ namespace hearth {
 namespace {
 
 struct Expand {
-    static constexpr int kMultiplyRows = 0;
+    static constexpr int kMultiplyRows = 1;  // of tiles that are multiplied at once
 
     // body: a chunk of Trits; codes: its 64 quads. A byte's first digit counts the thirds of 256 below it;
     // three times the byte, modulo 256, holds the others.
@@ -26,13 +26,25 @@ struct Expand {
         }
     }
 
-    // group: packed; words: codebook_bytes; codes: 8 quads.
+    // group: packed; table: codebook_bytes; codes: 8 quads.
     template <CodebookShape kShape>
-    static void group(const uint8_t* group, const void* words, uint8_t* codes) {
-        for (int e = 0; e < kShape.entries(); ++e) {
-            store_entries<kShape, 0>(group, e, words, codes);
-            store_entries<kShape, 1>(group, e, words, codes);
-        }
+    static void group(const uint8_t* group, const void* table, uint8_t* codes) {
+        visit<kShape, 0>(group, table, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
+            store(codes + 64 * kQuad, with_signs<kShape, kQuad, 0>(group, code));
+        });
+        visit<kShape, 1>(group, table, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
+            store(codes + 64 * kQuad + 32, with_signs<kShape, kQuad, 1>(group, code));
+        });
+    }
+
+    // dots [kHalves][2] = the products of the 8 rows of each part with a row of activations, of all columns
+    // or of each half.
+    template <CodebookShape kShape, int R, int kHalves>
+    HEARTH_EXPAND_INLINE static void multiply(const uint8_t* group, const void* table,
+                                              const int32_t* activations, __m256i* dots) {
+        static_assert(R == 1);
+        multiply_part<kShape, kHalves, 0>(group, table, activations, dots);
+        multiply_part<kShape, kHalves, 1>(group, table, activations, dots);
     }
 
   private:
@@ -43,52 +55,104 @@ struct Expand {
         return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
     }
 
-    // Entry e of half of the rows.
-    template <CodebookShape kShape, int kPart>
-    static void store_entries(const uint8_t* group, int e, const void* words, uint8_t* codes) {
-        constexpr int kRow = 8 * kPart;
-        const Numbers<kShape.bits> numbers{group + kShape.number_bytes() * e};
+    // Calls use.operator()<quad>(codes without signs) for the 8 quads of a part's rows, in order.
+    template <CodebookShape kShape, int kPart, typename Use>
+    HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const void* table, const Use& use) {
+        visit_entry<kShape, kPart, 0>(group, table, use);
+        visit_entry<kShape, kPart, 1>(group, table, use);
+        visit_entry<kShape, kPart, 2>(group, table, use);
+        visit_entry<kShape, kPart, 3>(group, table, use);
         if constexpr (kShape.values == 4) {
-            const auto* entries = static_cast<const uint32_t*>(words);
-            store_quad<kShape>(
-                group, e, kPart,
-                join(load_entries_4<kRow>(entries, numbers), load_entries_4<kRow + 4>(entries, numbers)),
-                codes);
+            visit_entry<kShape, kPart, 4>(group, table, use);
+            visit_entry<kShape, kPart, 5>(group, table, use);
+            visit_entry<kShape, kPart, 6>(group, table, use);
+            visit_entry<kShape, kPart, 7>(group, table, use);
+        }
+    }
+
+    template <CodebookShape kShape, int kPart, int kEntry, typename Use>
+    HEARTH_EXPAND_INLINE static void visit_entry(const uint8_t* group, const void* table, const Use& use) {
+        constexpr int kRow = 8 * kPart;
+        const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
+        if constexpr (kShape.values == 4) {
+            use.template operator()<kEntry>(
+                join(load_entries_4<kRow, kShape.bits>(table, numbers), load_entries_4<kRow + 4, kShape.bits>(table, numbers)));
         } else {
-            const auto* entries = static_cast<const uint64_t*>(words);
+            const auto* words = static_cast<const uint64_t*>(table);
             // Pairs of rows lie so that shuffling within 128 bits puts rows in order.
-            const __m256 a = _mm256_castsi256_ps(
-                join(load_entries_8<kRow>(entries, numbers), load_entries_8<kRow + 4>(entries, numbers)));
-            const __m256 b = _mm256_castsi256_ps(
-                join(load_entries_8<kRow + 2>(entries, numbers), load_entries_8<kRow + 6>(entries, numbers)));
+            const Pairs low = load_pairs<kRow, kShape.bits>(words, numbers);
+            const Pairs high = load_pairs<kRow + 4, kShape.bits>(words, numbers);
+            const __m256 a = _mm256_castsi256_ps(join(low.first, high.first));
+            const __m256 b = _mm256_castsi256_ps(join(low.second, high.second));
             __m256i first = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
             __m256i second = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD));
             if constexpr (!kShape.signs) {
-                const __m256i two = below(group[kShape.signs_at() + 2 * e + kPart]);
+                const __m256i two = below(group[kShape.signs_at() + 2 * kEntry + kPart]);
                 first = _mm256_sub_epi8(first, two);
                 second = _mm256_sub_epi8(second, two);
             }
-            store_quad<kShape>(group, 2 * e, kPart, first, codes);
-            store_quad<kShape>(group, 2 * e + 1, kPart, second, codes);
+            use.template operator()<2 * kEntry>(first);
+            use.template operator()<2 * kEntry + 1>(second);
         }
     }
 
     // 2 in the bytes of the rows whose bit is set.
-    static __m256i below(uint8_t rows) {
+    HEARTH_EXPAND_INLINE static __m256i below(uint8_t rows) {
         const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
         const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(rows), each), each);
         return _mm256_and_si256(set, _mm256_set1_epi8(2));
     }
 
-    template <CodebookShape kShape>
-    static void store_quad(const uint8_t* group, int quad, int part, __m256i code, uint8_t* codes) {
+    // The quad's bits of the signs as the bytes' top bits; other bits mean nothing.
+    template <CodebookShape kShape, int kQuad, int kPart>
+    HEARTH_EXPAND_INLINE static __m256i signs_of(const uint8_t* group) {
+        return _mm256_slli_epi16(load(group + kShape.signs_at() + 32 * kPart), 7 - kQuad);
+    }
+
+    template <CodebookShape kShape, int kQuad, int kPart>
+    HEARTH_EXPAND_INLINE static __m256i with_signs(const uint8_t* group, __m256i code) {
+        if constexpr (!kShape.signs) return code;
+        return _mm256_blendv_epi8(code, _mm256_sub_epi8(_mm256_set1_epi8(kMirror), code),
+                                  signs_of<kShape, kQuad, kPart>(group));
+    }
+
+    // A quad's products, in pairs; where there are signs, magnitudes times activations with the signs.
+    template <CodebookShape kShape, int kQuad, int kPart>
+    HEARTH_EXPAND_INLINE static __m256i multiply_quad(const uint8_t* group, __m256i code,
+                                                      const int32_t* activations) {
+        __m256i quad = _mm256_set1_epi32(activations[kWordCodes + kQuad]);
         if constexpr (kShape.signs) {
-            // The quad's bit becomes the top bit of every byte, which is all that blending looks at.
-            const __m256i negative =
-                _mm256_slli_epi16(load(group + kShape.signs_at() + 32 * part), 7 - quad);
-            code = _mm256_blendv_epi8(code, _mm256_sub_epi8(_mm256_set1_epi8(kMirror), code), negative);
+            const __m256i signs = signs_of<kShape, kQuad, kPart>(group);
+            quad = _mm256_sign_epi8(quad, _mm256_or_si256(signs, _mm256_set1_epi8(1)));
+            code = _mm256_sub_epi8(code, _mm256_set1_epi8(1 << kExpandedZeroShift));
         }
-        store(codes + 64 * quad + 32 * part, code);
+        return _mm256_maddubs_epi16(code, quad);
+    }
+
+    template <CodebookShape kShape, int kHalves, int kPart>
+    HEARTH_EXPAND_INLINE static void multiply_part(const uint8_t* group, const void* table,
+                                                   const int32_t* activations, __m256i* dots) {
+        __m256i sums[2], even;
+        for (int half = 0; half < 2; ++half)
+            sums[half] = kShape.signs ? _mm256_setzero_si256()
+                                      : _mm256_slli_epi32(_mm256_set1_epi32(activations[kWordHalfSum + half]),
+                                                          kExpandedZeroShift);
+        visit<kShape, kPart>(group, table, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
+            const __m256i products = multiply_quad<kShape, kQuad, kPart>(group, code, activations);
+            // 16 bits hold two pairs of quads: 4 * 62 * 127 < 2^15 of magnitudes, 4 * 73 * 127 > 2^15 of codes.
+            if constexpr (!kShape.signs)
+                add_pairs(sums[kQuad / 4], products);
+            else if constexpr (kQuad % 2 == 0)
+                even = products;
+            else
+                add_pairs(sums[kQuad / 4], _mm256_add_epi16(even, products));
+        });
+        dots[kPart] = kHalves == 1 ? _mm256_add_epi32(sums[0], sums[1]) : sums[0];
+        if constexpr (kHalves == 2) dots[2 + kPart] = sums[1];
+    }
+
+    HEARTH_EXPAND_INLINE static void add_pairs(__m256i& sum, __m256i products) {
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
     }
 };
 

@@ -66,14 +66,24 @@ struct Expand {
     // Calls use.operator()<quad>(code) for the 8 quads, in any order.
     template <CodebookShape kShape, typename Use>
     HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const void* table, const Use& use) {
-        if constexpr (kShape.bits <= 9 && kShape.values == 8) {
+        constexpr bool kFields = kShape.bits == 8 && kShape.values == 4;
+        if constexpr (kFields && kShape.values == 8) {
             visit_fields_of_8<kShape, 0>(group, table, use);
             visit_fields_of_8<kShape, 1>(group, table, use);
-        } else if constexpr (kShape.bits <= 9) {
+        } else if constexpr (kFields) {
             visit_fields_of_4<kShape, 0>(group, table, use);
             visit_fields_of_4<kShape, 1>(group, table, use);
             visit_fields_of_4<kShape, 4>(group, table, use);
             visit_fields_of_4<kShape, 5>(group, table, use);
+        } else if constexpr (kShape.values==4) {
+            visit_words_4<kShape, 0>(group, table, use);
+            visit_words_4<kShape, 1>(group, table, use);
+            visit_words_4<kShape, 2>(group, table, use);
+            visit_words_4<kShape, 3>(group, table, use);
+            visit_words_4<kShape, 4>(group, table, use);
+            visit_words_4<kShape, 5>(group, table, use);
+            visit_words_4<kShape, 6>(group, table, use);
+            visit_words_4<kShape, 7>(group, table, use);
         } else {
             visit_words<kShape, 0>(group, static_cast<const uint64_t*>(table), use);
             visit_words<kShape, 1>(group, static_cast<const uint64_t*>(table), use);
@@ -193,16 +203,26 @@ struct Expand {
     // ---- Entries looked up in memory: words of 8 values
 
     template <CodebookShape kShape, int kEntry, typename Use>
+    HEARTH_EXPAND_INLINE static void visit_words_4(const uint8_t* group, const void* table, const Use& use) {
+        const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
+        use_quad<kShape, kEntry>(
+            group,
+            join(load_entries_4<0, kShape.bits>(table, numbers), load_entries_4<4, kShape.bits>(table, numbers),
+                 load_entries_4<8, kShape.bits>(table, numbers), load_entries_4<12, kShape.bits>(table, numbers)),
+            use);
+    }
+
+    template <CodebookShape kShape, int kEntry, typename Use>
     HEARTH_EXPAND_INLINE static void visit_words(const uint8_t* group, const uint64_t* words,
                                                  const Use& use) {
-        const Numbers<kShape.bits> numbers{group + kShape.number_bytes() * kEntry};
+        const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
         // The registers hold pairs of rows so that shuffling within 128 bits puts rows in order.
-        const __m512 a =
-            _mm512_castsi512_ps(join(load_entries_8<0>(words, numbers), load_entries_8<4>(words, numbers),
-                                     load_entries_8<8>(words, numbers), load_entries_8<12>(words, numbers)));
-        const __m512 b =
-            _mm512_castsi512_ps(join(load_entries_8<2>(words, numbers), load_entries_8<6>(words, numbers),
-                                     load_entries_8<10>(words, numbers), load_entries_8<14>(words, numbers)));
+        const Pairs rows0 = load_pairs<0, kShape.bits>(words, numbers);
+        const Pairs rows4 = load_pairs<4, kShape.bits>(words, numbers);
+        const Pairs rows8 = load_pairs<8, kShape.bits>(words, numbers);
+        const Pairs rows12 = load_pairs<12, kShape.bits>(words, numbers);
+        const __m512 a = _mm512_castsi512_ps(join(rows0.first, rows4.first, rows8.first, rows12.first));
+        const __m512 b = _mm512_castsi512_ps(join(rows0.second, rows4.second, rows8.second, rows12.second));
         __m512i first = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
         __m512i second = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xDD));
         if constexpr (!kShape.signs) {
