@@ -17,12 +17,11 @@ CodebookTable<Word, kEntries> make_table(hearth_type type) {
     for (int n = 0; n < kEntries; ++n)
         for (int i = 0; i < book.values; ++i) {
             const int value = book.level(n, i) + (book.shifted ? 1 : 0);
-            table.words[n] |= static_cast<Word>(value + (1 << kExpandedZeroShift)) << (8 * i);
+            table.codes[n] |= static_cast<Word>(value + (1 << kExpandedZeroShift)) << (8 * i);
+            table.near[n] |= static_cast<Word>(value + (book.shifted ? kNearZero : 0)) << (8 * i);
             const int number = (book.grid[n] >> (bits * i)) & ((1 << bits) - 1);
             table.fields[n] |= static_cast<uint16_t>(number << (8 * (i % 2) + i / 2 * 16 / book.values));
         }
-    if constexpr (sizeof(Word) == 4)
-        for (int n = 0; n < kEntries; ++n) table.pairs[n] = static_cast<uint64_t>(table.words[n]) << 32 | table.words[n];
     for (int i = 0; i < 16; ++i)
         table.levels[i] = static_cast<uint8_t>(book.levels[i % (1 << bits)] + (1 << kExpandedZeroShift));
     return table;

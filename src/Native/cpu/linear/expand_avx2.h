@@ -29,10 +29,11 @@ struct Expand {
     // group: packed; table: codebook_bytes; codes: 8 quads.
     template <CodebookShape kShape>
     static void group(const uint8_t* group, const void* table, uint8_t* codes) {
-        visit<kShape, 0>(group, table, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
+        const auto* entries = static_cast<const TableOf<kShape>*>(table)->codes;
+        visit<kShape, 0>(group, entries, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
             store(codes + 64 * kQuad, with_signs<kShape, kQuad, 0>(group, code));
         });
-        visit<kShape, 1>(group, table, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
+        visit<kShape, 1>(group, entries, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
             store(codes + 64 * kQuad + 32, with_signs<kShape, kQuad, 1>(group, code));
         });
     }
@@ -56,32 +57,31 @@ struct Expand {
     }
 
     // Calls use.operator()<quad>(codes without signs) for the 8 quads of a part's rows, in order.
-    template <CodebookShape kShape, int kPart, typename Use>
-    HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const void* table, const Use& use) {
-        visit_entry<kShape, kPart, 0>(group, table, use);
-        visit_entry<kShape, kPart, 1>(group, table, use);
-        visit_entry<kShape, kPart, 2>(group, table, use);
-        visit_entry<kShape, kPart, 3>(group, table, use);
+    template <CodebookShape kShape, int kPart, typename Word, typename Use>
+    HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const Word* entries, const Use& use) {
+        visit_entry<kShape, kPart, 0>(group, entries, use);
+        visit_entry<kShape, kPart, 1>(group, entries, use);
+        visit_entry<kShape, kPart, 2>(group, entries, use);
+        visit_entry<kShape, kPart, 3>(group, entries, use);
         if constexpr (kShape.values == 4) {
-            visit_entry<kShape, kPart, 4>(group, table, use);
-            visit_entry<kShape, kPart, 5>(group, table, use);
-            visit_entry<kShape, kPart, 6>(group, table, use);
-            visit_entry<kShape, kPart, 7>(group, table, use);
+            visit_entry<kShape, kPart, 4>(group, entries, use);
+            visit_entry<kShape, kPart, 5>(group, entries, use);
+            visit_entry<kShape, kPart, 6>(group, entries, use);
+            visit_entry<kShape, kPart, 7>(group, entries, use);
         }
     }
 
-    template <CodebookShape kShape, int kPart, int kEntry, typename Use>
-    HEARTH_EXPAND_INLINE static void visit_entry(const uint8_t* group, const void* table, const Use& use) {
-        constexpr int kRow = 8 * kPart;
-        const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
+    template <CodebookShape kShape, int kPart, int kEntry, typename Word, typename Use>
+    HEARTH_EXPAND_INLINE static void visit_entry(const uint8_t* group, const Word* entries,
+                                                 const Use& use) {
+        const Numbers<kShape.bits> numbers(group + kShape.number_bytes() * kEntry + kShape.bits * kPart);
         if constexpr (kShape.values == 4) {
             use.template operator()<kEntry>(
-                join(load_entries_4<kRow, kShape.bits>(table, numbers), load_entries_4<kRow + 4, kShape.bits>(table, numbers)));
+                join(load_entries_4<0>(entries, numbers), load_entries_4<4>(entries, numbers)));
         } else {
-            const auto* words = static_cast<const uint64_t*>(table);
+            const Pairs low = load_entries_8<0>(entries, numbers);
+            const Pairs high = load_entries_8<4>(entries, numbers);
             // Pairs of rows lie so that shuffling within 128 bits puts rows in order.
-            const Pairs low = load_pairs<kRow, kShape.bits>(words, numbers);
-            const Pairs high = load_pairs<kRow + 4, kShape.bits>(words, numbers);
             const __m256 a = _mm256_castsi256_ps(join(low.first, high.first));
             const __m256 b = _mm256_castsi256_ps(join(low.second, high.second));
             __m256i first = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
@@ -116,43 +116,42 @@ struct Expand {
                                   signs_of<kShape, kQuad, kPart>(group));
     }
 
-    // A quad's products, in pairs; where there are signs, magnitudes times activations with the signs.
-    template <CodebookShape kShape, int kQuad, int kPart>
-    HEARTH_EXPAND_INLINE static __m256i multiply_quad(const uint8_t* group, __m256i code,
-                                                      const int32_t* activations) {
-        __m256i quad = _mm256_set1_epi32(activations[kWordCodes + kQuad]);
-        if constexpr (kShape.signs) {
-            const __m256i signs = signs_of<kShape, kQuad, kPart>(group);
-            quad = _mm256_sign_epi8(quad, _mm256_or_si256(signs, _mm256_set1_epi8(1)));
-            code = _mm256_sub_epi8(code, _mm256_set1_epi8(1 << kExpandedZeroShift));
-        }
-        return _mm256_maddubs_epi16(code, quad);
+    // Quads whose products, summed in pairs, fit into 16 bits together, within columns of one scale.
+    template <CodebookShape kShape, int kHalves>
+    static constexpr int summed_quads() {
+        const int code = kShape.signs ? kShape.largest : kShape.largest + kNearZero;
+        int quads = 8 / kHalves;
+        while (quads * 2 * code * 127 > 32767) quads /= 2;
+        return quads;
     }
 
+    // Where there are signs, magnitudes times activations with the signs.
     template <CodebookShape kShape, int kHalves, int kPart>
     HEARTH_EXPAND_INLINE static void multiply_part(const uint8_t* group, const void* table,
                                                    const int32_t* activations, __m256i* dots) {
-        __m256i sums[2], even;
-        for (int half = 0; half < 2; ++half)
-            sums[half] = kShape.signs ? _mm256_setzero_si256()
-                                      : _mm256_slli_epi32(_mm256_set1_epi32(activations[kWordHalfSum + half]),
-                                                          kExpandedZeroShift);
-        visit<kShape, kPart>(group, table, [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
-            const __m256i products = multiply_quad<kShape, kQuad, kPart>(group, code, activations);
-            // 16 bits hold two pairs of quads: 4 * 62 * 127 < 2^15 of magnitudes, 4 * 73 * 127 > 2^15 of codes.
-            if constexpr (!kShape.signs)
-                add_pairs(sums[kQuad / 4], products);
-            else if constexpr (kQuad % 2 == 0)
-                even = products;
-            else
-                add_pairs(sums[kQuad / 4], _mm256_add_epi16(even, products));
-        });
-        dots[kPart] = kHalves == 1 ? _mm256_add_epi32(sums[0], sums[1]) : sums[0];
-        if constexpr (kHalves == 2) dots[2 + kPart] = sums[1];
-    }
-
-    HEARTH_EXPAND_INLINE static void add_pairs(__m256i& sum, __m256i products) {
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
+        constexpr int kSummed = summed_quads<kShape, kHalves>();
+        __m256i sums[kHalves];
+        for (int half = 0; half < kHalves; ++half)
+            sums[half] = _mm256_slli_epi32(
+                _mm256_set1_epi32(activations[kHalves == 1 ? kWordSum : kWordHalfSum + half]), kNearShift);
+        if constexpr (kShape.signs)
+            for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+        __m256i products;
+        visit<kShape, kPart>(
+            group, static_cast<const TableOf<kShape>*>(table)->near,
+            [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
+                __m256i quad = _mm256_set1_epi32(activations[kWordCodes + kQuad]);
+                if constexpr (kShape.signs)
+                    quad = _mm256_sign_epi8(quad, _mm256_or_si256(signs_of<kShape, kQuad, kPart>(group),
+                                                                  _mm256_set1_epi8(1)));
+                const __m256i product = _mm256_maddubs_epi16(code, quad);
+                products = kQuad % kSummed == 0 ? product : _mm256_add_epi16(products, product);
+                if constexpr (kQuad % kSummed == kSummed - 1) {
+                    __m256i& sum = sums[kQuad / 4 * kHalves / 2];
+                    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
+                }
+            });
+        for (int half = 0; half < kHalves; ++half) dots[2 * half + kPart] = sums[half];
     }
 };
 

@@ -66,7 +66,10 @@ struct Expand {
     // Calls use.operator()<quad>(code) for the 8 quads, in any order.
     template <CodebookShape kShape, typename Use>
     HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const void* table, const Use& use) {
-        constexpr bool kFields = kShape.bits == 8 && kShape.values == 4;
+        #ifndef FIELDS
+#define FIELDS false
+#endif
+        constexpr bool kFields = FIELDS;
         if constexpr (kFields && kShape.values == 8) {
             visit_fields_of_8<kShape, 0>(group, table, use);
             visit_fields_of_8<kShape, 1>(group, table, use);
@@ -76,19 +79,19 @@ struct Expand {
             visit_fields_of_4<kShape, 4>(group, table, use);
             visit_fields_of_4<kShape, 5>(group, table, use);
         } else if constexpr (kShape.values==4) {
-            visit_words_4<kShape, 0>(group, table, use);
-            visit_words_4<kShape, 1>(group, table, use);
-            visit_words_4<kShape, 2>(group, table, use);
-            visit_words_4<kShape, 3>(group, table, use);
-            visit_words_4<kShape, 4>(group, table, use);
-            visit_words_4<kShape, 5>(group, table, use);
-            visit_words_4<kShape, 6>(group, table, use);
-            visit_words_4<kShape, 7>(group, table, use);
+            visit_words_of_4<kShape, 0>(group, table, use);
+            visit_words_of_4<kShape, 1>(group, table, use);
+            visit_words_of_4<kShape, 2>(group, table, use);
+            visit_words_of_4<kShape, 3>(group, table, use);
+            visit_words_of_4<kShape, 4>(group, table, use);
+            visit_words_of_4<kShape, 5>(group, table, use);
+            visit_words_of_4<kShape, 6>(group, table, use);
+            visit_words_of_4<kShape, 7>(group, table, use);
         } else {
-            visit_words<kShape, 0>(group, static_cast<const uint64_t*>(table), use);
-            visit_words<kShape, 1>(group, static_cast<const uint64_t*>(table), use);
-            visit_words<kShape, 2>(group, static_cast<const uint64_t*>(table), use);
-            visit_words<kShape, 3>(group, static_cast<const uint64_t*>(table), use);
+            visit_words_of_8<kShape, 0>(group, table, use);
+            visit_words_of_8<kShape, 1>(group, table, use);
+            visit_words_of_8<kShape, 2>(group, table, use);
+            visit_words_of_8<kShape, 3>(group, table, use);
         }
     }
 
@@ -162,7 +165,7 @@ struct Expand {
     template <CodebookShape kShape, int kEntry, typename Use>
     HEARTH_EXPAND_INLINE static void visit_fields_of_4(const uint8_t* group, const void* table,
                                                        const Use& use) {
-        const auto& book = *static_cast<const CodebookTable<uint32_t, 1 << kShape.bits>*>(table);
+        const auto& book = *static_cast<const TableOf<kShape>*>(table);
         const __m512i levels = load_levels(book.levels);
         const __m512i fields = look_up<(1 << kShape.bits) / 32>(
             book.fields, load_numbers<kShape>(group + kShape.number_bytes() * kEntry));
@@ -176,7 +179,7 @@ struct Expand {
     template <CodebookShape kShape, int kEntry, typename Use>
     HEARTH_EXPAND_INLINE static void visit_fields_of_8(const uint8_t* group, const void* table,
                                                        const Use& use) {
-        const auto& book = *static_cast<const CodebookTable<uint64_t, 1 << kShape.bits>*>(table);
+        const auto& book = *static_cast<const TableOf<kShape>*>(table);
         const __m512i levels = load_levels(book.levels);
         const __m512i fields = look_up<(1 << kShape.bits) / 32>(
             book.fields, load_numbers<kShape>(group + kShape.number_bytes() * kEntry));
@@ -203,24 +206,26 @@ struct Expand {
     // ---- Entries looked up in memory: words of 8 values
 
     template <CodebookShape kShape, int kEntry, typename Use>
-    HEARTH_EXPAND_INLINE static void visit_words_4(const uint8_t* group, const void* table, const Use& use) {
-        const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
-        use_quad<kShape, kEntry>(
-            group,
-            join(load_entries_4<0, kShape.bits>(table, numbers), load_entries_4<4, kShape.bits>(table, numbers),
-                 load_entries_4<8, kShape.bits>(table, numbers), load_entries_4<12, kShape.bits>(table, numbers)),
-            use);
+    HEARTH_EXPAND_INLINE static void visit_words_of_4(const uint8_t* group, const void* table,
+                                                      const Use& use) {
+        const uint32_t* words = static_cast<const TableOf<kShape>*>(table)->codes;
+        const Numbers<kShape.bits> low(group + kShape.number_bytes() * kEntry);
+        const Numbers<kShape.bits> high(group + kShape.number_bytes() * kEntry + kShape.bits);
+        use_quad<kShape, kEntry>(group,
+                                 join(load_entries_4<0>(words, low), load_entries_4<4>(words, low),
+                                      load_entries_4<0>(words, high), load_entries_4<4>(words, high)),
+                                 use);
     }
 
     template <CodebookShape kShape, int kEntry, typename Use>
-    HEARTH_EXPAND_INLINE static void visit_words(const uint8_t* group, const uint64_t* words,
-                                                 const Use& use) {
-        const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
+    HEARTH_EXPAND_INLINE static void visit_words_of_8(const uint8_t* group, const void* table,
+                                                      const Use& use) {
+        const uint64_t* words = static_cast<const TableOf<kShape>*>(table)->codes;
+        const Numbers<kShape.bits> low(group + kShape.number_bytes() * kEntry);
+        const Numbers<kShape.bits> high(group + kShape.number_bytes() * kEntry + kShape.bits);
+        const Pairs rows0 = load_entries_8<0>(words, low), rows4 = load_entries_8<4>(words, low);
+        const Pairs rows8 = load_entries_8<0>(words, high), rows12 = load_entries_8<4>(words, high);
         // The registers hold pairs of rows so that shuffling within 128 bits puts rows in order.
-        const Pairs rows0 = load_pairs<0, kShape.bits>(words, numbers);
-        const Pairs rows4 = load_pairs<4, kShape.bits>(words, numbers);
-        const Pairs rows8 = load_pairs<8, kShape.bits>(words, numbers);
-        const Pairs rows12 = load_pairs<12, kShape.bits>(words, numbers);
         const __m512 a = _mm512_castsi512_ps(join(rows0.first, rows4.first, rows8.first, rows12.first));
         const __m512 b = _mm512_castsi512_ps(join(rows0.second, rows4.second, rows8.second, rows12.second));
         __m512i first = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));

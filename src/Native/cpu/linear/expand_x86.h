@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/linear/codebook_bytes.h"
 #include "cpu/linear/layout.h"
@@ -15,67 +16,67 @@
 namespace hearth {
 namespace {
 
-// Numbers of 4 adjacent rows' entries, the first of which is a multiple of 4, among those of 16 rows, kBits
-// each, one after another.
-template <int kRow, int kBits>
-struct Numbers {
-    uint64_t at[4];
-
-    // Reads 8 bytes, which may reach into what follows the numbers.
+// The numbers of 8 adjacent rows' entries, kBits each, one after another.
+template <int kBits>
+class Numbers {
+  public:
+    // Reads up to 15 bytes, which may reach into what follows the numbers.
     HEARTH_EXPAND_INLINE explicit Numbers(const uint8_t* numbers) {
-        uint64_t word;
-        std::memcpy(&word, numbers + kRow * kBits / 8, sizeof word);
-        if constexpr (kBits == 8) {
-            // Two bytes of a register are numbers as they are.
-            auto low = static_cast<uint32_t>(word);
-            at[0] = low & 255;
-            at[1] = (low >> 8) & 255;
-            low >>= 16;
-            __asm__("" : "+Q"(low));
-            at[2] = low & 255;
-            at[3] = low >> 8;
-        } else {
-            word >>= kRow * kBits % 8;
-            at[0] = word & ((1u << kBits) - 1);
-            at[1] = _bextr_u64(word, kBits, kBits);
-            at[2] = _bextr_u64(word, 2 * kBits, kBits);
-            at[3] = _bextr_u64(word, 3 * kBits, kBits);
-        }
+        std::memcpy(&first_, numbers, sizeof first_);
+        if constexpr (kBits > 8) std::memcpy(&rest_, numbers + kRestByte, sizeof rest_);
     }
+
+    template <int kRow>
+    HEARTH_EXPAND_INLINE uint64_t get() const {
+        if constexpr (kBits * (kRow + 1) <= 64)
+            return take<kBits * kRow>(first_);
+        else
+            return take<kBits * kRow - 8 * kRestByte>(rest_);
+    }
+
+  private:
+    static constexpr int kRestByte = 64 / kBits * kBits / 8;
+
+    template <int kBit>
+    HEARTH_EXPAND_INLINE static uint64_t take(uint64_t word) {
+        return kBit == 0 ? word & ((1u << kBits) - 1) : _bextr_u64(word, kBit, kBits);
+    }
+
+    uint64_t first_, rest_;
 };
 
-// Entries of 8 values of two adjacent rows.
-HEARTH_EXPAND_INLINE __m128i load_entries_8(const uint64_t* words, uint64_t first, uint64_t second) {
-    return _mm_castps_si128(
-        _mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(words + first))),
-                     reinterpret_cast<const __m64*>(words + second)));
-}
-
-// Entries of 8 values of four adjacent rows, two rows in a register.
+// Entries of 8 values of rows kRow .. kRow + 3 of Numbers, two rows in a register.
 struct Pairs {
     __m128i first, second;
 };
 
-template <int kRow, int kBits>
-HEARTH_EXPAND_INLINE Pairs load_pairs(const uint64_t* words, const uint8_t* numbers) {
-    const Numbers<kRow, kBits> number(numbers);
-    return {load_entries_8(words, number.at[0], number.at[1]),
-            load_entries_8(words, number.at[2], number.at[3])};
+HEARTH_EXPAND_INLINE __m128i load_pair(const uint64_t* first, const uint64_t* second) {
+    return _mm_castps_si128(
+        _mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(first))),
+                     reinterpret_cast<const __m64*>(second)));
 }
 
-// Entries of 4 values of four adjacent rows.
 template <int kRow, int kBits>
-HEARTH_EXPAND_INLINE __m128i load_entries_4(const void* table, const uint8_t* numbers) {
-    const uint64_t* pairs = static_cast<const CodebookTable<uint32_t, 1 << kBits>*>(table)->pairs;
-    const Numbers<kRow, kBits> number(numbers);
-    const auto load = [](const uint64_t* p) HEARTH_EXPAND_LAMBDA {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    };
-    __m128i result = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(pairs + number.at[0]));
-    result = _mm_blend_epi32(result, load(pairs + number.at[1]), 2);
-    result = _mm_blend_epi32(result, load(pairs - 1 + number.at[2]), 4);
-    return _mm_blend_epi32(result, load(pairs - 1 + number.at[3]), 8);
+HEARTH_EXPAND_INLINE Pairs load_entries_8(const uint64_t* words, const Numbers<kBits>& numbers) {
+    const __m128i first =
+        load_pair(words + numbers.template get<kRow>(), words + numbers.template get<kRow + 1>());
+    const __m128i second =
+        load_pair(words + numbers.template get<kRow + 2>(), words + numbers.template get<kRow + 3>());
+    return {first, second};
 }
+
+// Entries of 4 values of rows kRow .. kRow + 3 of Numbers.
+template <int kRow, int kBits>
+HEARTH_EXPAND_INLINE __m128i load_entries_4(const uint32_t* words, const Numbers<kBits>& numbers) {
+    __m128i entries = _mm_cvtsi32_si128(static_cast<int>(words[numbers.template get<kRow>()]));
+    entries = _mm_insert_epi32(entries, static_cast<int>(words[numbers.template get<kRow + 1>()]), 1);
+    entries = _mm_insert_epi32(entries, static_cast<int>(words[numbers.template get<kRow + 2>()]), 2);
+    return _mm_insert_epi32(entries, static_cast<int>(words[numbers.template get<kRow + 3>()]), 3);
+}
+
+template <CodebookShape kShape>
+using TableOf = std::conditional_t<kShape.values == 8, CodebookTable<uint64_t, 1 << kShape.bits>,
+                                   CodebookTable<uint32_t, 1 << kShape.bits>>;
 
 // This minus a code is the code of the value's negative.
 constexpr int8_t kMirror = static_cast<int8_t>(2 << kExpandedZeroShift);

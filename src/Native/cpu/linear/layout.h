@@ -63,6 +63,7 @@ struct CodebookShape {
     int values = 0;      // of an entry: 8 or 4
     int bits = 0;        // of an entry's number
     bool signs = false;  // else the codebook is shifted
+    int largest = 0;     // magnitude of a value
 
     constexpr int entries() const { return kGroupColumns / values; }
     constexpr int number_bytes() const { return 2 * bits; }  // of the 16 rows
@@ -159,8 +160,8 @@ struct Layout {
     }
 };
 
-static constexpr Layout codebook_layout(ScaleKind scales, int values, int bits, bool signs) {
-    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, bits, signs}};
+static constexpr Layout codebook_layout(ScaleKind scales, int values, int bits, bool signs, int largest) {
+    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, bits, signs, largest}};
 }
 
 static constexpr Layout layout_of(hearth_type type) {
@@ -192,19 +193,19 @@ static constexpr Layout layout_of(hearth_type type) {
         case HEARTH_TYPE_MXFP4:
             return {ScaleKind::Exponent, 4, 0, 7, CodeTable::Mxfp4};
         case HEARTH_TYPE_IQ2_XXS:
-            return codebook_layout(ScaleKind::Odd32, 8, 8, true);
+            return codebook_layout(ScaleKind::Odd32, 8, 8, true, 43);
         case HEARTH_TYPE_IQ2_XS:
-            return codebook_layout(ScaleKind::Odd16, 8, 9, true);
+            return codebook_layout(ScaleKind::Odd16, 8, 9, true, 43);
         case HEARTH_TYPE_IQ2_S:
-            return codebook_layout(ScaleKind::Odd16, 8, 10, true);
+            return codebook_layout(ScaleKind::Odd16, 8, 10, true, 43);
         case HEARTH_TYPE_IQ3_XXS:
-            return codebook_layout(ScaleKind::Odd32, 4, 8, true);
+            return codebook_layout(ScaleKind::Odd32, 4, 8, true, 62);
         case HEARTH_TYPE_IQ3_S:
-            return codebook_layout(ScaleKind::Odd32, 4, 9, true);
+            return codebook_layout(ScaleKind::Odd32, 4, 9, true, 15);
         case HEARTH_TYPE_IQ1_S:
-            return codebook_layout(ScaleKind::Odd32, 8, 11, false);
+            return codebook_layout(ScaleKind::Odd32, 8, 11, false, 9);
         case HEARTH_TYPE_IQ1_M:
-            return codebook_layout(ScaleKind::Odd16, 8, 11, false);
+            return codebook_layout(ScaleKind::Odd16, 8, 11, false, 9);
         case HEARTH_TYPE_TQ1_0:
             return {ScaleKind::Super, 0, 0, -1, CodeTable::None, Packing::Trits};
         case HEARTH_TYPE_TQ2_0:
