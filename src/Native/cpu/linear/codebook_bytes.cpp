@@ -20,9 +20,10 @@ CodebookTable<Word, kEntries> make_table(hearth_type type) {
             table.codes[n] |= static_cast<Word>(value + (1 << kExpandedZeroShift)) << (8 * i);
             table.near[n] |= static_cast<Word>(value + (book.shifted ? kNearZero : 0)) << (8 * i);
             const int number = (book.grid[n] >> (bits * i)) & ((1 << bits) - 1);
-            table.fields[n] |= static_cast<uint16_t>(number << (8 * (i % 2) + i / 2 * 16 / book.values));
+            uint8_t* numbers = i % 2 == 0 ? table.low_numbers : table.high_numbers;
+            numbers[n] |= static_cast<uint8_t>(number << (i / 2 * 16 / book.values));
         }
-    for (int i = 0; i < 16; ++i)
+    for (int i = 0; i < 64; ++i)
         table.levels[i] = static_cast<uint8_t>(book.levels[i % (1 << bits)] + (1 << kExpandedZeroShift));
     return table;
 }

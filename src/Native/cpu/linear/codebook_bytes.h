@@ -17,11 +17,13 @@ struct CodebookTable {
     alignas(64) Word codes[kEntries];
     // Magnitudes, or for a shifted codebook value + kNearZero.
     alignas(64) Word near[kEntries];
-    // Numbers of levels in place of values, for processors that look up in registers. The low byte holds the
-    // even values' numbers, the high one the odd values': 4 bits each (entries of 4 values) or 2.
-    alignas(64) uint16_t fields[kEntries];
-    // Level + 64 at a field's 4 bits, of which those above a number of 2 bits mean nothing.
-    alignas(16) uint8_t levels[16];
+    // Numbers of levels in place of values, 16 bits an entry, for processors that look up in registers: the
+    // low byte holds the even values' numbers, the high one the odd values', 4 bits each (entries of 4
+    // values) or 2.
+    alignas(64) uint8_t low_numbers[kEntries];
+    alignas(64) uint8_t high_numbers[kEntries];
+    // Level + 64 at a number; bits above a number mean nothing.
+    alignas(64) uint8_t levels[64];
 };
 
 // A CodebookTable; its codes come first. Null for a type without a grid. Valid for ever.
