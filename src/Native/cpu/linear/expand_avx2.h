@@ -72,8 +72,7 @@ struct Expand {
     }
 
     template <CodebookShape kShape, int kPart, int kEntry, typename Word, typename Use>
-    HEARTH_EXPAND_INLINE static void visit_entry(const uint8_t* group, const Word* entries,
-                                                 const Use& use) {
+    HEARTH_EXPAND_INLINE static void visit_entry(const uint8_t* group, const Word* entries, const Use& use) {
         const Numbers<kShape.bits> numbers(group + kShape.number_bytes() * kEntry + kShape.bits * kPart);
         if constexpr (kShape.values == 4) {
             use.template operator()<kEntry>(
@@ -142,8 +141,8 @@ struct Expand {
             [&]<int kQuad>(__m256i code) HEARTH_EXPAND_LAMBDA {
                 __m256i quad = _mm256_set1_epi32(activations[kWordCodes + kQuad]);
                 if constexpr (kShape.signs)
-                    quad = _mm256_sign_epi8(quad, _mm256_or_si256(signs_of<kShape, kQuad, kPart>(group),
-                                                                  _mm256_set1_epi8(1)));
+                    quad = _mm256_sign_epi8(
+                        quad, _mm256_or_si256(signs_of<kShape, kQuad, kPart>(group), _mm256_set1_epi8(1)));
                 const __m256i product = _mm256_maddubs_epi16(code, quad);
                 products = kQuad % kSummed == 0 ? product : _mm256_add_epi16(products, product);
                 if constexpr (kQuad % kSummed == kSummed - 1) {

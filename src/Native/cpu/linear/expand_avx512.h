@@ -20,7 +20,8 @@ HEARTH_EXPAND_INLINE void use_quad(const uint8_t* group, __m512i code, const Use
 
 // Grid entries looked up in memory, one by one.
 struct MemoryEntries {
-    // Calls use.operator()<quad>(code) for the 8 quads of a packed group, in any order; table: codebook_bytes.
+    // Calls use.operator()<quad>(code) for the 8 quads of a packed group, in any order; table:
+    // codebook_bytes.
     template <CodebookShape kShape, typename Use>
     HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const void* table, const Use& use) {
         visit_entry<kShape, 0>(group, table, use);
@@ -125,14 +126,14 @@ struct ExpandWith {
         __m512i sums[2][R];
         for (int r = 0; r < R; ++r) {
             sums[0][r] = start(activations + (kHalves == 1 ? kWordSum : kWordHalfSum) * R + r);
-            sums[1][r] = kHalves == 1 ? _mm512_setzero_si512()
-                                      : start(activations + (kWordHalfSum + 1) * R + r);
+            sums[1][r] =
+                kHalves == 1 ? _mm512_setzero_si512() : start(activations + (kWordHalfSum + 1) * R + r);
         }
         const int32_t* codes = activations + kWordCodes * R;
         Entries::template visit<kShape>(group, table, [&]<int kQuad>(__m512i code) HEARTH_EXPAND_LAMBDA {
             for (int r = 0; r < R; ++r)
-                sums[kQuad / 4][r] = _mm512_dpbusd_epi32(sums[kQuad / 4][r], code,
-                                                         _mm512_set1_epi32(codes[kQuad * R + r]));
+                sums[kQuad / 4][r] =
+                    _mm512_dpbusd_epi32(sums[kQuad / 4][r], code, _mm512_set1_epi32(codes[kQuad * R + r]));
         });
         for (int r = 0; r < R; ++r) {
             dots[r] = kHalves == 1 ? _mm512_add_epi32(sums[0][r], sums[1][r]) : sums[0][r];

@@ -7,7 +7,7 @@
 namespace hearth {
 namespace {
 
-// Where numbers of 8 bits go.
+// Where the numbers of 8 bits of four columns of entries go.
 struct ByteMoves {
     alignas(64) uint8_t bytes[64];
 
@@ -36,8 +36,7 @@ struct NumberMoves {
                 const int bit = 8 * kShape.number_bytes() * i + kShape.bits * row;
                 words[8 * lane + 4 * i + row % 4] = static_cast<uint16_t>(lane_word + row % 4);
                 for (int b = 0; b < 2; ++b)
-                    bytes[4 * row + 2 * i + b] =
-                        static_cast<uint8_t>(8 * i + bit / 8 - 2 * lane_word + b);
+                    bytes[4 * row + 2 * i + b] = static_cast<uint8_t>(8 * i + bit / 8 - 2 * lane_word + b);
                 shifts[2 * row + i] = static_cast<uint16_t>(bit % 8);
             }
     }
@@ -51,8 +50,7 @@ struct QuadBits {
     // first: the quad's place in the 64 bits; step: bits of a number.
     constexpr QuadBits(int first, int step) : first_bits() {
         for (int i = 0; i < 64; ++i)
-            first_bits[i] =
-                static_cast<uint8_t>(i % 8 / 4 * 32 + first + i % 2 * 8 + i % 4 / 2 * step);
+            first_bits[i] = static_cast<uint8_t>(i % 8 / 4 * 32 + first + i % 2 * 8 + i % 4 / 2 * step);
     }
 };
 
@@ -60,11 +58,13 @@ struct RegisterEntries {
     // As MemoryEntries::visit. Larger grids are left in memory: they would take more look-ups than they save.
     template <CodebookShape kShape, typename Use>
     HEARTH_EXPAND_INLINE static void visit(const uint8_t* group, const void* table, const Use& use) {
-        if constexpr (kShape.values == 4) {
-            visit_four<kShape, 0>(group, table, use);
-            visit_four<kShape, 4>(group, table, use);
+        if constexpr (kShape.values == 4 && kShape.bits == 9) {
+            visit_512<kShape>(group, table, use);
+        } else if constexpr (kShape.values == 4) {
+            visit_256<kShape, 0>(group, table, use);
+            visit_256<kShape, 4>(group, table, use);
         } else if constexpr (kShape.bits == 8) {
-            visit_four<kShape, 0>(group, table, use);
+            visit_256<kShape, 0>(group, table, use);
         } else {
             MemoryEntries::visit<kShape>(group, table, use);
         }
@@ -76,36 +76,53 @@ struct RegisterEntries {
     // Four columns of entries from kEntry on: a, b, c, d. In 128 bits lie, for 4 rows, numbers or bytes of a
     // and b in turn, then those of c and d.
     template <CodebookShape kShape, int kEntry, typename Use>
-    HEARTH_EXPAND_INLINE static void visit_four(const uint8_t* group, const void* table, const Use& use) {
+    HEARTH_EXPAND_INLINE static void visit_256(const uint8_t* group, const void* table, const Use& use) {
         const auto& book = *static_cast<const TableOf<kShape>*>(table);
         const uint8_t* numbers = group + kShape.number_bytes() * kEntry;
-        if constexpr (kShape.bits == 8) {
-            const __m512i places = _mm512_permutexvar_epi8(load(kByteMoves.bytes), load(numbers));
-            const __m512i low = look_up(book.low_numbers, places);
-            const __m512i high = look_up(book.high_numbers, places);
-            use_pair<kShape, kEntry>(group, book.levels, _mm512_unpacklo_epi8(low, high), use);
-            use_pair<kShape, kEntry + 2>(group, book.levels, _mm512_unpackhi_epi8(low, high), use);
-        } else {
-            static_assert(kShape.bits == 9);
+        const __m512i places = _mm512_permutexvar_epi8(load(kByteMoves.bytes), load(numbers));
+        const __m512i low = look_up(book.low_numbers, places);
+        const __m512i high = look_up(book.high_numbers, places);
+        use_pair<kShape, kEntry>(group, book.levels, _mm512_unpacklo_epi8(low, high), use);
+        use_pair<kShape, kEntry + 2>(group, book.levels, _mm512_unpackhi_epi8(low, high), use);
+    }
+
+    // All eight columns of entries at once, since reading a grid of 512 takes as long as looking up in it.
+    template <CodebookShape kShape, typename Use>
+    HEARTH_EXPAND_INLINE static void visit_512(const uint8_t* group, const void* table, const Use& use) {
+        const auto& book = *static_cast<const TableOf<kShape>*>(table);
+        const __m512i byte = _mm512_set1_epi16(255), ninth = _mm512_set1_epi16(256);
+        __m512i places[2], low[2], high[2];
+        __mmask64 upper[2];
+        for (int i = 0; i < 2; ++i) {
+            const uint8_t* numbers = group + 4 * i * kShape.number_bytes();
             const __m512i first = load_numbers<kShape>(numbers);
             const __m512i second = load_numbers<kShape>(numbers + 2 * kShape.number_bytes());
-            const __m512i byte = _mm512_set1_epi16(255), upper = _mm512_set1_epi16(256);
-            const __m512i places =
-                _mm512_packus_epi16(_mm512_and_si512(first, byte), _mm512_and_si512(second, byte));
-            const __m512i low0 = look_up(book.low_numbers, places);
-            const __m512i high0 = look_up(book.high_numbers, places);
-            const __m512i low1 = look_up(book.low_numbers + 256, places);
-            const __m512i high1 = look_up(book.high_numbers + 256, places);
-            use_pair<kShape, kEntry>(
-                group, book.levels,
-                _mm512_mask_blend_epi16(_mm512_test_epi16_mask(first, upper),
-                                        _mm512_unpacklo_epi8(low0, high0), _mm512_unpacklo_epi8(low1, high1)),
-                use);
-            use_pair<kShape, kEntry + 2>(
-                group, book.levels,
-                _mm512_mask_blend_epi16(_mm512_test_epi16_mask(second, upper),
-                                        _mm512_unpackhi_epi8(low0, high0), _mm512_unpackhi_epi8(low1, high1)),
-                use);
+            places[i] = _mm512_packus_epi16(_mm512_and_si512(first, byte), _mm512_and_si512(second, byte));
+            const __m512i ninths =
+                _mm512_packus_epi16(_mm512_and_si512(first, ninth), _mm512_and_si512(second, ninth));
+            upper[i] = _mm512_test_epi8_mask(ninths, ninths);
+        }
+        look_up_both(book.low_numbers, places, upper, low);
+        look_up_both(book.high_numbers, places, upper, high);
+        use_pair<kShape, 0>(group, book.levels, _mm512_unpacklo_epi8(low[0], high[0]), use);
+        use_pair<kShape, 2>(group, book.levels, _mm512_unpackhi_epi8(low[0], high[0]), use);
+        use_pair<kShape, 4>(group, book.levels, _mm512_unpacklo_epi8(low[1], high[1]), use);
+        use_pair<kShape, 6>(group, book.levels, _mm512_unpackhi_epi8(low[1], high[1]), use);
+    }
+
+    // bytes [512] at 2 x 64 places, the upper half of them where upper says so.
+    HEARTH_EXPAND_INLINE static void look_up_both(const uint8_t* bytes, const __m512i* places,
+                                                  const __mmask64* upper, __m512i* found) {
+        __m512i quarters[4][2];
+        for (int q = 0; q < 4; ++q) {
+            const __m512i first = load(bytes + 128 * q), second = load(bytes + 128 * q + 64);
+            for (int i = 0; i < 2; ++i) quarters[q][i] = _mm512_permutex2var_epi8(first, places[i], second);
+        }
+        for (int i = 0; i < 2; ++i) {
+            const __mmask64 odd = _mm512_movepi8_mask(places[i]);
+            found[i] =
+                _mm512_mask_blend_epi8(upper[i], _mm512_mask_blend_epi8(odd, quarters[0][i], quarters[1][i]),
+                                       _mm512_mask_blend_epi8(odd, quarters[2][i], quarters[3][i]));
         }
     }
 
@@ -141,8 +158,8 @@ struct RegisterEntries {
     template <CodebookShape kShape, int kQuad, int kFirst, int kStep, typename Use>
     HEARTH_EXPAND_INLINE static void use_entry_quad(const uint8_t* group, const uint8_t* levels,
                                                     __m512i entries, const Use& use) {
-        static constexpr QuadBits kBits(kFirst, kStep);
-        const __m512i numbers = _mm512_multishift_epi64_epi8(load(kBits.first_bits), entries);
+        static constexpr QuadBits kMoves(kFirst, kStep);
+        const __m512i numbers = _mm512_multishift_epi64_epi8(load(kMoves.first_bits), entries);
         use_quad<kShape, kQuad>(group, _mm512_permutexvar_epi8(numbers, load(levels)), use);
     }
 };
