@@ -14,6 +14,8 @@
 #include "core/formats/formats.h"
 #include "core/isa.h"
 #include "core/types.h"
+#include "cpu/linear/kernels.h"
+#include "cpu/linear/tiles.h"
 #include "rounded_activations.h"
 #include "weight_samples.h"
 
@@ -386,6 +388,42 @@ TEST(Linear, MoreRowsThanOnePassHolds) {
         EXPECT_TRUE(guards_stand(output, c.call_rows));
     }
 }
+
+#if defined(__x86_64__)
+// The other tests run the kernels that the processor prefers; these are the ones it would run without VBMI.
+TEST(Linear, Avx512KernelsGiveTheSameWithAndWithoutVbmi) {
+    if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX512)) || !hearth::has_vbmi())
+        GTEST_SKIP() << "this processor has no AVX512-VBMI";
+    ThreadPool pool(1);
+    const int64_t columns = 768;
+    const int tiles = 3, most = hearth::Tiles(480, hearth::kLinearAvx512.tile_sizes).largest;
+    const auto input = hearth_tests::sample_floats(static_cast<size_t>(tiles * most * columns), 4);
+    for (const hearth_type type : hearth_tests::kWeightTypes) {
+        if (!hearth::layout_of(type).expands()) continue;
+        const auto file = hearth_tests::sample_blocks(type, 16, columns, 6);
+        const PackedWeight weight =
+            hearth::pack_weight(HEARTH_ISA_AVX512, type, 16, columns, file.data(), pool);
+        const auto products = [&](const hearth::LinearKernels& kernels, int size) {
+            const auto tile_bytes =
+                static_cast<size_t>(hearth::tile_row_bytes(hearth::Preparation::Quantized, columns) * size);
+            hearth::Buffer activations(tiles * tile_bytes);
+            for (int t = 0; t < tiles; ++t)
+                kernels.quantize(input.data() + t * size * columns, columns, columns, size, size,
+                                 activations.data() + static_cast<size_t>(t) * tile_bytes);
+            std::vector<float> sums(static_cast<size_t>(tiles * size * 16));
+            if (size == most)
+                kernels.find_batch(type)(weight.data.data(), activations.data(),
+                                         static_cast<int64_t>(tile_bytes), tiles, columns, sums.data());
+            else
+                kernels.find_tile(type, size)(weight.data.data(), activations.data(), columns, sums.data());
+            return sums;
+        };
+        for (const int* size = hearth::kLinearAvx512.tile_sizes; *size != 0; ++size)
+            EXPECT_EQ(products(hearth::kLinearAvx512, *size), products(hearth::kLinearAvx512Vbmi, *size))
+                << hearth::type_info(type).name << ", tiles of " << *size;
+    }
+}
+#endif
 
 // Chunks are expanded once for several tiles: whole batches, the rest of one, and the last tile.
 TEST(Linear, ExpandedTypesTakeManyRowsInBatches) {

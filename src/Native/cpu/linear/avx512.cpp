@@ -1,6 +1,15 @@
 #include "cpu/linear/vector_avx512.h"
 // The expansion uses the vector layer.
 #include "cpu/linear/expand_avx512.h"
+
+namespace hearth {
+namespace {
+
+using Expand = ExpandWith<MemoryEntries>;
+
+}  // namespace
+}  // namespace hearth
+
 // The kernels use both.
 #include "cpu/linear/kernel_template.h"
 #include "cpu/linear/peak.h"

@@ -11,6 +11,8 @@ namespace hearth {
 namespace {
 
 struct Expand {
+    static constexpr int kMultiplyRows = 0;  // no multiply()
+
     // body: a chunk of Trits; codes: its 64 quads.
     static void trits(const uint8_t* body, uint8_t* codes) {
         for (int row = 0; row < kPanelRows; ++row) {

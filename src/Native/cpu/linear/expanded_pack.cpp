@@ -23,10 +23,9 @@ void write_group(const CodebookShape& shape, const CodebookGroup& source, int ro
                 static_cast<uint8_t>(((source.shifts >> e) & 1) << (row % 8));
         return;
     }
-    for (int quad = 0; quad < 8; ++quad) {
-        const int nibble = (source.signs[quad / 2] >> (4 * (quad % 2))) & 15;
-        group[shape.signs_at() + 8 * quad + row / 2] |= static_cast<uint8_t>(nibble << (4 * (row % 2)));
-    }
+    uint8_t* plane = group + shape.signs_at() + 4 * row;
+    for (int j = 0; j < kGroupColumns; ++j)
+        plane[j % 4] |= static_cast<uint8_t>(((source.signs[j / 8] >> (j % 8)) & 1) << (j / 4));
 }
 
 void write_d(uint16_t d, int row, uint8_t* header) {
@@ -154,10 +153,9 @@ CodebookGroup read_packed_group(const CodebookShape& shape, const uint8_t* group
         }
         return result;
     }
-    for (int quad = 0; quad < 8; ++quad) {
-        const int nibble = (group[shape.signs_at() + 8 * quad + row / 2] >> (4 * (row % 2))) & 15;
-        result.signs[quad / 2] |= static_cast<uint8_t>(nibble << (4 * (quad % 2)));
-    }
+    const uint8_t* plane = group + shape.signs_at() + 4 * row;
+    for (int j = 0; j < kGroupColumns; ++j)
+        result.signs[j / 8] |= static_cast<uint8_t>(((plane[j % 4] >> (j / 4)) & 1) << (j % 8));
     return result;
 }
 

@@ -235,6 +235,54 @@ void expand_chunk(const uint8_t* body, uint8_t* codes) {
     }
 }
 
+// A codebook's group times one group of activations, without a detour over memory; sums of the block.
+template <Layout kLayout, int R, typename Codes>
+HEARTH_INLINE void multiply_codebook_group(const uint8_t* header, const uint8_t* group, int index,
+                                           const void* table, const int32_t* activations,
+                                           F (&sums)[kParts][R]) {
+    constexpr int kHalves = 32 / kLayout.scale_columns();
+    for (int line = 0; line < kLayout.group_bytes(); line += 64) Isa::prefetch(group + kPrefetchBytes + line);
+    I dots[kHalves][kParts][R];
+    Codes::template multiply<kLayout.shape, R, kHalves>(group, table, activations, &dots[0][0][0]);
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part)
+#pragma GCC unroll 2
+        for (int half = 0; half < kHalves; ++half) {
+            const F scale = load_scale<kLayout.scales>(header, index, half, part);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r)
+                sums[part][r] = Isa::fma(Isa::to_float(dots[half][part][r]), scale, sums[part][r]);
+        }
+}
+
+// The same sums in the same order as those of an expanded tile.
+template <hearth_type kType, int R, typename Codes = Expand>
+void codebook_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
+    constexpr Layout kLayout = layout_of(kType);
+    const void* table = codebook_bytes(kType);
+    const auto* words = reinterpret_cast<const int32_t*>(activations);
+    F sums[kParts][R];
+    clear_sums<R>(sums);
+    for (int64_t chunk = 0; chunk < columns / (kLayout.chunk_groups() * kGroupColumns); ++chunk) {
+        const uint8_t* header = panel;
+        panel += kLayout.header_bytes();
+        for (int index = 0; index < kLayout.chunk_groups(); index += kBlockGroups) {
+            const int32_t* scales = words;
+            F block[kParts][R];
+            clear_sums<R>(block);
+            for (int i = index; i < index + kBlockGroups; ++i) {
+                multiply_codebook_group<kLayout, R, Codes>(header, panel, i, table, words, block);
+                panel += kLayout.group_bytes();
+                words += kGroupWords * R;
+            }
+            add_block<R>(block, scales, sums);
+        }
+    }
+    store_tile<R>(sums, tile);
+    const float unit = scale_unit(kType);
+    for (int i = 0; i < R * kPanelRows; ++i) tile[i] *= unit;
+}
+
 // sums [R][16] += an expanded chunk times its activations.
 template <Layout kLayout, int R>
 void multiply_chunk(const uint8_t* header, const uint8_t* codes, const int32_t* words, float* tile) {
@@ -361,7 +409,9 @@ void quantize(const float* input, int64_t stride, int64_t columns, int rows, int
 
 template <hearth_type kType, int R>
 constexpr TileKernel choose_tile() {
-    if constexpr (layout_of(kType).expands())
+    if constexpr (layout_of(kType).packing == Packing::Codebook && R <= Expand::kMultiplyRows)
+        return codebook_tile<kType, R>;
+    else if constexpr (layout_of(kType).expands())
         return expanded_tile<kType, R>;
     else
         return quantized_tile<kType, R>;

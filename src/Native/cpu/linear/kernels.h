@@ -46,6 +46,7 @@ extern const LinearKernels kLinearScalar;
 #if defined(__x86_64__)
 extern const LinearKernels kLinearAvx2;
 extern const LinearKernels kLinearAvx512;
+extern const LinearKernels kLinearAvx512Vbmi;  // for processors that have AVX512-VBMI as well
 #endif
 
 }  // namespace hearth

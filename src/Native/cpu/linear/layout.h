@@ -16,9 +16,8 @@
 // Types whose codes name several values at once stay so when packed: each value apart would take a fifth to a
 // half more memory. The kernels turn a chunk into an 8-bit plane first (value + 64), and read that.
 //   Codebook, a group: its columns of entries, each with the numbers of 16 rows bit after bit; then the
-//   signs,
-//     [8 quads] of 64 bits (bit 4 r + j: column j of the quad of row r is negative), or, for shifted
-//     codebooks, [4 columns of entries] of 16 bits (bit r: row r lies below its levels)
+//   signs, a 1-bit plane (set: the column is negative), or, for shifted codebooks, [4 columns of entries]
+//   of 16 bits (bit r: row r lies below its levels)
 //   Trits, a chunk: 13 vectors; byte 4 r + j of vector v holds column j of row r of quads 5 v .. 5 v + 4, as
 //     digits of a base-3 number n, stored as n * 256 / 243 rounded up
 //
@@ -66,6 +65,7 @@ struct CodebookShape {
     int values = 0;      // of an entry: 8 or 4
     int bits = 0;        // of an entry's number
     bool signs = false;  // else the codebook is shifted
+    int largest = 0;     // magnitude of a value
 
     constexpr int entries() const { return kGroupColumns / values; }
     constexpr int number_bytes() const { return 2 * bits; }  // of the 16 rows
@@ -162,8 +162,8 @@ struct Layout {
     }
 };
 
-static constexpr Layout codebook_layout(ScaleKind scales, int values, int bits, bool signs) {
-    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, bits, signs}};
+static constexpr Layout codebook_layout(ScaleKind scales, int values, int bits, bool signs, int largest) {
+    return {scales, 0, 0, -1, CodeTable::None, Packing::Codebook, {values, bits, signs, largest}};
 }
 
 static constexpr Layout layout_of(hearth_type type) {
@@ -195,19 +195,19 @@ static constexpr Layout layout_of(hearth_type type) {
         case HEARTH_TYPE_MXFP4:
             return {ScaleKind::Exponent, 4, 0, 7, CodeTable::Mxfp4};
         case HEARTH_TYPE_IQ2_XXS:
-            return codebook_layout(ScaleKind::Odd32, 8, 8, true);
+            return codebook_layout(ScaleKind::Odd32, 8, 8, true, 43);
         case HEARTH_TYPE_IQ2_XS:
-            return codebook_layout(ScaleKind::Odd16, 8, 9, true);
+            return codebook_layout(ScaleKind::Odd16, 8, 9, true, 43);
         case HEARTH_TYPE_IQ2_S:
-            return codebook_layout(ScaleKind::Odd16, 8, 10, true);
+            return codebook_layout(ScaleKind::Odd16, 8, 10, true, 43);
         case HEARTH_TYPE_IQ3_XXS:
-            return codebook_layout(ScaleKind::Odd32, 4, 8, true);
+            return codebook_layout(ScaleKind::Odd32, 4, 8, true, 62);
         case HEARTH_TYPE_IQ3_S:
-            return codebook_layout(ScaleKind::Odd32, 4, 9, true);
+            return codebook_layout(ScaleKind::Odd32, 4, 9, true, 15);
         case HEARTH_TYPE_IQ1_S:
-            return codebook_layout(ScaleKind::Odd32, 8, 11, false);
+            return codebook_layout(ScaleKind::Odd32, 8, 11, false, 9);
         case HEARTH_TYPE_IQ1_M:
-            return codebook_layout(ScaleKind::Odd16, 8, 11, false);
+            return codebook_layout(ScaleKind::Odd16, 8, 11, false, 9);
         case HEARTH_TYPE_TQ1_0:
             return {ScaleKind::Super, 0, 0, -1, CodeTable::None, Packing::Trits};
         case HEARTH_TYPE_TQ2_0:

@@ -106,7 +106,7 @@ void multiply_tiles(const Pass& pass, const Share& share, int64_t panel, int64_t
     const int lanes = static_cast<int>(std::min<int64_t>(kPanelRows, weight.rows - row));
     const float* bias = share.output->bias ? share.output->bias + row : nullptr;
     const int64_t first = tile * tiles.largest;
-    const int rows = count > 1 ? count * tiles.largest : tiles.valid(tile);
+    const int rows = static_cast<int>(std::min<int64_t>(count * tiles.largest, tiles.rows - first));
     float* output = share.output->output + (pass.first_row + first) * share.output->stride + row;
     finish(pass, sums, rows, lanes, bias, output, share.output->stride);
 }
@@ -118,7 +118,8 @@ void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
     const int64_t first_tile = piece / share.panel_groups * share.group_tiles;
     const int64_t end_tile = std::min(first_tile + share.group_tiles, tiles.count);
     for (int64_t tile = first_tile; tile < end_tile;) {
-        const int64_t full = std::min(end_tile, tiles.count - 1) - tile;  // of the largest size
+        const bool last_is_full = tiles.last == tiles.largest;
+        const int64_t full = std::min(end_tile, last_is_full ? tiles.count : tiles.count - 1) - tile;
         const int batch = share.batch && full > 1
                               ? static_cast<int>(std::min<int64_t>(full, kBatchRows / tiles.largest))
                               : 1;

@@ -6,13 +6,20 @@
 
 namespace hearth {
 
+#if defined(__x86_64__)
+bool has_vbmi() {
+    static const bool found = __builtin_cpu_supports("avx512vbmi");
+    return found;
+}
+#endif
+
 const LinearKernels& linear_kernels(hearth_isa isa) {
     switch (isa) {
 #if defined(__x86_64__)
         case HEARTH_ISA_AVX2:
             return kLinearAvx2;
         case HEARTH_ISA_AVX512:
-            return kLinearAvx512;
+            return has_vbmi() ? kLinearAvx512Vbmi : kLinearAvx512;
 #endif
         default:
             return kLinearScalar;
