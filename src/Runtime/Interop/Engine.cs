@@ -17,8 +17,11 @@ public enum InstructionSet
     /// <summary>AVX-512 F, BW, DQ, VL and VNNI.</summary>
     Avx512 = 2,
 
-    /// <summary>Arm NEON with dot product.</summary>
+    /// <summary>Arm NEON, which every AArch64 processor has.</summary>
     Neon = 3,
+
+    /// <summary>NEON with the dot product of bytes (FEAT_DotProd).</summary>
+    Dotprod = 4,
 }
 
 /// <summary>What the native library found on this machine.</summary>
@@ -33,7 +36,7 @@ public sealed record EngineInformation(string LibraryPath, string Processor, int
 /// <remarks>Safe to use from several threads; calls take turns.</remarks>
 public sealed class Engine
 {
-    /// <summary>Forces an instruction set: scalar, avx2, avx512 or neon.</summary>
+    /// <summary>Forces an instruction set: scalar, avx2, avx512, neon or dotprod.</summary>
     public const string InstructionSetVariable = "HEARTH_ISA";
 
     private static readonly Lock _gate = new();

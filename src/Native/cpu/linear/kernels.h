@@ -46,6 +46,9 @@ extern const LinearKernels kLinearScalar;
 #if defined(__x86_64__)
 extern const LinearKernels kLinearAvx2;
 extern const LinearKernels kLinearAvx512;
+#elif defined(__aarch64__)
+extern const LinearKernels kLinearNeon;
+extern const LinearKernels kLinearDotprod;
 #endif
 
 }  // namespace hearth
