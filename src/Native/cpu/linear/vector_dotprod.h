@@ -24,6 +24,8 @@ struct Isa : Arm {
     static constexpr bool kDotsRows = true;
     template <int kBits, int R, int kQuad0, int kQuad1>
     static void dot_rows(I* sums, B codes0, B codes1, const int32_t* activations) {
+        // Quads are read anew for the other half of the panel: there are too few registers to keep them.
+        if constexpr (R > 3) __asm__ volatile("" : "+r"(activations));
         add_quad<kQuad0 * R, R, 0>(sums, weights<kBits>(codes0), activations);
         add_quad<kQuad1 * R, R, 0>(sums, weights<kBits>(codes1), activations);
     }
