@@ -42,7 +42,8 @@ public sealed class Engine
     private static readonly Lock _gate = new();
     private static readonly Dictionary<int, WeakReference<Engine>> _engines = [];
 
-    private Engine(int threads) => Handle = EngineHandle.Create(threads, ChosenInstructionSet());
+    private Engine(int threads)
+        => Handle = EngineHandle.Create(threads, ChooseInstructionSet(Environment.GetEnvironmentVariable(InstructionSetVariable), Probe().Available));
 
     internal EngineHandle Handle { get; }
 
@@ -100,13 +101,18 @@ public sealed class Engine
         return (measured.Int8Products, measured.Float32Products);
     }
 
-    private static InstructionSet ChosenInstructionSet()
+    /// <summary>The set of this name, in any case; the best where no name is given.</summary>
+    /// <exception cref="NativeLibraryException">The name is of no set, or of one that is not available.</exception>
+    internal static InstructionSet ChooseInstructionSet(string? name, IReadOnlyList<InstructionSet> available)
     {
-        var name = Environment.GetEnvironmentVariable(InstructionSetVariable);
         if (string.IsNullOrEmpty(name))
             return InstructionSet.Best;
-        if (Enum.TryParse<InstructionSet>(name, ignoreCase: true, out var chosen) && Enum.IsDefined(chosen) && !int.TryParse(name, out _))
-            return chosen;
-        throw new NativeLibraryException($"{InstructionSetVariable} is '{name}'; known: {string.Join(", ", Enum.GetNames<InstructionSet>()).ToLowerInvariant()}");
+        if (!Enum.TryParse<InstructionSet>(name, ignoreCase: true, out var chosen) || !Enum.IsDefined(chosen) || int.TryParse(name, out _))
+            throw new NativeLibraryException($"{InstructionSetVariable} is '{name}'; known: {Names(Enum.GetValues<InstructionSet>())}");
+        if (chosen != InstructionSet.Best && !available.Contains(chosen))
+            throw new NativeLibraryException($"{InstructionSetVariable} is '{name}', which this processor or build does not have; available: {Names(available)}");
+        return chosen;
     }
+
+    private static string Names(IEnumerable<InstructionSet> sets) => string.Join(", ", sets).ToLowerInvariant();
 }
