@@ -103,7 +103,7 @@ std::vector<double> reference(const Stack& stack, const std::vector<float>& inpu
     const Shape& s = stack.shape;
     std::vector<float> weights(static_cast<size_t>(s.stack * s.rows * s.columns));
     hearth::dequantize(stack.type, stack.file.data(), weights.data(), s.stack * s.rows * s.columns);
-    const std::vector<double> activations = hearth_tests::rounded(input, stack.type);
+    const std::vector<double> activations = hearth_tests::rounded(input, stack.type, s.columns);
     std::vector<double> expected;
     for (int64_t line = 0; line < s.call_rows * s.chosen; ++line) {
         const int64_t matrix = choices ? static_cast<int64_t>(choices[line]) : line % s.chosen;

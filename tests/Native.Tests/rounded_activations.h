@@ -20,20 +20,24 @@ inline double bfloat16(float value) {
     return static_cast<double>(value);
 }
 
-// What the activations are for a weight of this type: as they are for F32 and F16, rounded to bfloat16 for
-// BF16, else to 8 bits a group of 32.
-inline std::vector<double> rounded(const std::vector<float>& input, hearth_type type) {
+// What the activations [rows, columns] are for a weight of this type: as they are for F32 and F16, rounded to
+// bfloat16 for BF16, else to 8 bits with a scale for 64 of a row.
+inline std::vector<double> rounded(const std::vector<float>& input, hearth_type type, int64_t columns) {
     std::vector<double> result(input.begin(), input.end());
     if (type == HEARTH_TYPE_BF16) std::transform(input.begin(), input.end(), result.begin(), bfloat16);
     if (hearth::type_info(type).block == 1) return result;
-    for (size_t g = 0; g < input.size(); g += 32) {
-        float largest = 0;
-        for (size_t i = g; i < g + 32; ++i) largest = std::max(largest, std::fabs(input[i]));
-        if (largest == 0) continue;
-        const float scale = largest / 127.0f, inverse = 127.0f / largest;
-        for (size_t i = g; i < g + 32; ++i)
-            result[i] = static_cast<double>(scale) * std::nearbyint(static_cast<double>(input[i] * inverse));
-    }
+    const auto width = static_cast<size_t>(columns);
+    for (size_t row = 0; row < input.size(); row += width)
+        for (size_t begin = row; begin < row + width; begin += 64) {
+            const size_t end = std::min(begin + 64, row + width);
+            float largest = 0;
+            for (size_t i = begin; i < end; ++i) largest = std::max(largest, std::fabs(input[i]));
+            if (largest == 0) continue;
+            const float scale = largest / 127.0f, inverse = 127.0f / largest;
+            for (size_t i = begin; i < end; ++i)
+                result[i] =
+                    static_cast<double>(scale) * std::nearbyint(static_cast<double>(input[i] * inverse));
+        }
     return result;
 }
 

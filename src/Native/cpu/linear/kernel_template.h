@@ -2,8 +2,8 @@
 // instruction set. All of it has internal linkage, since the linker would otherwise share code between
 // instruction sets.
 //
-// y[r][o] = sum over groups g of s_w[g][o] * s_a[r][g] * (sum over columns of code_w * code_a, in int32)
-//         + offset[g][o] * s_a[r][g] * (sum of code_a)
+// y[r][o] = sum over blocks b of s_a[r][b] * sum over the groups g of b of
+//             s_w[g][o] * (sum over columns of code_w * code_a, in int32) + offset[g][o] * (sum of code_a)
 // R: rows of the activation tile. Layouts are described in layout.h.
 #pragma once
 
@@ -117,15 +117,13 @@ HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I*
     dot_rows<Isa, kLayout.value_bits(), R, kQuad0, kQuad1>(sums, weights0, weights1, codes);
 }
 
-// One part of a panel's group times one group of activations; sums [R].
+// One part of a panel's group times one group of activations; sums [R] of the block.
 template <Layout kLayout, int R>
 HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, int index, int part,
                                   const int32_t* activations, F* sums) {
     constexpr int kHalves = 32 / kLayout.scale_columns();
-    const auto* scales = reinterpret_cast<const float*>(activations) + kWordScale * R;
-    const auto* scaled_sums = reinterpret_cast<const float*>(activations) + kWordScaledSum * R;
+    const auto* float_sums = reinterpret_cast<const float*>(activations) + kWordFloatSum * R;
     const int32_t* codes = activations + kWordCodes * R;
-    F scaled[R];  // the group's dot products with the weights' scales
 #pragma GCC unroll 2
     for (int half = 0; half < kHalves; ++half) {
         const int32_t* code_sums = activations + (kHalves == 1 ? kWordSum : kWordHalfSum + half) * R;
@@ -147,25 +145,30 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
         }
         const F scale = load_scale<kLayout.scales>(header, index, half, part);
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-            const F dot = Isa::to_float(dots[r]);
-            scaled[r] = half == 0 ? Isa::multiply(dot, scale) : Isa::fma(dot, scale, scaled[r]);
-        }
+        for (int r = 0; r < R; ++r) sums[r] = Isa::fma(Isa::to_float(dots[r]), scale, sums[r]);
         if constexpr (kLayout.has_offset()) {
             const F minimum = load_minimum<kLayout.scales>(header, index, half, part);
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
                 // Minus the half's sum is an integer; the group's comes ready as a float.
-                const float sum =
-                    kHalves == 1 ? scaled_sums[r] : -static_cast<float>(code_sums[r]) * scales[r];
+                const float sum = kHalves == 1 ? float_sums[r] : -static_cast<float>(code_sums[r]);
                 sums[r] = kLayout.scales == ScaleKind::HalfAndMinimum
                               ? Isa::fma(minimum, Isa::splat(sum), sums[r])
                               : Isa::negative_fma(minimum, Isa::splat(sum), sums[r]);
             }
         }
     }
+}
+
+// sums += the block's scale * its sums.
+template <int R>
+HEARTH_INLINE void add_block(const F (&block)[kParts][R], const int32_t* activations, F (&sums)[kParts][R]) {
+    const auto* scales = reinterpret_cast<const float*>(activations) + kWordScale * R;
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part)
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sums[r] = Isa::fma(scaled[r], Isa::splat(scales[r]), sums[r]);
+        for (int r = 0; r < R; ++r)
+            sums[part][r] = Isa::fma(block[part][r], Isa::splat(scales[r]), sums[part][r]);
 }
 
 template <int R>
@@ -182,6 +185,29 @@ HEARTH_INLINE void clear_sums(F (&sums)[kParts][R]) {
         for (int r = 0; r < R; ++r) sums[part][r] = Isa::zero();
 }
 
+// sums += count groups of a chunk, whose codes lie group_bytes apart.
+template <Layout kLayout, int R>
+HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, int group_bytes, int count,
+                                   const int32_t* words, F (&sums)[kParts][R]) {
+    for (int index = 0; index < count; index += kBlockGroups) {
+        const int32_t* scales = words;
+        F block[kParts][R];
+        clear_sums<R>(block);
+        for (int i = index; i < index + kBlockGroups && i < count; ++i) {
+            if constexpr (R <= kPrefetchRows && !kLayout.expands())
+                for (int line = 0; line < group_bytes; line += 64)
+                    Isa::prefetch(codes + kPrefetchBytes + line);
+#pragma GCC unroll 4
+            for (int part = 0; part < kParts; ++part)
+                multiply_group<kLayout, R>(header, codes + 4 * Isa::kLanes * part, i, part, words,
+                                           block[part]);
+            codes += group_bytes;
+            words += kGroupWords * R;
+        }
+        add_block<R>(block, scales, sums);
+    }
+}
+
 template <hearth_type kType, int R>
 void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
     constexpr Layout kLayout = layout_of(kType);
@@ -190,20 +216,11 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
     clear_sums<R>(sums);
     int64_t groups = columns / kGroupColumns;
     while (groups > 0) {
-        const uint8_t* header = panel;
+        const uint8_t* codes = panel + kLayout.header_bytes();
         const int count = groups < kLayout.chunk_groups() ? static_cast<int>(groups) : kLayout.chunk_groups();
-        panel += kLayout.header_bytes();
-        for (int index = 0; index < count; ++index) {
-            if constexpr (R <= kPrefetchRows)
-                for (int line = 0; line < kLayout.bits(); ++line)
-                    Isa::prefetch(panel + kPrefetchBytes + 64 * line);
-#pragma GCC unroll 4
-            for (int part = 0; part < kParts; ++part)
-                multiply_group<kLayout, R>(header, panel + 4 * Isa::kLanes * part, index, part, words,
-                                           sums[part]);
-            panel += kLayout.group_bytes();
-            words += kGroupWords * R;
-        }
+        multiply_groups<kLayout, R>(panel, codes, kLayout.group_bytes(), count, words, sums);
+        panel = codes + count * kLayout.group_bytes();
+        words += count * kGroupWords * R;
         groups -= count;
     }
     store_tile<R>(sums, tile);
@@ -232,14 +249,7 @@ void multiply_chunk(const uint8_t* header, const uint8_t* codes, const int32_t* 
     F sums[kParts][R];
     for (int part = 0; part < kParts; ++part)
         for (int r = 0; r < R; ++r) sums[part][r] = Isa::load(tile + r * kPanelRows + part * Isa::kLanes);
-    for (int index = 0; index < kLayout.chunk_groups(); ++index) {
-#pragma GCC unroll 4
-        for (int part = 0; part < kParts; ++part)
-            multiply_group<kLayout, R>(header, codes + 4 * Isa::kLanes * part, index, part, words,
-                                       sums[part]);
-        codes += kExpandedGroupBytes;
-        words += kGroupWords * R;
-    }
+    multiply_groups<kLayout, R>(header, codes, kExpandedGroupBytes, kLayout.chunk_groups(), words, sums);
     store_tile<R>(sums, tile);
 }
 
@@ -308,28 +318,39 @@ constexpr uint32_t kInfinityBits = 0x7f800000u;
 // Below this (2^-100) the reciprocal of a scale would overflow; such a group counts as zero.
 constexpr uint32_t kSmallestBits = (127u - 100u) << 23;
 
-// words: this row's entry of the group's first array; arrays lie size words apart.
-void quantize_group(const float* x, int size, int32_t* words) {
+// words: this row's entry of the group's first array; arrays lie size words apart. A scale that is zero or
+// NaN leaves the codes zero.
+void quantize_group(const float* x, float scale, float inverse, int size, int32_t* words) {
     int8_t codes[kGroupColumns] = {};
     int32_t sums[2] = {};
-    float scale = 0.0f;
-    const uint32_t largest = Isa::largest_magnitude(x);
+    if (scale > 0.0f) Isa::round_codes(x, inverse, codes, sums);
+    const int32_t sum = sums[0] + sums[1];
+    const float float_sum = static_cast<float>(sum);
+    std::memcpy(words + kWordScale * size, &scale, sizeof scale);
+    std::memcpy(words + kWordFloatSum * size, &float_sum, sizeof float_sum);
+    words[kWordSum * size] = -sum;
+    words[kWordHalfSum * size] = -sums[0];
+    words[(kWordHalfSum + 1) * size] = -sums[1];
+    for (int q = 0; q < 8; ++q) std::memcpy(words + (kWordCodes + q) * size, codes + 4 * q, 4);
+}
+
+void quantize_block(const float* x, int groups, int size, int32_t* words) {
+    uint32_t largest = 0;
+    for (int g = 0; g < groups; ++g) {
+        const uint32_t magnitude = Isa::largest_magnitude(x + g * kGroupColumns);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    float scale = 0.0f, inverse = 0.0f;
     if (largest >= kInfinityBits) {
         scale = __builtin_nanf("");
     } else if (largest >= kSmallestBits) {
         float magnitude;
         std::memcpy(&magnitude, &largest, sizeof magnitude);
         scale = magnitude / 127.0f;
-        Isa::round_codes(x, 127.0f / magnitude, codes, sums);
+        inverse = 127.0f / magnitude;
     }
-    const int32_t sum = sums[0] + sums[1];
-    const float scaled_sum = scale * static_cast<float>(sum);
-    std::memcpy(words + kWordScale * size, &scale, sizeof scale);
-    std::memcpy(words + kWordScaledSum * size, &scaled_sum, sizeof scaled_sum);
-    words[kWordSum * size] = -sum;
-    words[kWordHalfSum * size] = -sums[0];
-    words[(kWordHalfSum + 1) * size] = -sums[1];
-    for (int q = 0; q < 8; ++q) std::memcpy(words + (kWordCodes + q) * size, codes + 4 * q, 4);
+    for (int g = 0; g < groups; ++g)
+        quantize_group(x + g * kGroupColumns, scale, inverse, size, words + g * kGroupWords * size);
 }
 
 void quantize(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile) {
@@ -337,8 +358,11 @@ void quantize(const float* input, int64_t stride, int64_t columns, int rows, int
     const int64_t groups = columns / kGroupColumns;
     if (rows < size) std::memset(tile, 0, static_cast<size_t>(groups * kGroupWords * size) * sizeof(int32_t));
     for (int r = 0; r < rows; ++r)
-        for (int64_t g = 0; g < groups; ++g)
-            quantize_group(input + r * stride + g * kGroupColumns, size, words + g * kGroupWords * size + r);
+        for (int64_t g = 0; g < groups; g += kBlockGroups) {
+            const int count = groups - g < kBlockGroups ? static_cast<int>(groups - g) : kBlockGroups;
+            quantize_block(input + r * stride + g * kGroupColumns, count, size,
+                           words + g * kGroupWords * size + r);
+        }
 }
 
 // ---- The table

@@ -35,7 +35,7 @@ struct LinearKernels {
     BatchKernel (*find_batch)(hearth_type type);
 
     // A tile of quantized activations (layout.h) from rows [rows, columns]; rows rows .. size - 1 become
-    // zero. Scale of a group: the largest magnitude / 127; a group with a value that is not finite gets the
+    // zero. Scale of a block: the largest magnitude / 127; a block with a value that is not finite gets the
     // scale NaN.
     void (*quantize)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
 

@@ -23,9 +23,10 @@
 //     digits of a base-3 number n, stored as n * 256 / 243 rounded up
 //
 // Activations. Rows of a call form tiles (see tiles.h) of R rows, the last one filled up with zero rows. A
-// tile is a sequence of groups of 32 columns; a group is 13 arrays of R words: the scales s (float), s * sum
-// of the codes (float), minus the sum of all codes, of the first 16, of the last 16 (int32), then 8 quads of
-// int8 codes. A tile for floating-point weights is [columns][R].
+// tile is a sequence of groups of 32 columns. Two adjacent groups, counted from the row's first, are a block
+// and share a scale, so that the weights' scales alone meet each group's sums. A group is 13 arrays of R
+// words: the scale (float), the sum of the codes (float), minus the sum of all codes, of the first 16, of the
+// last 16 (int32), then 8 quads of int8 codes. A tile for floating-point weights is [columns][R].
 #pragma once
 
 #include <cstddef>
@@ -39,7 +40,8 @@ namespace hearth {
 constexpr int kPanelRows = 16;
 constexpr int kGroupColumns = 32;
 constexpr int kGroupWords = 13;  // words of a row's group of activations
-constexpr int kWordScale = 0, kWordScaledSum = 1, kWordSum = 2, kWordHalfSum = 3, kWordCodes = 5;
+constexpr int kWordScale = 0, kWordFloatSum = 1, kWordSum = 2, kWordHalfSum = 3, kWordCodes = 5;
+constexpr int kBlockGroups = 2;  // groups of activations that share a scale
 
 // How the header holds scales; arrays of 16 are one entry a row.
 enum class ScaleKind {
