@@ -61,10 +61,7 @@ struct Expand {
                        n2 = number<kBits, kRow + 2>(numbers), n3 = number<kBits, kRow + 3>(numbers);
         if constexpr (kShape.values == 4) {
             const auto* entries = static_cast<const uint32_t*>(words);
-            uint32x4_t quad = vld1q_dup_u32(entries + n0);
-            quad = vld1q_lane_u32(entries + n1, quad, 1);
-            quad = vld1q_lane_u32(entries + n2, quad, 2);
-            quad = vld1q_lane_u32(entries + n3, quad, 3);
+            const uint32x4_t quad = {entries[n0], entries[n1], entries[n2], entries[n3]};
             store_quad<kShape>(group, e, kPart, vreinterpretq_u8_u32(quad), codes);
         } else {
             const auto* entries = static_cast<const uint64_t*>(words);
@@ -106,7 +103,10 @@ struct Expand {
 
     // Bit i of two bytes to all bits of byte i.
     static uint8x16_t spread_bits(const uint8_t* bits) {
-        const uint8x16_t bytes = vcombine_u8(vld1_dup_u8(bits), vld1_dup_u8(bits + 1));
+        uint16_t both;
+        std::memcpy(&both, bits, sizeof both);
+        const uint8x16_t places = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1));
+        const uint8x16_t bytes = vqtbl1q_u8(vreinterpretq_u8_u16(vdupq_n_u16(both)), places);
         return vtstq_u8(bytes, vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201)));
     }
 };
