@@ -49,6 +49,12 @@ install_build_tools() {
   install_missing cmake cmake g++ g++ ninja ninja-build
 }
 
+# What builds for 64-bit Arm on another machine, and runs it there.
+install_arm64_tools() {
+  install_missing cmake cmake ninja ninja-build aarch64-linux-gnu-g++ g++-aarch64-linux-gnu qemu-aarch64 qemu-user \
+    /usr/src/googletest/googletest/CMakeLists.txt googletest
+}
+
 # Runs a command and shows its output, on standard error, only when it fails.
 quietly() {
   local log status=0

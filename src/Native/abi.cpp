@@ -85,10 +85,17 @@ T& required(T* pointer, const char* name) {
 std::string processor_name() {
 #if defined(__linux__)
     std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.rfind("model name", 0) == 0)
-            if (const size_t colon = line.find(": "); colon != std::string::npos)
-                return line.substr(colon + 2);
+    std::string implementer, part;
+    for (std::string line; std::getline(file, line);) {
+        const size_t colon = line.find(": ");
+        if (colon == std::string::npos) continue;
+        const std::string value = line.substr(colon + 2);
+        if (line.rfind("model name", 0) == 0) return value;
+        if (line.rfind("CPU implementer", 0) == 0) implementer = value;
+        if (line.rfind("CPU part", 0) == 0) part = value;
+    }
+    // Linux gives Arm processors numbers, not names.
+    if (!part.empty()) return "Arm implementer " + implementer + " part " + part;
 #endif
     return "unknown";
 }

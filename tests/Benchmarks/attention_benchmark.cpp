@@ -185,7 +185,7 @@ void prefill(benchmark::State& state) {
 
 std::vector<int64_t> isas_here() {
     std::vector<int64_t> found;
-    for (int64_t isa = 0; isa <= HEARTH_ISA_NEON; ++isa)
+    for (int64_t isa = 0; isa <= hearth::kLastIsa; ++isa)
         if (hearth::available_isas() & (1u << isa)) found.push_back(isa);
     return found;
 }

@@ -126,7 +126,7 @@ void pack(benchmark::State& state, hearth_type type) {
 }
 
 const bool registered = [] {
-    for (int i = HEARTH_ISA_SCALAR; i <= HEARTH_ISA_NEON; ++i) {
+    for (int i = HEARTH_ISA_SCALAR; i <= hearth::kLastIsa; ++i) {
         const auto isa = static_cast<hearth_isa>(i);
         if (!(hearth::available_isas() & (1u << i))) continue;
         for (const hearth_type type : hearth_tests::kWeightTypes) {

@@ -27,7 +27,7 @@ using hearth_tests::rounded;
 
 std::vector<hearth_isa> isas() {
     std::vector<hearth_isa> found;
-    for (int i = 0; i <= HEARTH_ISA_NEON; ++i)
+    for (int i = 0; i <= hearth::kLastIsa; ++i)
         if (hearth::available_isas() & (1u << i)) found.push_back(static_cast<hearth_isa>(i));
     return found;
 }
@@ -209,18 +209,21 @@ TEST_P(LinearTypes, ProductsEqualPlainArithmetic) {
 TEST_P(LinearTypes, InstructionSetsAgree) {
     const hearth_type type = GetParam();
     ThreadPool pool(2);
-    const Case c{50, type == HEARTH_TYPE_F32 ? 300 : 512, 7};
-    const Input input(c.call_rows, c.columns, 3);
-    Output reference(HEARTH_ISA_SCALAR, type, c.rows, c.columns, c.call_rows, true, 5, pool);
-    run(HEARTH_ISA_SCALAR, c, input, {&reference}, HEARTH_FUNCTION_NONE, pool);
-    for (const hearth_isa isa : isas()) {
-        SCOPED_TRACE(hearth::isa_name(isa));
-        Output output(isa, type, c.rows, c.columns, c.call_rows, true, 5, pool);
-        run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
-        Difference difference;
-        for (size_t i = 0; i < output.values.size(); ++i)
-            difference.add(reference.values[i], output.values[i]);
-        EXPECT_LT(difference.nmse(), 1e-12);
+    for (const Case& c : cases(type)) {
+        if (c.rows * c.call_rows <= 32) continue;  // a lone product may cancel: no energy to measure by
+        const Input input(c.call_rows, c.columns, 3);
+        Output reference(HEARTH_ISA_SCALAR, type, c.rows, c.columns, c.call_rows, true, 5, pool);
+        run(HEARTH_ISA_SCALAR, c, input, {&reference}, HEARTH_FUNCTION_NONE, pool);
+        for (const hearth_isa isa : isas()) {
+            SCOPED_TRACE(describe(c, isa, type));
+            Output output(isa, type, c.rows, c.columns, c.call_rows, true, 5, pool);
+            run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+            Difference difference;
+            for (size_t i = 0; i < output.values.size(); ++i)
+                if (reference.values[i] != Output::kGuard)
+                    difference.add(reference.values[i], output.values[i]);
+            EXPECT_LT(difference.nmse(), 1e-12);
+        }
     }
 }
 

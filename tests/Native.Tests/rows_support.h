@@ -14,7 +14,7 @@ namespace hearth_test {
 
 inline std::vector<hearth_isa> isas_here() {
     std::vector<hearth_isa> found;
-    for (int i = 0; i <= HEARTH_ISA_NEON; ++i)
+    for (int i = 0; i <= hearth::kLastIsa; ++i)
         if (hearth::available_isas() & (1u << i)) found.push_back(static_cast<hearth_isa>(i));
     return found;
 }

@@ -2,9 +2,40 @@
 
 #include <string>
 
+#if defined(__aarch64__)
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#if !defined(PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE)
+#define PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE 43
+#endif
+#elif !defined(__APPLE__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+#endif
+
 #include "core/error.h"
 
 namespace hearth {
+
+#if defined(__aarch64__)
+namespace {
+
+// The instructions are optional before Armv8.4; every Mac with Arm has them.
+bool has_dot_product() {
+#if defined(__APPLE__)
+    return true;
+#elif defined(_WIN32)
+    return IsProcessorFeaturePresent(PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE) != 0;
+#else
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#endif
+}
+
+}  // namespace
+#endif
 
 uint32_t available_isas() {
     static const uint32_t mask = [] {
@@ -17,8 +48,9 @@ uint32_t available_isas() {
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
             __builtin_cpu_supports("avx512vnni"))
             found |= 1u << HEARTH_ISA_AVX512;
-#elif defined(__aarch64__) && defined(HEARTH_HAS_NEON)
+#elif defined(__aarch64__)
         found |= 1u << HEARTH_ISA_NEON;
+        if (has_dot_product()) found |= 1u << HEARTH_ISA_DOTPROD;
 #endif
         return found;
     }();
@@ -27,7 +59,7 @@ uint32_t available_isas() {
 
 hearth_isa best_isa() {
     const uint32_t mask = available_isas();
-    for (int i = HEARTH_ISA_NEON; i > 0; --i)
+    for (int i = kLastIsa; i > 0; --i)
         if (mask & (1u << i)) return static_cast<hearth_isa>(i);
     return HEARTH_ISA_SCALAR;
 }
@@ -42,6 +74,8 @@ const char* isa_name(hearth_isa isa) {
             return "avx512";
         case HEARTH_ISA_NEON:
             return "neon";
+        case HEARTH_ISA_DOTPROD:
+            return "dotprod";
         default:
             return "unknown";
     }
@@ -49,10 +83,10 @@ const char* isa_name(hearth_isa isa) {
 
 hearth_isa resolve_isa(int32_t asked) {
     if (asked == HEARTH_ISA_BEST) return best_isa();
-    if (asked >= 0 && asked <= HEARTH_ISA_NEON && (available_isas() & (1u << asked)))
+    if (asked >= 0 && asked <= kLastIsa && (available_isas() & (1u << asked)))
         return static_cast<hearth_isa>(asked);
     std::string names;
-    for (int i = 0; i <= HEARTH_ISA_NEON; ++i)
+    for (int i = 0; i <= kLastIsa; ++i)
         if (available_isas() & (1u << i))
             names += std::string(names.empty() ? "" : ", ") + isa_name(hearth_isa(i));
     fail(HEARTH_UNSUPPORTED, "instruction set %s (%d) cannot run here; available: %s",

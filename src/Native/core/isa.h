@@ -7,6 +7,8 @@
 
 namespace hearth {
 
+constexpr int kLastIsa = HEARTH_ISA_DOTPROD;
+
 // Bit i is set where instruction set i is built in and usable here (the operating system saves its registers
 // too).
 uint32_t available_isas();

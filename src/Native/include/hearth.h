@@ -82,7 +82,8 @@ typedef enum hearth_isa {
     HEARTH_ISA_SCALAR = 0,
     HEARTH_ISA_AVX2 = 1,   /* AVX2, FMA, F16C */
     HEARTH_ISA_AVX512 = 2, /* AVX-512 F, BW, DQ, VL, VNNI */
-    HEARTH_ISA_NEON = 3    /* NEON with dot product */
+    HEARTH_ISA_NEON = 3,   /* what every AArch64 processor has */
+    HEARTH_ISA_DOTPROD = 4 /* NEON with dot product */
 } hearth_isa;
 
 /* ---- The library

@@ -17,8 +17,11 @@ public enum InstructionSet
     /// <summary>AVX-512 F, BW, DQ, VL and VNNI.</summary>
     Avx512 = 2,
 
-    /// <summary>Arm NEON with dot product.</summary>
+    /// <summary>Arm NEON, which every AArch64 processor has.</summary>
     Neon = 3,
+
+    /// <summary>NEON with the dot product of bytes (FEAT_DotProd).</summary>
+    Dotprod = 4,
 }
 
 /// <summary>What the native library found on this machine.</summary>
@@ -34,13 +37,14 @@ public sealed record EngineInformation(string LibraryPath, string Processor, int
 /// <remarks>Safe to use from several threads; calls take turns. Engines of different thread counts work side by side as long as there are processors for all their threads.</remarks>
 public sealed class Engine
 {
-    /// <summary>Forces an instruction set: scalar, avx2, avx512 or neon.</summary>
+    /// <summary>Forces an instruction set: scalar, avx2, avx512, neon or dotprod.</summary>
     public const string InstructionSetVariable = "HEARTH_ISA";
 
     private static readonly Lock _gate = new();
     private static readonly Dictionary<(int Threads, bool Pinned), WeakReference<Engine>> _engines = [];
 
-    private Engine(int threads, bool pinned) => Handle = EngineHandle.Create(threads, ChosenInstructionSet(), pinned);
+    private Engine(int threads, bool pinned)
+        => Handle = EngineHandle.Create(threads, ChooseInstructionSet(Environment.GetEnvironmentVariable(InstructionSetVariable), Probe().Available), pinned);
 
     internal EngineHandle Handle { get; }
 
@@ -108,13 +112,18 @@ public sealed class Engine
         return system;
     }
 
-    private static InstructionSet ChosenInstructionSet()
+    /// <summary>The set of this name, in any case; the best where no name is given.</summary>
+    /// <exception cref="NativeLibraryException">The name is of no set, or of one that is not available.</exception>
+    internal static InstructionSet ChooseInstructionSet(string? name, IReadOnlyList<InstructionSet> available)
     {
-        var name = Environment.GetEnvironmentVariable(InstructionSetVariable);
         if (string.IsNullOrEmpty(name))
             return InstructionSet.Best;
-        if (Enum.TryParse<InstructionSet>(name, ignoreCase: true, out var chosen) && Enum.IsDefined(chosen) && !int.TryParse(name, out _))
-            return chosen;
-        throw new NativeLibraryException($"{InstructionSetVariable} is '{name}'; known: {string.Join(", ", Enum.GetNames<InstructionSet>()).ToLowerInvariant()}");
+        if (!Enum.TryParse<InstructionSet>(name, ignoreCase: true, out var chosen) || !Enum.IsDefined(chosen) || int.TryParse(name, out _))
+            throw new NativeLibraryException($"{InstructionSetVariable} is '{name}'; known: {Names(Enum.GetValues<InstructionSet>())}");
+        if (chosen != InstructionSet.Best && !available.Contains(chosen))
+            throw new NativeLibraryException($"{InstructionSetVariable} is '{name}', which this processor or build does not have; available: {Names(available)}");
+        return chosen;
     }
+
+    private static string Names(IEnumerable<InstructionSet> sets) => string.Join(", ", sets).ToLowerInvariant();
 }

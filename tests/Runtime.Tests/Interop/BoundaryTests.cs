@@ -55,6 +55,27 @@ public sealed class BoundaryTests
         Assert.InRange(found.Processors, 1, 512);
     }
 
+    [Theory]
+    [InlineData(null, InstructionSet.Best)]
+    [InlineData("", InstructionSet.Best)]
+    [InlineData("best", InstructionSet.Best)]
+    [InlineData("scalar", InstructionSet.Scalar)]
+    [InlineData("DotProd", InstructionSet.Dotprod)]
+    public void An_instruction_set_is_chosen_by_its_name(string? name, InstructionSet expected)
+        => Assert.Equal(expected, Engine.ChooseInstructionSet(name, [InstructionSet.Scalar, InstructionSet.Neon, InstructionSet.Dotprod]));
+
+    [Theory]
+    [InlineData("sse", "known: scalar, avx2, avx512, neon, dotprod, best")]
+    [InlineData("4", "known: ")]
+    [InlineData("avx2", "available: scalar, neon")]
+    [InlineData("dotprod", "available: scalar, neon")]
+    public void An_instruction_set_that_is_not_there_is_refused_with_those_that_are(string name, string said)
+    {
+        var error = Assert.Throws<NativeLibraryException>(() => Engine.ChooseInstructionSet(name, [InstructionSet.Scalar, InstructionSet.Neon]));
+        Assert.Contains(name, error.Message, StringComparison.Ordinal);
+        Assert.Contains(said, error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public unsafe void A_null_handle_comes_back_as_an_error_not_a_crash()
     {

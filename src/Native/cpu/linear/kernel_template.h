@@ -97,16 +97,24 @@ HEARTH_INLINE F load_minimum(const uint8_t* header, int group, int half, int par
                              Isa::load_high_nibbles(bytes + 64 + 16 * (2 * group + half)));
 }
 
-// sums [R] += two quads of weights * their activations.
+// sums [R] += two quads of weights * their activations, by a layer that takes all rows at once or one by one.
+template <typename Layer, int kBits, int R, int kQuad0, int kQuad1>
+HEARTH_INLINE void dot_rows(I* sums, B weights0, B weights1, const int32_t* codes) {
+    if constexpr (requires { Layer::kDotsRows; }) {
+        Layer::template dot_rows<kBits, R, kQuad0, kQuad1>(sums, weights0, weights1, codes);
+    } else {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r)
+            sums[r] = Layer::template dot_pair<kBits>(sums[r], weights0, codes + kQuad0 * R + r, weights1,
+                                                      codes + kQuad1 * R + r);
+    }
+}
+
 template <Layout kLayout, int R, int kQuad0, int kQuad1>
 HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I* sums) {
-    constexpr int kBits = kLayout.value_bits();
     const B weights0 = load_quad<kLayout, kQuad0>(group);
     const B weights1 = load_quad<kLayout, kQuad1>(group);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-        sums[r] =
-            Isa::dot_pair<kBits>(sums[r], weights0, codes + kQuad0 * R + r, weights1, codes + kQuad1 * R + r);
+    dot_rows<Isa, kLayout.value_bits(), R, kQuad0, kQuad1>(sums, weights0, weights1, codes);
 }
 
 // One part of a panel's group times one group of activations; sums [R] of the block.

@@ -47,6 +47,9 @@ extern const LinearKernels kLinearScalar;
 extern const LinearKernels kLinearAvx2;
 extern const LinearKernels kLinearAvx512;
 extern const LinearKernels kLinearAvx512Vbmi;  // for processors that have AVX512-VBMI as well
+#elif defined(__aarch64__)
+extern const LinearKernels kLinearNeon;
+extern const LinearKernels kLinearDotprod;
 #endif
 
 }  // namespace hearth

@@ -20,6 +20,11 @@ const LinearKernels& linear_kernels(hearth_isa isa) {
             return kLinearAvx2;
         case HEARTH_ISA_AVX512:
             return has_vbmi() ? kLinearAvx512Vbmi : kLinearAvx512;
+#elif defined(__aarch64__)
+        case HEARTH_ISA_NEON:
+            return kLinearNeon;
+        case HEARTH_ISA_DOTPROD:
+            return kLinearDotprod;
 #endif
         default:
             return kLinearScalar;

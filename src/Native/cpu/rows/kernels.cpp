@@ -11,6 +11,7 @@ const RowKernels& row_kernels(hearth_isa isa) {
             return avx2_row_kernels;
 #elif defined(__aarch64__)
         case HEARTH_ISA_NEON:
+        case HEARTH_ISA_DOTPROD:
             return neon_row_kernels;
 #endif
         default:

@@ -156,9 +156,10 @@ inline Floats load_bf16_first(const uint16_t* p, int n) {
     return widen_bf16(load_first_halves(p, n));
 }
 inline Floats load_i8(const int8_t* p) {
-    const int16x4_t wide = vdup_n_s16(0);
-    return {vcvtq_f32_s32(vmovl_s16(vset_lane_s16(
-        p[3], vset_lane_s16(p[2], vset_lane_s16(p[1], vset_lane_s16(p[0], wide, 0), 1), 2), 3)))};
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
+    return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)))};
 }
 template <bool High>
 inline Floats load_i4(const uint8_t* p) {
