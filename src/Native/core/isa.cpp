@@ -43,7 +43,9 @@ uint32_t available_isas() {
 #if defined(__x86_64__)
         __builtin_cpu_init();
         // f16c has no name in GCC 12's builtin, but every processor with AVX2 and FMA has it.
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found |= 1u << HEARTH_ISA_AVX2;
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+            found |= 1u << HEARTH_ISA_AVX2;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
             __builtin_cpu_supports("avx512vnni"))
