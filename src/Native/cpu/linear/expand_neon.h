@@ -12,6 +12,8 @@ namespace hearth {
 namespace {
 
 struct Expand {
+    static constexpr int kMultiplyRows = 0;  // no multiply()
+
     // body: a chunk of Trits; codes: its 64 quads. A byte's first digit counts the thirds of 256 below it;
     // three times the byte, modulo 256, holds the others.
     static void trits(const uint8_t* body, uint8_t* codes) {
@@ -95,19 +97,11 @@ struct Expand {
         if constexpr (kShape.signs) {
             // This minus a code is the code of the value's negative.
             const uint8x16_t mirror = vdupq_n_u8(2 << kExpandedZeroShift);
-            const uint8x16_t negative = spread_bits(group + kShape.signs_at() + 8 * quad + 2 * part);
+            const uint8x16_t signs = vld1q_u8(group + kShape.signs_at() + 16 * part);
+            const uint8x16_t negative = vtstq_u8(signs, vdupq_n_u8(static_cast<uint8_t>(1u << quad)));
             code = vbslq_u8(negative, vsubq_u8(mirror, code), code);
         }
         vst1q_u8(codes + 64 * quad + 16 * part, code);
-    }
-
-    // Bit i of two bytes to all bits of byte i.
-    static uint8x16_t spread_bits(const uint8_t* bits) {
-        uint16_t both;
-        std::memcpy(&both, bits, sizeof both);
-        const uint8x16_t places = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1));
-        const uint8x16_t bytes = vqtbl1q_u8(vreinterpretq_u8_u16(vdupq_n_u16(both)), places);
-        return vtstq_u8(bytes, vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201)));
     }
 };
 
