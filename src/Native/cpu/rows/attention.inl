@@ -1,5 +1,5 @@
 // Softmax(scale q k^T + bias) v for a tile of lines, over the keys a piece at a time (online softmax, arXiv
-// 1805.02867 and 2205.14135): no score matrix larger than kTileKeys x kMaxLines exists.
+// 1805.02867 and 2205.14135): no score matrix larger than kTileKeys x kStripLines exists.
 //
 // Two kernels share the work. Few lines (decode): a vector runs along the head width (attention_few.inl).
 // Many lines (prefill, or large groups): a vector holds as many lines, so that no head width leaves a
