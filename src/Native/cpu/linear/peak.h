@@ -12,6 +12,17 @@ namespace {
 
 constexpr int kChains = 8;  // independent sums, so that latency does not set the pace
 
+// The compiler takes the value for another one afterwards; it stays in its register.
+inline void hide(Isa::B& value) {
+#if defined(__AVX512F__)
+    __asm__ volatile("" : "+v"(value));
+#elif defined(__AVX2__)
+    __asm__ volatile("" : "+x"(value));
+#else
+    __asm__ volatile("" : "+m"(value));
+#endif
+}
+
 // The sums start apart and meet other activations each, so that no two of them are one to the compiler.
 inline int64_t spin_int8(int64_t rounds) {
     alignas(64) uint8_t codes[2][64];
@@ -22,13 +33,14 @@ inline int64_t spin_int8(int64_t rounds) {
     }
     for (int i = 0; i < 2 * kChains; ++i) quads[i] = 0x01020301 + i;
     for (int i = 0; i < kChains; ++i) starts[i] = i;
+    Isa::B first = Isa::load_codes(codes[0]), second = Isa::load_codes(codes[1]);
     Isa::I sums[kChains];
     for (int i = 0; i < kChains; ++i) sums[i] = Isa::start<4, 0>(starts + i);
     for (int64_t round = 0; round < rounds; ++round) {
         // For all that the compiler knows the codes change: else it would make their products only once,
         // where these are sums in 16 bits that are added afterwards.
-        __asm__ volatile("" : : "r"(&codes[0][0]) : "memory");
-        const Isa::B first = Isa::load_codes(codes[0]), second = Isa::load_codes(codes[1]);
+        hide(first);
+        hide(second);
         for (int i = 0; i < kChains; ++i)
             sums[i] = Isa::dot_pair<4>(sums[i], first, quads + 2 * i, second, quads + 2 * i + 1);
     }
