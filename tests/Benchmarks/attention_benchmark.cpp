@@ -4,7 +4,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <ctime>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -12,10 +11,15 @@
 #include <vector>
 
 #include "core/isa.h"
+#include "core/types.h"
 #include "cpu/attention.h"
 #include "limits.h"
+#include "measure.h"
 
 namespace {
+
+using hearth_benchmarks::fast_tenth;
+using hearth_benchmarks::now;
 
 constexpr int kPageTokens = 32;  // as the runtime's caches have them
 
@@ -38,6 +42,7 @@ constexpr Shape kShapes[] = {{32, 8, 64, 64},            // Llama 1B
                              {128, 1, 576, 512, true}};  // as in DeepSeek-V3
 
 enum Place { kInCache, kInMemory };
+constexpr double kBeyondCaches = 134e6;  // bytes of layers that take turns
 
 // A cache layer of `sequences` sequences of `keys` positions, and queries for the last `rows` of each.
 struct Layer {
@@ -107,24 +112,10 @@ struct Layer {
     hearth::AttentionCall call;
 };
 
-// One thread's processor time leaves out what neighbours on the machine take; of several, only the clock
-// tells.
-double now(const hearth::ThreadPool& pool) {
-    timespec time{};
-    clock_gettime(pool.threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
 double seconds_of(Layer& layer, hearth_isa isa, hearth::ThreadPool& pool) {
     const double start = now(pool);
     hearth::attention(isa, layer.call, layer.scratch, pool);
     return now(pool) - start;
-}
-
-// Neighbours on the machine only ever slow a run down: the fast tenth of the runs tells most about the code.
-double fast_tenth(std::vector<double> times) {
-    std::sort(times.begin(), times.end());
-    return times[times.size() / 10];
 }
 
 double products(const Shape& shape) {
@@ -149,7 +140,7 @@ void decode(benchmark::State& state) {
     do {
         layers.push_back(std::make_unique<Layer>(shape, type, depth, 1, sequences, pool));
         held += layers.back()->bytes();
-    } while (state.range(5) == kInMemory && held < 134e6);
+    } while (state.range(5) == kInMemory && held < kBeyondCaches);
     const double bytes = layers[0]->bytes();
     size_t next = 0;
     std::vector<double> times, reads;
@@ -181,6 +172,31 @@ void prefill(benchmark::State& state) {
     const double pairs = static_cast<double>(rows) * past + 0.5 * rows * (rows + 1.0);
     state.counters["GFLOP/s"] = 2e-9 * pairs * products(shape) / fast_tenth(times);
     label(state, isa, shape);
+}
+
+// Argument: rows, the last ones of a sequence of 4096 positions in the shape of Llama 1B, whose layers take
+// turns.
+void roofline(benchmark::State& state, hearth_type type) {
+    constexpr int kKeys = 4096;
+    const Shape& shape = kShapes[0];
+    const int rows = static_cast<int>(state.range(0));
+    hearth::ThreadPool& pool = hearth_benchmarks::pool();
+    std::vector<std::unique_ptr<Layer>> layers;
+    double held = 0;
+    do {
+        layers.push_back(std::make_unique<Layer>(shape, type, kKeys, rows, 1, pool));
+        held += layers.back()->bytes();
+    } while (held < kBeyondCaches);
+    hearth_benchmarks::Roof roof;
+    size_t next = 0;
+    std::vector<double> times;
+    for (auto _ : state) {
+        times.push_back(seconds_of(*layers[next++ % layers.size()], hearth::best_isa(), pool));
+        roof.measure();
+        state.SetIterationTime(times.back());
+    }
+    const double pairs = static_cast<double>(rows) * (kKeys - rows) + 0.5 * rows * (rows + 1.0);
+    roof.report(state, fast_tenth(times), pairs * products(shape), layers[0]->bytes());
 }
 
 std::vector<int64_t> isas_here() {
@@ -229,5 +245,18 @@ BENCHMARK(prefill)
     ->Apply(prefill_cases)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
+
+const bool registered = [] {
+    for (const hearth_type type : {HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0})
+        benchmark::RegisterBenchmark(
+            (std::string("roofline/attention/") + hearth::type_info(type).name).c_str(), roofline, type)
+            ->ArgName("rows")
+            ->Arg(1)
+            ->Arg(512)
+            ->UseManualTime()
+            ->MinTime(hearth_benchmarks::kRooflineSeconds)
+            ->Unit(benchmark::kMillisecond);
+    return true;
+}();
 
 }  // namespace

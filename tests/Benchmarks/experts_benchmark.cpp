@@ -4,10 +4,8 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/isa.h"
@@ -16,17 +14,17 @@
 #include "cpu/linear.h"
 #include "cpu/operations.h"
 #include "cpu/routing.h"
+#include "measure.h"
 #include "weight_samples.h"
 
 namespace {
 
+using hearth_benchmarks::fast_tenth;
+using hearth_benchmarks::now;
+using hearth_benchmarks::pool;
+
 constexpr int64_t kWidth = 2048, kInner = 1024, kExperts = 8, kChosen = 2;
 constexpr hearth_activation_parameters kSilu{HEARTH_FUNCTION_SILU, 0, 0, 0, 0};
-
-hearth::ThreadPool& pool() {
-    static hearth::ThreadPool pool(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
-    return pool;
-}
 
 hearth::PackedWeight make_weight(hearth_type type, int64_t rows, int64_t columns, int64_t stack) {
     const auto sample = hearth_tests::sample_blocks(type, 16, columns, 1);
@@ -126,15 +124,9 @@ struct Block {
 
 template <typename Run>
 double time(Run&& run) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now(pool());
     run();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double fast_tenth(std::vector<double>& times) {
-    const auto place = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 10);
-    std::nth_element(times.begin(), place, times.end());
-    return *place;
+    return now(pool()) - start;
 }
 
 void feed_forward(benchmark::State& state, hearth_type type) {

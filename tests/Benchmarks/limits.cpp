@@ -1,19 +1,15 @@
 #include "limits.h"
 
 #include <atomic>
-#include <chrono>
+#include <cstring>
 
 #include "core/isa.h"
+#include "cpu/linear/tiles.h"
+#include "measure.h"
 
 namespace hearth_benchmarks {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::atomic<uint64_t> kept{0};  // results end here, so that the compiler must make them
 
@@ -29,28 +25,75 @@ uint64_t sum(const uint64_t* data, int64_t count) {
 
 double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool) {
     const auto* data = buffer.as<uint64_t>();
-    const auto start = Clock::now();
+    const double start = now(pool);
     pool.parallel_for(static_cast<int64_t>(buffer.size() / 8), 1 << 14, [&](int64_t begin, int64_t end, int) {
         kept.fetch_add(sum(data + begin, end - begin), std::memory_order_relaxed);
     });
-    return seconds_since(start);
+    return now(pool) - start;
 }
 
 double time_int8_peak(hearth::ThreadPool& pool) {
 #if defined(__x86_64__)
     if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX512))) return 0;
     constexpr int64_t kPieces = 16;
-    const auto start = Clock::now();
+    const double start = now(pool);
     pool.parallel_for(kPieces, 1, [](int64_t begin, int64_t end, int) {
         for (int64_t i = begin; i < end; ++i)
             kept.fetch_add(static_cast<uint64_t>(run_int8_avx512(static_cast<int64_t>(kPeakMacs) / kPieces)),
                            std::memory_order_relaxed);
     });
-    return seconds_since(start);
+    return now(pool) - start;
 #else
     (void)pool;
     return 0;
 #endif
+}
+
+const hearth::Buffer& memory_slice(size_t turn) {
+    static const std::vector<hearth::Buffer> slices = [] {
+        std::vector<hearth::Buffer> filled;
+        for (int i = 0; i < kSlices; ++i) {
+            filled.emplace_back(static_cast<size_t>(kSliceBytes));
+            std::memset(filled.back().data(), 1, filled.back().size());
+        }
+        return filled;
+    }();
+    return slices[turn % kSlices];
+}
+
+namespace {
+
+// Seconds for one of the multiply-adds that all threads make.
+double time_product(int64_t (*spin)(int64_t), int64_t products) {
+    constexpr int64_t kRounds = 20'000, kPiecesEach = 4;
+    const int64_t pieces = pool().threads() * kPiecesEach;
+    const double start = now(pool());
+    pool().parallel_for(pieces, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i)
+            kept.fetch_add(static_cast<uint64_t>(spin(kRounds)), std::memory_order_relaxed);
+    });
+    return (now(pool()) - start) / static_cast<double>(pieces * kRounds * products);
+}
+
+}  // namespace
+
+void Roof::measure() {
+    const hearth::PeakLoops& loops = hearth::linear_kernels(hearth::best_isa()).peak;
+    read_.push_back(time_read(memory_slice(turn_++), pool()) / static_cast<double>(kSliceBytes));
+    // The kernels' own loop reads its activations as they do; where the bare instruction is known it tells
+    // more.
+    const double bare = time_int8_peak(pool());
+    int8_.push_back(bare > 0 ? bare / kPeakMacs : time_product(loops.int8, loops.int8_products));
+    float32_.push_back(time_product(loops.float32, loops.float32_products));
+}
+
+void Roof::report(benchmark::State& state, double seconds, double macs, double bytes) const {
+    state.counters["macs/s"] = macs / seconds;
+    state.counters["bytes/s"] = bytes / seconds;
+    state.counters["macs/byte"] = macs / bytes;
+    state.counters["read_bytes/s"] = 1 / fast_tenth(read_);
+    state.counters["int8_macs/s"] = 1 / fast_tenth(int8_);
+    state.counters["f32_macs/s"] = 1 / fast_tenth(float32_);
 }
 
 }  // namespace hearth_benchmarks

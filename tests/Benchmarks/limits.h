@@ -1,7 +1,10 @@
 // The machine's own limits, measured beside the kernels so that a result is a ratio of one run.
 #pragma once
 
+#include <benchmark/benchmark.h>
+
 #include <cstdint>
+#include <vector>
 
 #include "core/buffer.h"
 #include "core/thread_pool.h"
@@ -15,6 +18,32 @@ double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool);
 // processor has no instruction for it that is known here.
 constexpr double kPeakMacs = 2.5e8;
 double time_int8_peak(hearth::ThreadPool& pool);
+
+// One piece of the memory that reading is measured on: pieces used in turn together exceed the caches of
+// common machines, so that each comes from memory as weights do in a model.
+constexpr int64_t kSliceBytes = int64_t{8} << 20;
+constexpr int kSlices = 24;
+const hearth::Buffer& memory_slice(size_t turn);
+
+// How long each kernel of the roofline runs: enough for a steady fast tenth, and for all of them in a minute
+// or two.
+constexpr double kRooflineSeconds = 0.3;
+
+// The roof over a kernel: what all threads of pool() read from memory, and multiply on registers by the best
+// instruction set, in turns with the kernel.
+class Roof {
+  public:
+    // Once more each.
+    void measure();
+
+    // The counters of a roofline: arithmetic in multiply-adds, bytes as read from memory at least once, and
+    // the limits, each a second; macs/byte is the kernel's intensity. `seconds` is the time of one run.
+    void report(benchmark::State& state, double seconds, double macs, double bytes) const;
+
+  private:
+    size_t turn_ = 0;
+    std::vector<double> read_, int8_, float32_;  // seconds for a byte, a multiply-add
+};
 
 #if defined(__x86_64__)
 // Returns a sum that depends on every product.

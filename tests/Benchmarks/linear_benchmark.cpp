@@ -4,46 +4,25 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
-#include <thread>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "core/isa.h"
 #include "core/types.h"
 #include "cpu/linear.h"
 #include "limits.h"
+#include "measure.h"
 #include "weight_samples.h"
 
 namespace {
 
-hearth::ThreadPool& pool() {
-    static hearth::ThreadPool pool(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
-    return pool;
-}
-
-// What few rows are measured on: slices used in turn that together exceed the caches of common machines, so
-// that each comes from memory as in a model.
-constexpr int64_t kSliceBytes = int64_t{8} << 20;
-constexpr int kSlices = 24;
-
-const std::vector<hearth::Buffer>& memory() {
-    static const std::vector<hearth::Buffer> slices = [] {
-        std::vector<hearth::Buffer> filled;
-        for (int i = 0; i < kSlices; ++i) {
-            filled.emplace_back(static_cast<size_t>(kSliceBytes));
-            std::memset(filled.back().data(), 1, filled.back().size());
-        }
-        return filled;
-    }();
-    return slices;
-}
-
-double fast_tenth(std::vector<double>& times) {
-    const auto place = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 10);
-    std::nth_element(times.begin(), place, times.end());
-    return *place;
-}
+using hearth_benchmarks::fast_tenth;
+using hearth_benchmarks::kSliceBytes;
+using hearth_benchmarks::kSlices;
+using hearth_benchmarks::now;
+using hearth_benchmarks::pool;
 
 hearth::PackedWeight make_weight(hearth_isa isa, hearth_type type, int64_t rows, int64_t columns) {
     const auto sample = hearth_tests::sample_blocks(type, 16, columns, 1);
@@ -75,21 +54,26 @@ struct Work {
         const hearth::LinearOutput target{&weight, nullptr, output.data(), weight.rows};
         const hearth::LinearCall call{
             input.data(), weight.columns, call_rows, weight.columns, &target, 1, HEARTH_FUNCTION_NONE};
-        const auto start = std::chrono::steady_clock::now();
+        const double start = now(pool());
         hearth::linear(isa, call, scratch, pool());
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        return now(pool()) - start;
     }
 };
 
-void decode(benchmark::State& state, hearth_isa isa, hearth_type type) {
-    constexpr int64_t kColumns = 2048;
+constexpr int64_t kColumns = 2048;
+
+// Outputs of a matrix of kColumns inputs that takes a slice.
+int64_t slice_rows(hearth_type type) {
     const auto& info = hearth::type_info(type);
-    const int64_t rows = kSliceBytes / (kColumns / info.block * info.block_bytes);
-    Work work(isa, type, rows, kColumns, state.range(0), kSlices);
+    return kSliceBytes / (kColumns / info.block * info.block_bytes);
+}
+
+void decode(benchmark::State& state, hearth_isa isa, hearth_type type) {
+    Work work(isa, type, slice_rows(type), kColumns, state.range(0), kSlices);
     std::vector<double> times, reads;
     for (auto _ : state) {
         times.push_back(work.time());
-        reads.push_back(hearth_benchmarks::time_read(memory()[work.next % kSlices], pool()));
+        reads.push_back(hearth_benchmarks::time_read(hearth_benchmarks::memory_slice(work.next), pool()));
         state.SetIterationTime(times.back());
     }
     const double rate = static_cast<double>(work.weights[0].data.size()) / fast_tenth(times);
@@ -100,7 +84,7 @@ void decode(benchmark::State& state, hearth_isa isa, hearth_type type) {
 }
 
 void prefill(benchmark::State& state, hearth_isa isa, hearth_type type) {
-    constexpr int64_t kRows = 2048, kColumns = 2048;
+    constexpr int64_t kRows = 2048;
     Work work(isa, type, kRows, kColumns, state.range(0), 1);
     std::vector<double> times, peaks;
     for (auto _ : state) {
@@ -116,8 +100,33 @@ void prefill(benchmark::State& state, hearth_isa isa, hearth_type type) {
     state.counters["of_peak"] = rate / peak;
 }
 
+constexpr int64_t kMostRooflineRows = 512;
+
+// Argument: rows of the call. The weights come from memory, whatever their number of rows; what is multiplied
+// with them was just written by the operation before, so it does not count as read.
+void roofline(benchmark::State& state, hearth_type type) {
+    // Kept for the next call, since packing takes longer than what is measured.
+    static std::unique_ptr<Work> work;
+    if (!work || work->weights[0].type != type) {
+        work.reset();
+        work = std::make_unique<Work>(hearth::best_isa(), type, slice_rows(type), kColumns, kMostRooflineRows,
+                                      kSlices);
+    }
+    work->call_rows = state.range(0);
+    hearth_benchmarks::Roof roof;
+    std::vector<double> times;
+    for (auto _ : state) {
+        times.push_back(work->time());
+        roof.measure();
+        state.SetIterationTime(times.back());
+    }
+    const hearth::PackedWeight& weight = work->weights[0];
+    roof.report(state, fast_tenth(times), static_cast<double>(weight.rows * weight.columns * work->call_rows),
+                static_cast<double>(weight.data.size()));
+}
+
 void pack(benchmark::State& state, hearth_type type) {
-    constexpr int64_t kRows = 8192, kColumns = 2048;
+    constexpr int64_t kRows = 8192;
     const auto file = hearth_tests::sample_blocks(type, kRows, kColumns, 1);
     for (auto _ : state)
         benchmark::DoNotOptimize(
@@ -149,6 +158,19 @@ const bool registered = [] {
         benchmark::RegisterBenchmark((std::string("pack/") + hearth::type_info(type).name).c_str(), pack,
                                      type)
             ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
+    for (const hearth_type type : {HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q6_K, HEARTH_TYPE_Q4_K,
+                                   HEARTH_TYPE_Q4_0, HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ2_XS})
+        benchmark::RegisterBenchmark((std::string("roofline/linear/") + hearth::type_info(type).name).c_str(),
+                                     roofline, type)
+            ->ArgName("rows")
+            ->Arg(1)
+            ->Arg(4)
+            ->Arg(8)
+            ->Arg(64)
+            ->Arg(kMostRooflineRows)
+            ->UseManualTime()
+            ->MinTime(hearth_benchmarks::kRooflineSeconds)
             ->Unit(benchmark::kMillisecond);
     return true;
 }();

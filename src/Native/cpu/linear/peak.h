@@ -35,17 +35,20 @@ inline int64_t spin_int8(int64_t rounds) {
     for (int i = 0; i < kChains; ++i) starts[i] = i;
     Isa::B first = Isa::load_codes(codes[0]), second = Isa::load_codes(codes[1]);
     Isa::I sums[kChains];
+#pragma GCC unroll 8
     for (int i = 0; i < kChains; ++i) sums[i] = Isa::start<4, 0>(starts + i);
     for (int64_t round = 0; round < rounds; ++round) {
         // For all that the compiler knows the codes change: else it would make their products only once,
         // where these are sums in 16 bits that are added afterwards.
         hide(first);
         hide(second);
+#pragma GCC unroll 8
         for (int i = 0; i < kChains; ++i)
             sums[i] = Isa::dot_pair<4>(sums[i], first, quads + 2 * i, second, quads + 2 * i + 1);
     }
     float kept[16] = {};
     float total = 0;
+#pragma GCC unroll 8
     for (int i = 0; i < kChains; ++i) {
         Isa::store(kept, Isa::to_float(sums[i]));
         total += kept[0] + kept[Isa::kLanes - 1];
