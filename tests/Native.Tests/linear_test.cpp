@@ -393,19 +393,18 @@ TEST(Linear, MoreRowsThanOnePassHolds) {
 }
 
 #if defined(__x86_64__)
-// The other tests run the kernels that the processor prefers; these are the ones it would run without VBMI.
-TEST(Linear, Avx512KernelsGiveTheSameWithAndWithoutVbmi) {
-    if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX512)) || !hearth::has_vbmi())
-        GTEST_SKIP() << "this processor has no AVX512-VBMI";
+// The products of two tables of kernels for one instruction set are the same, for every size of a tile and in
+// batches. The other tests run the table that the processor prefers.
+void expect_same_products(hearth_isa isa, const hearth::LinearKernels& one,
+                          const hearth::LinearKernels& other) {
     ThreadPool pool(1);
     const int64_t columns = 768;
-    const int tiles = 3, most = hearth::Tiles(480, hearth::kLinearAvx512.tile_sizes).largest;
+    const int tiles = 3, most = hearth::Tiles(480, one.tile_sizes).largest;
     const auto input = hearth_tests::sample_floats(static_cast<size_t>(tiles * most * columns), 4);
     for (const hearth_type type : hearth_tests::kWeightTypes) {
-        if (!hearth::layout_of(type).expands()) continue;
+        if (!hearth::layout_of(type).quantized()) continue;
         const auto file = hearth_tests::sample_blocks(type, 16, columns, 6);
-        const PackedWeight weight =
-            hearth::pack_weight(HEARTH_ISA_AVX512, type, 16, columns, file.data(), pool);
+        const PackedWeight weight = hearth::pack_weight(isa, type, 16, columns, file.data(), pool);
         const auto products = [&](const hearth::LinearKernels& kernels, int size) {
             const auto tile_bytes =
                 static_cast<size_t>(hearth::tile_row_bytes(hearth::Preparation::Quantized, columns) * size);
@@ -414,17 +413,29 @@ TEST(Linear, Avx512KernelsGiveTheSameWithAndWithoutVbmi) {
                 kernels.quantize(input.data() + t * size * columns, columns, columns, size, size,
                                  activations.data() + static_cast<size_t>(t) * tile_bytes);
             std::vector<float> sums(static_cast<size_t>(tiles * size * 16));
-            if (size == most)
+            if (size == most && kernels.find_batch(type))
                 kernels.find_batch(type)(weight.data.data(), activations.data(),
                                          static_cast<int64_t>(tile_bytes), tiles, columns, sums.data());
             else
                 kernels.find_tile(type, size)(weight.data.data(), activations.data(), columns, sums.data());
             return sums;
         };
-        for (const int* size = hearth::kLinearAvx512.tile_sizes; *size != 0; ++size)
-            EXPECT_EQ(products(hearth::kLinearAvx512, *size), products(hearth::kLinearAvx512Vbmi, *size))
+        for (const int* size = one.tile_sizes; *size != 0; ++size)
+            EXPECT_EQ(products(one, *size), products(other, *size))
                 << hearth::type_info(type).name << ", tiles of " << *size;
     }
+}
+
+TEST(Linear, Avx512KernelsGiveTheSameWithAndWithoutVbmi) {
+    if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX512)) || !hearth::has_vbmi())
+        GTEST_SKIP() << "this processor has no AVX512-VBMI";
+    expect_same_products(HEARTH_ISA_AVX512, hearth::kLinearAvx512, hearth::kLinearAvx512Vbmi);
+}
+
+TEST(Linear, Avx2KernelsGiveTheSameWithAndWithoutVnni) {
+    if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX2)) || !hearth::has_avx_vnni())
+        GTEST_SKIP() << "this processor has no AVX-VNNI";
+    expect_same_products(HEARTH_ISA_AVX2, hearth::kLinearAvx2, hearth::kLinearAvxVnni);
 }
 #endif
 

@@ -45,6 +45,7 @@ struct LinearKernels {
 extern const LinearKernels kLinearScalar;
 #if defined(__x86_64__)
 extern const LinearKernels kLinearAvx2;
+extern const LinearKernels kLinearAvxVnni;  // for processors that have AVX-VNNI as well
 extern const LinearKernels kLinearAvx512;
 extern const LinearKernels kLinearAvx512Vbmi;  // for processors that have AVX512-VBMI as well
 #elif defined(__aarch64__)

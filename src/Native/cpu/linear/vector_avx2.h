@@ -1,4 +1,5 @@
-// The vector layer with AVX2, FMA and F16C: two registers hold a vector of a panel.
+// The vector layer with AVX2, FMA and F16C: two registers hold a vector of a panel. Compiled for AVX-VNNI,
+// four products and their sum are one instruction.
 #pragma once
 
 #include <immintrin.h>
@@ -87,6 +88,22 @@ struct Isa {
         return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), codes);
     }
 
+#if defined(__AVXVNNI__)
+    // The sum that a group's accumulator starts with so that codes count from 1 << kShift.
+    template <int kBits, int kShift>
+    static I start(const int32_t* sum) {
+        if constexpr (kShift < 0)
+            return _mm256_setzero_si256();
+        else
+            return _mm256_slli_epi32(_mm256_set1_epi32(*sum), kShift);
+    }
+    // sum += codes0 * quad0 + codes1 * quad1; codes have kBits bits.
+    template <int kBits>
+    static I dot_pair(I sum, B codes0, const int32_t* quad0, B codes1, const int32_t* quad1) {
+        sum = _mm256_dpbusd_avx_epi32(sum, codes0, _mm256_set1_epi32(*quad0));
+        return _mm256_dpbusd_avx_epi32(sum, codes1, _mm256_set1_epi32(*quad1));
+    }
+#else
     // The sum that a group's accumulator starts with so that codes count from 1 << kShift. Codes of 8 bits
     // are centred by dot_pair itself.
     template <int kBits, int kShift>
@@ -120,7 +137,10 @@ struct Isa {
             return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(p0, p1), ones));
         }
     }
-    static void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+#endif
+    static void prefetch(const uint8_t* p) {
+        _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+    }
 
     static int32_t sum_lanes(__m256i a) {
         __m128i half = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
