@@ -17,20 +17,15 @@
 #include "cpu/linear/kernels.h"
 #include "cpu/linear/tiles.h"
 #include "rounded_activations.h"
+#include "rows_support.h"
 #include "weight_samples.h"
 
 namespace {
 
 using hearth::PackedWeight;
 using hearth::ThreadPool;
+using hearth_test::isas_here;
 using hearth_tests::rounded;
-
-std::vector<hearth_isa> isas() {
-    std::vector<hearth_isa> found;
-    for (int i = 0; i <= hearth::kLastIsa; ++i)
-        if (hearth::available_isas() & (1u << i)) found.push_back(static_cast<hearth_isa>(i));
-    return found;
-}
 
 double function_of(hearth_function function, double x) {
     switch (function) {
@@ -189,7 +184,7 @@ class LinearTypes : public testing::TestWithParam<hearth_type> {};
 TEST_P(LinearTypes, ProductsEqualPlainArithmetic) {
     const hearth_type type = GetParam();
     ThreadPool pool(3);
-    for (const hearth_isa isa : isas())
+    for (const hearth_isa isa : isas_here())
         for (const Case& c : cases(type)) {
             SCOPED_TRACE(describe(c, isa, type));
             const Input input(c.call_rows, c.columns, 7);
@@ -214,7 +209,7 @@ TEST_P(LinearTypes, InstructionSetsAgree) {
         const Input input(c.call_rows, c.columns, 3);
         Output reference(HEARTH_ISA_SCALAR, type, c.rows, c.columns, c.call_rows, true, 5, pool);
         run(HEARTH_ISA_SCALAR, c, input, {&reference}, HEARTH_FUNCTION_NONE, pool);
-        for (const hearth_isa isa : isas()) {
+        for (const hearth_isa isa : isas_here()) {
             SCOPED_TRACE(describe(c, isa, type));
             Output output(isa, type, c.rows, c.columns, c.call_rows, true, 5, pool);
             run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
@@ -233,7 +228,7 @@ TEST_P(LinearTypes, ARowAloneEqualsTheRowInABatch) {
     ThreadPool pool(2);
     const Case batch{33, 512, 23};
     const Input input(batch.call_rows, batch.columns, 9);
-    for (const hearth_isa isa : isas()) {
+    for (const hearth_isa isa : isas_here()) {
         Output together(isa, type, batch.rows, batch.columns, batch.call_rows, false, 5, pool);
         run(isa, batch, input, {&together}, HEARTH_FUNCTION_NONE, pool);
         for (int64_t r = 0; r < batch.call_rows; ++r) {
@@ -284,7 +279,7 @@ TEST_P(LinearTypes, ZerosGiveZeros) {
     Input input(c.call_rows, c.columns, 1);
     std::fill(input.values.begin(), input.values.end(), 0.0f);
     input.spread(c.call_rows, c.columns);
-    for (const hearth_isa isa : isas()) {
+    for (const hearth_isa isa : isas_here()) {
         Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
         run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
         for (int64_t r = 0; r < c.call_rows; ++r)
@@ -302,7 +297,7 @@ TEST_P(LinearTypes, ValuesThatAreNotFiniteStayInTheirRow) {
         Input input(c.call_rows, c.columns, 1);
         input.values[2 * 512 + 77] = bad;
         input.spread(c.call_rows, c.columns);
-        for (const hearth_isa isa : isas()) {
+        for (const hearth_isa isa : isas_here()) {
             Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
             run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
             for (int64_t r = 0; r < c.call_rows; ++r)
@@ -322,7 +317,7 @@ TEST_P(LinearTypes, MagnitudesFarFromOneKeepTheirAccuracy) {
         Input input(c.call_rows, c.columns, 1);
         for (float& value : input.values) value *= factor;
         input.spread(c.call_rows, c.columns);
-        for (const hearth_isa isa : isas()) {
+        for (const hearth_isa isa : isas_here()) {
             Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
             run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
             Difference exact, unrounded;
@@ -341,7 +336,7 @@ TEST_P(LinearTypes, OutliersKeepTheAccuracyOfOtherBlocks) {
     for (int64_t r = 0; r < c.call_rows; ++r)
         input.values[static_cast<size_t>(r * c.columns + 100 * r)] = 100;
     input.spread(c.call_rows, c.columns);
-    for (const hearth_isa isa : isas()) {
+    for (const hearth_isa isa : isas_here()) {
         Output output(isa, type, c.rows, c.columns, c.call_rows, false, 4, pool);
         run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
         Difference exact, unrounded;
@@ -357,7 +352,7 @@ INSTANTIATE_TEST_SUITE_P(AllTypes, LinearTypes, testing::ValuesIn(hearth_tests::
 TEST(Linear, SeveralOutputsOfSeveralTypesShareOneInput) {
     ThreadPool pool(3);
     const hearth_type types[] = {HEARTH_TYPE_Q4_K, HEARTH_TYPE_F16, HEARTH_TYPE_Q6_K};
-    for (const hearth_isa isa : isas())
+    for (const hearth_isa isa : isas_here())
         for (int count = 1; count <= 3; ++count)
             for (const int64_t call_rows : {1, 4, 14}) {
                 const Case c{0, 512, call_rows};
@@ -446,7 +441,7 @@ TEST(Linear, ExpandedTypesTakeManyRowsInBatches) {
         for (const int64_t call_rows : {64, 65, 141, 500}) {
             const Case c{19, 512, call_rows};
             const Input input(c.call_rows, c.columns, 3);
-            for (const hearth_isa isa : isas()) {
+            for (const hearth_isa isa : isas_here()) {
                 SCOPED_TRACE(describe(c, isa, type));
                 Output output(isa, type, c.rows, c.columns, c.call_rows, true, 4, pool);
                 run(isa, c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
@@ -466,7 +461,7 @@ TEST(Linear, FunctionsAreAccurateEverywhere) {
     for (int i = 0; i < 4001; ++i)
         input.values[static_cast<size_t>(i)] = static_cast<float>(i - 2000) * 0.01f;
     input.spread(c.call_rows, 1);
-    for (const hearth_isa isa : isas())
+    for (const hearth_isa isa : isas_here())
         for (int f = HEARTH_FUNCTION_NONE; f <= HEARTH_FUNCTION_TANH; ++f) {
             const auto function = static_cast<hearth_function>(f);
             Output output(isa, HEARTH_TYPE_F32, 1, 1, c.call_rows, false, 1, pool);
