@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,42 +13,26 @@ using namespace hearth_test;
 
 namespace {
 
-using EnginePointer = std::unique_ptr<hearth_engine, void (*)(hearth_engine*)>;
-using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
-using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
-
-EnginePointer make_engine(int threads = 2) {
-    const hearth_engine_options options{threads, HEARTH_ISA_BEST, 0};
-    hearth_engine* engine = nullptr;
-    EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
-    return {engine, hearth_engine_destroy};
-}
-
 // One attention layer over an embedding that is also the output head: logits say what the sequence has seen.
 ModelPointer make_model(hearth_engine* engine) {
     constexpr int32_t width = 8, vocabulary = 12;
-    std::vector<hearth_operation> operations;
-    const auto add = [&](int32_t kind, std::vector<int32_t> in, std::vector<int32_t> out,
-                         std::vector<int32_t> w) {
-        operations.push_back(make_operation(kind, in, out, w));
-        return &operations.back();
-    };
-    add(HEARTH_EMBED, {}, {0}, {0})->parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-    add(HEARTH_CACHE_WRITE, {0, 0}, {}, {})->parameters.cache_write = {0, 2, 4, 4};
-    add(HEARTH_ATTENTION, {0}, {1}, {})->parameters.attention = plain_attention(2, 2, 4);
-    add(HEARTH_GATHER, {1}, {2}, {});
-    add(HEARTH_LINEAR, {2}, {3}, {0});
-    const int32_t widths[] = {width, width, width, vocabulary};
-    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, width, vocabulary}};
-    const hearth_program program{
-        operations.data(), widths, weights, static_cast<int32_t>(operations.size()), 4, 1, 3, 32, 8};
-    hearth_model* model = nullptr;
-    EXPECT_EQ(hearth_model_create(engine, &program, sizeof program, &model), HEARTH_OK)
-        << hearth_last_error();
+    ProgramSource s;
+    const int32_t embedding = s.weight(vocabulary, width);
+    const int32_t x = s.value(width), attended = s.value(width), last = s.value(width),
+                  logits = s.value(vocabulary);
+    s.add(HEARTH_EMBED, {}, {x}, {embedding}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    s.add(HEARTH_CACHE_WRITE, {x, x}, {}, {}).parameters.cache_write = {0, 2, 4, 4};
+    s.add(HEARTH_ATTENTION, {x}, {attended}, {}).parameters.attention = plain_attention(2, 2, 4);
+    s.add(HEARTH_GATHER, {attended}, {last}, {});
+    s.add(HEARTH_LINEAR, {last}, {logits}, {embedding});
+    s.result = logits;
+    s.max_rows = 32;
+    s.max_output_rows = 8;
+    ModelPointer model = create_model(engine, s);
     std::vector<float> table(width * vocabulary);
     for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i) * 1.7f);
-    EXPECT_EQ(hearth_model_load_weight(model, 0, table.data(), table.size() * sizeof(float)), HEARTH_OK);
-    return {model, hearth_model_destroy};
+    load_floats(model, 0, table);
+    return model;
 }
 
 CachePointer make_cache(hearth_engine* engine, int32_t pages = 8) {
@@ -232,18 +215,14 @@ TEST(Abi, BadStepsAreRefusedAndLeaveTheModelUsable) {
 
 TEST(Abi, AStepBeforeTheWeightsIsRefused) {
     const EnginePointer engine = make_engine();
-    const int32_t widths[] = {4, 4, 4};
-    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, 4, 4}};
-    hearth_operation operations[] = {make_operation(HEARTH_EMBED, {}, {0}, {0}),
-                                     make_operation(HEARTH_GATHER, {0}, {1}, {}),
-                                     make_operation(HEARTH_SCALE, {1}, {2}, {})};
-    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 2.0f, 0, 0};
-    operations[2].parameters.factor = {0.5f, 0.0f};
-    const hearth_program program{operations, widths, weights, 3, 3, 1, 2, 4, 4};
-    hearth_model* raw = nullptr;
-    ASSERT_EQ(hearth_model_create(engine.get(), &program, sizeof program, &raw), HEARTH_OK)
-        << hearth_last_error();
-    const ModelPointer model{raw, hearth_model_destroy};
+    ProgramSource source;
+    source.widths = {4, 4, 4};
+    source.add(HEARTH_EMBED, {}, {0}, {source.weight(4, 4)}).parameters.embed = {HEARTH_INDEX_TOKEN, 2.0f, 0,
+                                                                                 0};
+    source.add(HEARTH_GATHER, {0}, {1}, {});
+    source.add(HEARTH_SCALE, {1}, {2}, {}).parameters.factor = {0.5f, 0.0f};
+    source.result = 2;
+    const ModelPointer model = create_model(engine.get(), source);
     const int32_t token = 2, position = 0, row = 0;
     const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0};
     float output[4] = {};
@@ -261,15 +240,14 @@ TEST(Abi, AStepBeforeTheWeightsIsRefused) {
 TEST(Abi, AWeightInPartsIsTheWeightInOne) {
     const EnginePointer engine = make_engine();
     constexpr int64_t kRows = 2 * HEARTH_PART_ROWS + 37, kColumns = 32;
-    const int32_t widths[] = {kColumns, kColumns, kRows};
     for (const hearth_type type : {HEARTH_TYPE_F32, HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0}) {
-        const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, kColumns, 4}, {type, 1, kColumns, kRows}};
-        hearth_operation operations[] = {make_operation(HEARTH_EMBED, {}, {0}, {0}),
-                                         make_operation(HEARTH_GATHER, {0}, {1}, {}),
-                                         make_operation(HEARTH_LINEAR, {1}, {2}, {1})};
-        operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-        operations[2].parameters.linear = {HEARTH_FUNCTION_NONE};
-        const hearth_program program{operations, widths, weights, 3, 3, 2, 2, 4, 4};
+        ProgramSource source;
+        const int32_t embedding = source.weight(4, kColumns), head = source.weight(kRows, kColumns, type);
+        source.widths = {kColumns, kColumns, kRows};
+        source.add(HEARTH_EMBED, {}, {0}, {embedding}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+        source.add(HEARTH_GATHER, {0}, {1}, {});
+        source.add(HEARTH_LINEAR, {1}, {2}, {head}).parameters.linear = {HEARTH_FUNCTION_NONE};
+        source.result = 2;
         std::vector<float> table(4 * kColumns);
         for (size_t i = 0; i < table.size(); ++i) table[i] = std::sin(static_cast<float>(i));
         std::vector<float> values(kRows * kColumns);
@@ -293,12 +271,9 @@ TEST(Abi, AWeightInPartsIsTheWeightInOne) {
         const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0};
         std::vector<float> outputs[2];
         for (const bool in_parts : {false, true}) {
-            hearth_model* raw = nullptr;
-            ASSERT_EQ(hearth_model_create(engine.get(), &program, sizeof program, &raw), HEARTH_OK)
-                << hearth_last_error();
-            const ModelPointer model{raw, hearth_model_destroy};
-            ASSERT_EQ(hearth_model_load_weight(raw, 0, table.data(), table.size() * sizeof(float)),
-                      HEARTH_OK);
+            const ModelPointer model = create_model(engine.get(), source);
+            hearth_model* const raw = model.get();
+            load_floats(model, 0, table);
             std::vector<float>& output = outputs[in_parts];
             output.resize(kRows);
             const hearth_step step{&token,        nullptr,       &position, &sequence, nullptr, &row,

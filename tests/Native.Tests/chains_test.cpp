@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <memory>
 #include <vector>
 
 #include "core/plan.h"
@@ -20,82 +18,45 @@ constexpr int32_t kRows = 150, kWidth = 64, kVocabulary = 40, kResult = 8;
 
 // Values of five widths follow each other in one chain, so that pieces which are ahead would write over what
 // others still read if their memory were used again too early.
-struct Source {
-    std::vector<hearth_operation> operations;
-    std::vector<int32_t> widths;
-    std::vector<hearth_weight> weights;
-    int32_t result = -1;
+ProgramSource chained_program(hearth_type product) {
+    ProgramSource s;
+    s.max_rows = s.max_output_rows = kRows;
+    const int32_t table = s.weight(kVocabulary, kWidth), norm = s.weight(1, kWidth),
+                  wide = s.weight(4 * kWidth, kWidth, product), narrow = s.weight(kResult, kWidth, product);
+    const int32_t x = s.value(kWidth), n = s.value(kWidth), w = s.value(4 * kWidth),
+                  half = s.value(2 * kWidth), act = s.value(2 * kWidth), joined = s.value(3 * kWidth),
+                  scaled = s.value(3 * kWidth), part = s.value(kWidth), y = s.value(kWidth),
+                  z = s.value(kWidth), g = s.value(kWidth), out = s.value(kResult);
+    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    s.add(HEARTH_RMS_NORM, {x}, {n}, {norm}).parameters.norm = {1e-5f, 0};
+    s.add(HEARTH_LINEAR, {n}, {w}, {wide});
+    s.add(HEARTH_SLICE, {w}, {half}, {}).parameters.slice = {2, 7, kWidth};
+    s.add(HEARTH_ACTIVATION, {half}, {act}, {}).parameters.activation.function = HEARTH_FUNCTION_SILU;
+    s.add(HEARTH_CONCAT, {act, x}, {joined}, {}).parameters.concat = {1};
+    s.add(HEARTH_SCALE, {joined}, {scaled}, {}).parameters.factor = {0.5f, 0.25f};
+    s.add(HEARTH_SLICE, {scaled}, {part}, {}).parameters.slice = {1, kWidth, kWidth};
+    s.add(HEARTH_ADD, {part, x}, {y}, {});
+    s.add(HEARTH_RMS_NORM, {y}, {z}, {norm}).parameters.norm = {1e-5f, 0};
+    s.add(HEARTH_GATHER, {z}, {g}, {});
+    s.add(HEARTH_LINEAR, {g}, {out}, {narrow});
+    s.result = out;
+    return s;
+}
 
-    hearth_operation& add(int32_t kind, std::vector<int32_t> in, std::vector<int32_t> out,
-                          std::vector<int32_t> used) {
-        operations.push_back(make_operation(kind, in, out, used));
-        return operations.back();
-    }
-    int32_t value(int32_t width) {
-        widths.push_back(width);
-        return static_cast<int32_t>(widths.size()) - 1;
-    }
-    int32_t weight(int64_t rows, int64_t columns, int32_t type) {
-        weights.push_back({type, 1, columns, rows});
-        return static_cast<int32_t>(weights.size()) - 1;
-    }
-
-    explicit Source(hearth_type product) {
-        const int32_t table = weight(kVocabulary, kWidth, HEARTH_TYPE_F32), norm = weight(1, kWidth, 0),
-                      wide = weight(4 * kWidth, kWidth, product), narrow = weight(kResult, kWidth, product);
-        const int32_t x = value(kWidth), n = value(kWidth), w = value(4 * kWidth), half = value(2 * kWidth),
-                      act = value(2 * kWidth), joined = value(3 * kWidth), scaled = value(3 * kWidth),
-                      part = value(kWidth), y = value(kWidth), z = value(kWidth), g = value(kWidth),
-                      out = value(kResult);
-        add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-        add(HEARTH_RMS_NORM, {x}, {n}, {norm}).parameters.norm = {1e-5f, 0};
-        add(HEARTH_LINEAR, {n}, {w}, {wide});
-        add(HEARTH_SLICE, {w}, {half}, {}).parameters.slice = {2, 7, kWidth};
-        add(HEARTH_ACTIVATION, {half}, {act}, {}).parameters.activation.function = HEARTH_FUNCTION_SILU;
-        add(HEARTH_CONCAT, {act, x}, {joined}, {}).parameters.concat = {1};
-        add(HEARTH_SCALE, {joined}, {scaled}, {}).parameters.factor = {0.5f, 0.25f};
-        add(HEARTH_SLICE, {scaled}, {part}, {}).parameters.slice = {1, kWidth, kWidth};
-        add(HEARTH_ADD, {part, x}, {y}, {});
-        add(HEARTH_RMS_NORM, {y}, {z}, {norm}).parameters.norm = {1e-5f, 0};
-        add(HEARTH_GATHER, {z}, {g}, {});
-        add(HEARTH_LINEAR, {g}, {out}, {narrow});
-        result = out;
-    }
-
-    hearth_program program() const {
-        return {operations.data(),
-                widths.data(),
-                weights.data(),
-                static_cast<int32_t>(operations.size()),
-                static_cast<int32_t>(widths.size()),
-                static_cast<int32_t>(weights.size()),
-                result,
-                kRows,
-                kRows};
-    }
-};
-
-std::vector<float> run(const Source& source, int threads, int32_t isa, int32_t rows_a_step) {
-    const hearth_engine_options options{threads, isa, 0};
-    hearth_engine* engine = nullptr;
-    EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
-    const hearth_program program = source.program();
-    hearth_model* model = nullptr;
-    EXPECT_EQ(hearth_model_create(engine, &program, sizeof program, &model), HEARTH_OK)
-        << hearth_last_error();
+std::vector<float> run(const ProgramSource& source, int threads, hearth_isa isa, int32_t rows_a_step) {
+    const EnginePointer engine = make_engine(threads, isa);
+    const ModelPointer model = create_model(engine.get(), source);
     for (size_t i = 0; i < source.weights.size(); ++i) {
         const hearth_weight& weight = source.weights[i];
-        std::vector<uint8_t> bytes;
         if (weight.type == HEARTH_TYPE_F32) {
-            const auto floats = hearth_tests::sample_floats(static_cast<size_t>(weight.rows * weight.columns),
-                                                            static_cast<uint32_t>(i));
-            bytes.resize(floats.size() * sizeof(float));
-            std::memcpy(bytes.data(), floats.data(), bytes.size());
-        } else {
-            bytes = hearth_tests::sample_blocks(static_cast<hearth_type>(weight.type), weight.rows,
-                                                weight.columns, static_cast<uint32_t>(i));
+            load_floats(model, static_cast<int32_t>(i),
+                        hearth_tests::sample_floats(static_cast<size_t>(weight.rows * weight.columns),
+                                                    static_cast<uint32_t>(i)));
+            continue;
         }
-        EXPECT_EQ(hearth_model_load_weight(model, static_cast<int32_t>(i), bytes.data(), bytes.size()),
+        const auto bytes = hearth_tests::sample_blocks(static_cast<hearth_type>(weight.type), weight.rows,
+                                                       weight.columns, static_cast<uint32_t>(i));
+        EXPECT_EQ(hearth_model_load_weight(model.get(), static_cast<int32_t>(i), bytes.data(), bytes.size()),
                   HEARTH_OK)
             << hearth_last_error();
     }
@@ -122,16 +83,14 @@ std::vector<float> run(const Source& source, int threads, int32_t isa, int32_t r
                                1,
                                0,
                                rows};
-        EXPECT_EQ(hearth_model_run(model, nullptr, nullptr, &step, sizeof step), HEARTH_OK)
+        EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK)
             << hearth_last_error();
     }
-    hearth_model_destroy(model);
-    hearth_engine_destroy(engine);
     return output;
 }
 
 TEST(Chains, CoverEveryRowWiseOperationOnceAndFeedTheProductBehindThem) {
-    const Source source(HEARTH_TYPE_F32);
+    const ProgramSource source = chained_program(HEARTH_TYPE_F32);
     const hearth::Program program(source.program());
     const auto chains = hearth::find_chains(program);
     ASSERT_EQ(chains.size(), 2u);
@@ -144,7 +103,7 @@ TEST(Chains, CoverEveryRowWiseOperationOnceAndFeedTheProductBehindThem) {
 }
 
 TEST(Chains, ValuesOfAChainShareMemoryOnlyWhereTheyAreOneAndTheSame) {
-    const Source source(HEARTH_TYPE_F32);
+    const ProgramSource source = chained_program(HEARTH_TYPE_F32);
     const hearth::Program program(source.program());
     const auto chains = hearth::find_chains(program);
     const hearth::Plan plan = hearth::plan_memory(program, chains);
@@ -170,7 +129,7 @@ TEST(Chains, ValuesOfAChainShareMemoryOnlyWhereTheyAreOneAndTheSame) {
 TEST(Chains, RowsTogetherGiveWhatTheyGiveOneByOneWithAnyThreads) {
     for (const hearth_isa isa : isas_here())
         for (const hearth_type type : {HEARTH_TYPE_F32, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0}) {
-            const Source source(type);
+            const ProgramSource source = chained_program(type);
             const std::vector<float> alone = run(source, 1, isa, 1);
             for (const int threads : {1, 2, 3, 5})
                 for (const int32_t rows : {kRows, 67}) {

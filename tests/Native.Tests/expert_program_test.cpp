@@ -3,12 +3,11 @@
 
 #include <cmath>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "core/error.h"
 #include "core/program.h"
-#include "hearth.h"
+#include "program_support.h"
 #include "rows_support.h"
 
 using namespace hearth_test;
@@ -71,39 +70,9 @@ enum Weights {
     kWeights
 };
 
-struct Source {
-    std::vector<hearth_operation> operations;
-    std::vector<int32_t> widths;
-    std::vector<hearth_weight> weights;
-
-    hearth_operation& add(int32_t kind, std::vector<int32_t> in, std::vector<int32_t> out,
-                          std::vector<int32_t> used) {
-        hearth_operation operation{};
-        operation.kind = kind;
-        for (int32_t& slot : operation.input) slot = -1;
-        for (int32_t& slot : operation.output) slot = -1;
-        for (int32_t& slot : operation.weight) slot = -1;
-        std::copy(in.begin(), in.end(), operation.input);
-        std::copy(out.begin(), out.end(), operation.output);
-        std::copy(used.begin(), used.end(), operation.weight);
-        operations.push_back(operation);
-        return operations.back();
-    }
-    hearth_program program() const {
-        return {operations.data(),
-                widths.data(),
-                weights.data(),
-                static_cast<int32_t>(operations.size()),
-                static_cast<int32_t>(widths.size()),
-                static_cast<int32_t>(weights.size()),
-                vResult,
-                16,
-                16};
-    }
-};
-
-Source experts_program() {
-    Source s;
+ProgramSource experts_program() {
+    ProgramSource s;
+    s.result = vResult;
     s.widths = {kWidth,
                 kExperts,
                 kChosen,
@@ -152,7 +121,7 @@ Source experts_program() {
     return s;
 }
 
-std::vector<std::vector<float>> sample_weights(const Source& source) {
+std::vector<std::vector<float>> sample_weights(const ProgramSource& source) {
     std::vector<std::vector<float>> weights;
     for (const hearth_weight& w : source.weights)
         weights.push_back(normal_floats(static_cast<size_t>(w.stack * w.rows * w.columns),
@@ -215,28 +184,11 @@ std::vector<double> reference(const std::vector<std::vector<float>>& w, int toke
     return joined;
 }
 
-using EnginePointer = std::unique_ptr<hearth_engine, void (*)(hearth_engine*)>;
-using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
-
-EnginePointer make_engine(hearth_isa isa, int threads) {
-    const hearth_engine_options options{threads, isa, 0};
-    hearth_engine* engine = nullptr;
-    EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
-    return {engine, hearth_engine_destroy};
-}
-
-ModelPointer make_model(hearth_engine* engine, const Source& source,
+ModelPointer make_model(hearth_engine* engine, const ProgramSource& source,
                         const std::vector<std::vector<float>>& weights) {
-    const hearth_program program = source.program();
-    hearth_model* model = nullptr;
-    EXPECT_EQ(hearth_model_create(engine, &program, sizeof program, &model), HEARTH_OK)
-        << hearth_last_error();
-    for (size_t i = 0; i < weights.size(); ++i)
-        EXPECT_EQ(hearth_model_load_weight(model, static_cast<int32_t>(i), weights[i].data(),
-                                           weights[i].size() * sizeof(float)),
-                  HEARTH_OK)
-            << hearth_last_error();
-    return {model, hearth_model_destroy};
+    ModelPointer model = create_model(engine, source);
+    for (size_t i = 0; i < weights.size(); ++i) load_floats(model, static_cast<int32_t>(i), weights[i]);
+    return model;
 }
 
 std::vector<float> run(hearth_model* model, const std::vector<int32_t>& tokens) {
@@ -261,7 +213,7 @@ std::vector<float> run(hearth_model* model, const std::vector<int32_t>& tokens) 
 }
 
 TEST(ExpertProgram, AMixtureOfExpertsGivesItsDefinition) {
-    const Source source = experts_program();
+    const ProgramSource source = experts_program();
     const auto weights = sample_weights(source);
     const std::vector<int32_t> tokens{3, 19, 0, 3, 7, 11, 12, 5, 18, 1, 2};
     std::vector<double> expected;
@@ -269,7 +221,7 @@ TEST(ExpertProgram, AMixtureOfExpertsGivesItsDefinition) {
         for (const double v : reference(weights, token)) expected.push_back(v);
     for (const hearth_isa isa : isas_here())
         for (const int threads : {1, 3}) {
-            const EnginePointer engine = make_engine(isa, threads);
+            const EnginePointer engine = make_engine(threads, isa);
             const ModelPointer model = make_model(engine.get(), source, weights);
             const std::vector<float> together = run(model.get(), tokens);
             EXPECT_LT(normalized_error(together.data(), expected), 1e-11)
@@ -282,9 +234,9 @@ TEST(ExpertProgram, AMixtureOfExpertsGivesItsDefinition) {
 }
 
 TEST(ExpertProgram, AStackIsLoadedWholeAndCounted) {
-    const Source source = experts_program();
+    const ProgramSource source = experts_program();
     auto weights = sample_weights(source);
-    const EnginePointer engine = make_engine(HEARTH_ISA_BEST, 2);
+    const EnginePointer engine = make_engine();
     const ModelPointer model = make_model(engine.get(), source, weights);
     hearth_model_memory memory{};
     ASSERT_EQ(hearth_model_measure(model.get(), &memory, sizeof memory), HEARTH_OK);
@@ -302,53 +254,53 @@ TEST(ExpertProgram, AStackIsLoadedWholeAndCounted) {
 TEST(ExpertProgram, ProgramsThatDoNotFitTogetherAreRefused) {
     struct Case {
         const char* name;
-        std::function<void(Source&)> damage;
+        std::function<void(ProgramSource&)> damage;
     };
     const Case cases[] = {
-        {"no experts to choose", [](Source& s) { s.operations[kRoute].parameters.router.chosen = 0; }},
-        {"more chosen than there are", [](Source& s) { s.operations[kRoute].parameters.router.chosen = 6; }},
-        {"unknown gating", [](Source& s) { s.operations[kRoute].parameters.router.gating = 9; }},
-        {"groups that do not divide", [](Source& s) { s.operations[kRoute].parameters.router.groups = 2; }},
+        {"no experts to choose", [](auto& s) { s.operations[kRoute].parameters.router.chosen = 0; }},
+        {"more chosen than there are", [](auto& s) { s.operations[kRoute].parameters.router.chosen = 6; }},
+        {"unknown gating", [](auto& s) { s.operations[kRoute].parameters.router.gating = 9; }},
+        {"groups that do not divide", [](auto& s) { s.operations[kRoute].parameters.router.groups = 2; }},
         {"shared matrices that do not divide",
-         [](Source& s) { s.operations[kRoute].parameters.router.experts_per_matrix = 2; }},
+         [](auto& s) { s.operations[kRoute].parameters.router.experts_per_matrix = 2; }},
         {"shared matrices, stacks for all",
-         [](Source& s) { s.operations[kRoute].parameters.router.experts_per_matrix = 5; }},
-        {"NaN least sum", [](Source& s) { s.operations[kRoute].parameters.router.least_sum = NAN; }},
-        {"choice of another width", [](Source& s) { s.widths[vChoice] = 3; }},
-        {"bias of the choice too short", [](Source& s) { s.weights[wBias].columns = 4; }},
-        {"choice that no router made", [](Source& s) { s.operations[kUp].input[1] = vWeights; }},
-        {"stack of another size", [](Source& s) { s.weights[wGate].stack = 4; }},
-        {"stack of none", [](Source& s) { s.weights[wGate].stack = 0; }},
-        {"stack beyond the bound", [](Source& s) { s.weights[wGate].stack = 1 << 15; }},
+         [](auto& s) { s.operations[kRoute].parameters.router.experts_per_matrix = 5; }},
+        {"NaN least sum", [](auto& s) { s.operations[kRoute].parameters.router.least_sum = NAN; }},
+        {"choice of another width", [](auto& s) { s.widths[vChoice] = 3; }},
+        {"bias of the choice too short", [](auto& s) { s.weights[wBias].columns = 4; }},
+        {"choice that no router made", [](auto& s) { s.operations[kUp].input[1] = vWeights; }},
+        {"stack of another size", [](auto& s) { s.weights[wGate].stack = 4; }},
+        {"stack of none", [](auto& s) { s.weights[wGate].stack = 0; }},
+        {"stack beyond the bound", [](auto& s) { s.weights[wGate].stack = 1 << 15; }},
         {"stack that overflows",
-         [](Source& s) {
+         [](auto& s) {
              s.weights[wGate].stack = 1 << 14;
              s.weights[wGate].rows = INT32_MAX;
              s.weights[wGate].columns = 1 << 24;
          }},
-        {"missing expert weight", [](Source& s) { s.operations[kUp].weight[1] = -1; }},
-        {"weight without an output", [](Source& s) { s.operations[kDown].weight[1] = wUp; }},
-        {"bias of one expert", [](Source& s) { s.weights[wGateBias].columns = kInner; }},
-        {"input neither shared nor split", [](Source& s) { s.weights[wDown].columns = kInner + 1; }},
-        {"two columns", [](Source& s) { s.weights[wUp].columns = kWidth * 2; }},
-        {"sum of another width", [](Source& s) { s.widths[vMixed] = kWidth / 2; }},
-        {"group without a matrix", [](Source& s) { s.weights[wHeads].stack = 3; }},
-        {"stack where one matrix belongs", [](Source& s) { s.weights[wRouter].stack = 2; }},
-        {"slice beyond the group", [](Source& s) { s.operations[kSlice].parameters.slice.offset = 6; }},
-        {"slice of no width", [](Source& s) { s.operations[kSlice].parameters.slice.width = 0; }},
-        {"slice of no groups", [](Source& s) { s.operations[kSlice].parameters.slice.groups = 0; }},
-        {"concat of uneven groups", [](Source& s) { s.operations[kConcat].parameters.concat.groups = 5; }},
-        {"concat of another width", [](Source& s) { s.widths[vJoined] = 17; }},
-        {"right side of another width", [](Source& s) { s.widths[vFactor] = 2; }},
-        {"vector of another width", [](Source& s) { s.weights[wShift].columns = 17; }},
-        {"bounds the wrong way round", [](Source& s) { s.operations[kClamp].parameters.clamp.least = 2.0f; }},
-        {"NaN bound", [](Source& s) { s.operations[kClamp].parameters.clamp.most = NAN; }},
+        {"missing expert weight", [](auto& s) { s.operations[kUp].weight[1] = -1; }},
+        {"weight without an output", [](auto& s) { s.operations[kDown].weight[1] = wUp; }},
+        {"bias of one expert", [](auto& s) { s.weights[wGateBias].columns = kInner; }},
+        {"input neither shared nor split", [](auto& s) { s.weights[wDown].columns = kInner + 1; }},
+        {"two columns", [](auto& s) { s.weights[wUp].columns = kWidth * 2; }},
+        {"sum of another width", [](auto& s) { s.widths[vMixed] = kWidth / 2; }},
+        {"group without a matrix", [](auto& s) { s.weights[wHeads].stack = 3; }},
+        {"stack where one matrix belongs", [](auto& s) { s.weights[wRouter].stack = 2; }},
+        {"slice beyond the group", [](auto& s) { s.operations[kSlice].parameters.slice.offset = 6; }},
+        {"slice of no width", [](auto& s) { s.operations[kSlice].parameters.slice.width = 0; }},
+        {"slice of no groups", [](auto& s) { s.operations[kSlice].parameters.slice.groups = 0; }},
+        {"concat of uneven groups", [](auto& s) { s.operations[kConcat].parameters.concat.groups = 5; }},
+        {"concat of another width", [](auto& s) { s.widths[vJoined] = 17; }},
+        {"right side of another width", [](auto& s) { s.widths[vFactor] = 2; }},
+        {"vector of another width", [](auto& s) { s.weights[wShift].columns = 17; }},
+        {"bounds the wrong way round", [](auto& s) { s.operations[kClamp].parameters.clamp.least = 2.0f; }},
+        {"NaN bound", [](auto& s) { s.operations[kClamp].parameters.clamp.most = NAN; }},
         {"xielu inside a linear",
-         [](Source& s) { s.operations[kFactor].parameters.linear.function = HEARTH_FUNCTION_XIELU; }},
+         [](auto& s) { s.operations[kFactor].parameters.linear.function = HEARTH_FUNCTION_XIELU; }},
     };
     EXPECT_NO_THROW(hearth::Program{experts_program().program()});
     for (const Case& c : cases) {
-        Source source = experts_program();
+        ProgramSource source = experts_program();
         c.damage(source);
         EXPECT_THROW(hearth::Program{source.program()}, hearth::Error) << c.name;
     }

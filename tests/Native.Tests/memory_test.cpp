@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,18 +13,7 @@ using namespace hearth_test;
 
 namespace {
 
-using EnginePointer = std::unique_ptr<hearth_engine, void (*)(hearth_engine*)>;
-using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
-using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
-
 constexpr int kWidth = 64, kVocabulary = 12, kPageTokens = 8, kPages = 12;
-
-EnginePointer make_engine() {
-    const hearth_engine_options options{2, HEARTH_ISA_BEST, 0};
-    hearth_engine* engine = nullptr;
-    EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
-    return {engine, hearth_engine_destroy};
-}
 
 CachePointer make_cache(hearth_engine* engine, hearth_cache_layer layer, hearth_type type = HEARTH_TYPE_F32) {
     const hearth_cache_options options{&layer, 1, type, type, kPageTokens, kPages};
@@ -41,34 +29,23 @@ float table_value(int token, int column) {
 
 // Embeds tokens by a table (value 0) and runs `operations` over values as wide as that; the last one's result
 // is returned. Weight 0 is the table, weight 1, where there are biases, their table.
-ModelPointer make_model(hearth_engine* engine, std::vector<hearth_operation> operations, int32_t result,
-                        const std::vector<float>& biases = {}) {
-    operations.insert(operations.begin(), make_operation(HEARTH_EMBED, {}, {0}, {0}));
-    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-    const std::vector<int32_t> widths(static_cast<size_t>(result) + 1, kWidth);
-    std::vector<hearth_weight> weights = {{HEARTH_TYPE_F32, 1, kWidth, kVocabulary}};
-    if (!biases.empty()) weights.push_back({HEARTH_TYPE_F32, 1, static_cast<int64_t>(biases.size()), 1});
-    const hearth_program program{operations.data(),
-                                 widths.data(),
-                                 weights.data(),
-                                 static_cast<int32_t>(operations.size()),
-                                 static_cast<int32_t>(widths.size()),
-                                 static_cast<int32_t>(weights.size()),
-                                 result,
-                                 32,
-                                 8};
-    hearth_model* model = nullptr;
-    EXPECT_EQ(hearth_model_create(engine, &program, sizeof program, &model), HEARTH_OK)
-        << hearth_last_error();
+ModelPointer make_model(hearth_engine* engine, const std::vector<hearth_operation>& operations,
+                        int32_t result, const std::vector<float>& biases = {}) {
+    ProgramSource source;
+    source.widths.assign(static_cast<size_t>(result) + 1, kWidth);
+    source.add(HEARTH_EMBED, {}, {0}, {source.weight(kVocabulary, kWidth)}).parameters.embed = {
+        HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    if (!biases.empty()) source.weight(1, static_cast<int64_t>(biases.size()));
+    source.operations.insert(source.operations.end(), operations.begin(), operations.end());
+    source.result = result;
+    source.max_rows = 32;
+    ModelPointer model = create_model(engine, source);
     std::vector<float> table;
     for (int token = 0; token < kVocabulary; ++token)
         for (int i = 0; i < kWidth; ++i) table.push_back(table_value(token, i));
-    EXPECT_EQ(hearth_model_load_weight(model, 0, table.data(), table.size() * sizeof(float)), HEARTH_OK);
-    if (!biases.empty()) {
-        EXPECT_EQ(hearth_model_load_weight(model, 1, biases.data(), biases.size() * sizeof(float)),
-                  HEARTH_OK);
-    }
-    return {model, hearth_model_destroy};
+    load_floats(model, 0, table);
+    if (!biases.empty()) load_floats(model, 1, biases);
+    return model;
 }
 
 // One head over the whole width.
@@ -284,23 +261,18 @@ TEST(LatentCache, BlocksThatTheValuesWouldCutAreRefusedBeforeTheStepRuns) {
     hearth_attention_parameters p = attention_to(HEARTH_SOURCE_CACHE);
     p.values_in_keys = 1;
     p.value_width = 48;
-    hearth_operation widen = make_operation(HEARTH_CONCAT, {1, 2}, {3}, {});
-    widen.parameters.concat = {1};
-    hearth_operation narrow = make_operation(HEARTH_SLICE, {0}, {2}, {});
-    narrow.parameters.slice = {1, 0, 16};
-    std::vector<hearth_operation> operations = {
-        make_operation(HEARTH_EMBED, {}, {0}, {0}), write_cache(false), attend(p, 0, 1), narrow, widen,
-        make_operation(HEARTH_GATHER, {3}, {4}, {})};
-    operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-    const int32_t widths[] = {kWidth, 48, 16, kWidth, kWidth};
-    const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, kWidth, kVocabulary}};
-    const hearth_program program{operations.data(), widths, weights, 6, 5, 1, 4, 32, 8};
-    hearth_model* raw = nullptr;
-    ASSERT_EQ(hearth_model_create(engine.get(), &program, sizeof program, &raw), HEARTH_OK)
-        << hearth_last_error();
-    const ModelPointer model{raw, hearth_model_destroy};
-    const std::vector<float> table(kWidth * kVocabulary, 0.5f);
-    ASSERT_EQ(hearth_model_load_weight(raw, 0, table.data(), table.size() * sizeof(float)), HEARTH_OK);
+    ProgramSource source;
+    source.widths = {kWidth, 48, 16, kWidth, kWidth};
+    source.add(HEARTH_EMBED, {}, {0}, {source.weight(kVocabulary, kWidth)}).parameters.embed = {
+        HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    source.operations.push_back(write_cache(false));
+    source.operations.push_back(attend(p, 0, 1));
+    source.add(HEARTH_SLICE, {0}, {2}, {}).parameters.slice = {1, 0, 16};
+    source.add(HEARTH_CONCAT, {1, 2}, {3}, {}).parameters.concat = {1};
+    source.add(HEARTH_GATHER, {3}, {4}, {});
+    source.result = 4;
+    const ModelPointer model = create_model(engine.get(), source);
+    load_floats(model, 0, std::vector<float>(kWidth * kVocabulary, 0.5f));
     for (const hearth_type type : {HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0}) {
         const CachePointer cache = make_cache(engine.get(), {1, kWidth, 0}, type);
         Step step;

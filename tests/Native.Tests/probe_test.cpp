@@ -2,7 +2,6 @@
 // call through the boundary.
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <vector>
 
 #include "attention_support.h"
@@ -113,45 +112,37 @@ constexpr int kWidth = 32, kRows = 6;
 class ProbedStep : public testing::Test {
   protected:
     void SetUp() override {
-        const hearth_engine_options options{2, HEARTH_ISA_BEST, 0};
-        ASSERT_EQ(hearth_engine_create(&options, sizeof options, &engine_), HEARTH_OK);
-        std::vector<hearth_operation> operations = {
-            make_operation(HEARTH_EMBED, {}, {0}, {0}), make_operation(HEARTH_CACHE_WRITE, {0, 0}, {}, {}),
-            make_operation(HEARTH_ATTENTION, {0}, {1}, {}), make_operation(HEARTH_GATHER, {1}, {2}, {})};
-        operations[0].parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-        operations[1].parameters.cache_write = {0, 1, kWidth, kWidth};
-        operations[2].parameters.attention = plain_attention(1, 1, kWidth);
-        const std::vector<int32_t> widths(3, kWidth);
-        const hearth_weight table{HEARTH_TYPE_F32, 1, kWidth, kRows};
-        const hearth_program program{operations.data(), widths.data(), &table, 4, 3, 1, 2, 16, 16};
-        ASSERT_EQ(hearth_model_create(engine_, &program, sizeof program, &model_), HEARTH_OK)
-            << hearth_last_error();
-        const auto values = normal_floats(kRows * kWidth, 5);
-        ASSERT_EQ(hearth_model_load_weight(model_, 0, values.data(), values.size() * sizeof(float)),
-                  HEARTH_OK);
+        ProgramSource source;
+        source.widths.assign(3, kWidth);
+        source.add(HEARTH_EMBED, {}, {0}, {source.weight(kRows, kWidth)}).parameters.embed = {
+            HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+        source.add(HEARTH_CACHE_WRITE, {0, 0}, {}, {}).parameters.cache_write = {0, 1, kWidth, kWidth};
+        source.add(HEARTH_ATTENTION, {0}, {1}, {}).parameters.attention = plain_attention(1, 1, kWidth);
+        source.add(HEARTH_GATHER, {1}, {2}, {});
+        source.result = 2;
+        model_ = create_model(engine_.get(), source);
+        load_floats(model_, 0, normal_floats(kRows * kWidth, 5));
         const hearth_cache_layer layer{1, kWidth, kWidth};
+        hearth_cache* made = nullptr;
         const hearth_cache_options cache{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, 2};
-        ASSERT_EQ(hearth_cache_create(engine_, &cache, sizeof cache, &cache_), HEARTH_OK);
+        ASSERT_EQ(hearth_cache_create(engine_.get(), &cache, sizeof cache, &made), HEARTH_OK);
+        cache_.reset(made);
         probabilities_.assign(kRows * kRows, -1.0f);
         probe_ = {2, kRows, 0, 1, probabilities_.data(), probabilities_.size()};
-    }
-    void TearDown() override {
-        hearth_cache_destroy(cache_);
-        hearth_model_destroy(model_);
-        hearth_engine_destroy(engine_);
     }
 
     hearth_status run(const hearth_probe* probes, int32_t count) {
         output_.assign(kRows * kWidth, -1.0f);
         const hearth_step step{rows_,          nullptr,        rows_, &sequence_, &page_, rows_,
                                output_.data(), output_.size(), kRows, 1,          1,      kRows};
-        return count == 0 ? hearth_model_run(model_, cache_, nullptr, &step, sizeof step)
-                          : hearth_model_probe(model_, cache_, nullptr, &step, sizeof step, probes, count);
+        return count == 0 ? hearth_model_run(model_.get(), cache_.get(), nullptr, &step, sizeof step)
+                          : hearth_model_probe(model_.get(), cache_.get(), nullptr, &step, sizeof step,
+                                               probes, count);
     }
 
-    hearth_engine* engine_ = nullptr;
-    hearth_model* model_ = nullptr;
-    hearth_cache* cache_ = nullptr;
+    const EnginePointer engine_ = make_engine();
+    ModelPointer model_{nullptr, hearth_model_destroy};
+    CachePointer cache_{nullptr, hearth_cache_destroy};
     const int32_t rows_[kRows] = {0, 1, 2, 3, 4, 5};
     const int32_t page_ = 1;
     const hearth_sequence sequence_{0, kRows, 0, 0, 1, 0, 0, 0};

@@ -19,43 +19,9 @@ using hearth::Error;
 using hearth::Program;
 
 // A one-layer decoder small enough to read, and easy to break.
-struct Source {
-    std::vector<hearth_operation> operations;
-    std::vector<int32_t> widths;
-    std::vector<hearth_weight> weights;
-    int32_t result = -1;
-
-    hearth_operation& add(int32_t kind, std::vector<int32_t> inputs, std::vector<int32_t> outputs,
-                          std::vector<int32_t> used) {
-        operations.push_back(make_operation(kind, inputs, outputs, used));
-        return operations.back();
-    }
-
-    int32_t value(int32_t width) {
-        widths.push_back(width);
-        return static_cast<int32_t>(widths.size()) - 1;
-    }
-
-    int32_t weight(int64_t rows, int64_t columns, int32_t type = HEARTH_TYPE_F32) {
-        weights.push_back({type, 1, columns, rows});
-        return static_cast<int32_t>(weights.size()) - 1;
-    }
-
-    hearth_program program() const {
-        return {operations.data(),
-                widths.data(),
-                weights.data(),
-                static_cast<int32_t>(operations.size()),
-                static_cast<int32_t>(widths.size()),
-                static_cast<int32_t>(weights.size()),
-                result,
-                16,
-                4};
-    }
-};
-
-Source decoder() {
-    Source s;
+ProgramSource decoder() {
+    ProgramSource s;
+    s.max_output_rows = 4;
     const int32_t table = s.weight(10, 8), norm = s.weight(1, 8), query = s.weight(8, 8),
                   key = s.weight(4, 8), value = s.weight(4, 8), head = s.weight(10, 8);
     const int32_t x = s.value(8), n = s.value(8), q = s.value(8), k = s.value(4), v = s.value(4),
@@ -75,7 +41,7 @@ Source decoder() {
 }
 
 TEST(Program, AcceptsADecoder) {
-    const Source source = decoder();
+    const ProgramSource source = decoder();
     const Program program(source.program());
     EXPECT_EQ(program.token_limit(), 10);
     ASSERT_EQ(program.cache_layers().size(), 1u);
@@ -86,62 +52,62 @@ TEST(Program, AcceptsADecoder) {
 TEST(Program, RefusesWhatDoesNotFitTogether) {
     struct Case {
         const char* name;
-        std::function<void(Source&)> damage;
+        std::function<void(ProgramSource&)> damage;
     };
     const Case cases[] = {
-        {"unknown kind", [](Source& s) { s.operations[1].kind = 99; }},
-        {"input that does not exist", [](Source& s) { s.operations[1].input[0] = 77; }},
-        {"input below -1", [](Source& s) { s.operations[1].input[0] = -2; }},
-        {"read before written", [](Source& s) { s.operations[1].input[0] = 9; }},
-        {"written twice", [](Source& s) { s.operations[1].output[0] = 0; }},
-        {"weight that does not exist", [](Source& s) { s.operations[2].weight[1] = 1000; }},
-        {"missing weight", [](Source& s) { s.operations[2].weight[0] = -1; }},
-        {"misshapen weight", [](Source& s) { s.weights[2].columns = 9; }},
-        {"weight of no rows", [](Source& s) { s.weights[2].rows = 0; }},
-        {"huge weight", [](Source& s) { s.weights[2].rows = INT64_MAX / 2; }},
-        {"columns off the block", [](Source& s) { s.weights[2].type = HEARTH_TYPE_Q8_0; }},
-        {"unknown type", [](Source& s) { s.weights[2].type = 1234; }},
-        {"quantized norm", [](Source& s) { s.weights[1].type = HEARTH_TYPE_F16; }},
-        {"value of no width", [](Source& s) { s.widths[3] = 0; }},
-        {"negative width", [](Source& s) { s.widths[3] = -5; }},
-        {"NaN epsilon", [](Source& s) { s.operations[1].parameters.norm.epsilon = NAN; }},
-        {"group that does not divide", [](Source& s) { s.operations[1].parameters.norm.group_width = 3; }},
-        {"odd rope", [](Source& s) { s.operations[3].parameters.rope.dimensions = 3; }},
-        {"rope beyond the head", [](Source& s) { s.operations[3].parameters.rope.dimensions = 6; }},
-        {"negative layer", [](Source& s) { s.operations[4].parameters.cache_write.layer = -1; }},
-        {"layer of two shapes", [](Source& s) { s.operations[5].parameters.attention.value_width = 2; }},
+        {"unknown kind", [](auto& s) { s.operations[1].kind = 99; }},
+        {"input that does not exist", [](auto& s) { s.operations[1].input[0] = 77; }},
+        {"input below -1", [](auto& s) { s.operations[1].input[0] = -2; }},
+        {"read before written", [](auto& s) { s.operations[1].input[0] = 9; }},
+        {"written twice", [](auto& s) { s.operations[1].output[0] = 0; }},
+        {"weight that does not exist", [](auto& s) { s.operations[2].weight[1] = 1000; }},
+        {"missing weight", [](auto& s) { s.operations[2].weight[0] = -1; }},
+        {"misshapen weight", [](auto& s) { s.weights[2].columns = 9; }},
+        {"weight of no rows", [](auto& s) { s.weights[2].rows = 0; }},
+        {"huge weight", [](auto& s) { s.weights[2].rows = INT64_MAX / 2; }},
+        {"columns off the block", [](auto& s) { s.weights[2].type = HEARTH_TYPE_Q8_0; }},
+        {"unknown type", [](auto& s) { s.weights[2].type = 1234; }},
+        {"quantized norm", [](auto& s) { s.weights[1].type = HEARTH_TYPE_F16; }},
+        {"value of no width", [](auto& s) { s.widths[3] = 0; }},
+        {"negative width", [](auto& s) { s.widths[3] = -5; }},
+        {"NaN epsilon", [](auto& s) { s.operations[1].parameters.norm.epsilon = NAN; }},
+        {"group that does not divide", [](auto& s) { s.operations[1].parameters.norm.group_width = 3; }},
+        {"odd rope", [](auto& s) { s.operations[3].parameters.rope.dimensions = 3; }},
+        {"rope beyond the head", [](auto& s) { s.operations[3].parameters.rope.dimensions = 6; }},
+        {"negative layer", [](auto& s) { s.operations[4].parameters.cache_write.layer = -1; }},
+        {"layer of two shapes", [](auto& s) { s.operations[5].parameters.attention.value_width = 2; }},
         {"heads that kv_heads does not divide",
-         [](Source& s) { s.operations[5].parameters.attention.heads = 3; }},
-        {"no heads", [](Source& s) { s.operations[5].parameters.attention.kv_heads = 0; }},
+         [](auto& s) { s.operations[5].parameters.attention.heads = 3; }},
+        {"no heads", [](auto& s) { s.operations[5].parameters.attention.kv_heads = 0; }},
         {"chunks of no length",
-         [](Source& s) { s.operations[5].parameters.attention.mask = HEARTH_MASK_CHUNKED; }},
+         [](auto& s) { s.operations[5].parameters.attention.mask = HEARTH_MASK_CHUNKED; }},
         {"buckets without their table",
-         [](Source& s) {
+         [](auto& s) {
              s.operations[5].parameters.attention.bias_buckets = 8;
              s.operations[5].parameters.attention.bias_distance = 20;
          }},
-        {"a table without its buckets", [](Source& s) { s.operations[5].weight[1] = 1; }},
+        {"a table without its buckets", [](auto& s) { s.operations[5].weight[1] = 1; }},
         {"a bias between the step and a memory",
-         [](Source& s) {
+         [](auto& s) {
              s.operations[5].parameters.attention.source = HEARTH_SOURCE_MEMORY;
              s.operations[5].parameters.attention.alibi_bias = 8;
          }},
-        {"an unknown source", [](Source& s) { s.operations[5].parameters.attention.source = 3; }},
+        {"an unknown source", [](auto& s) { s.operations[5].parameters.attention.source = 3; }},
         {"values in the keys of a layer that has its own",
-         [](Source& s) { s.operations[5].parameters.attention.values_in_keys = 1; }},
-        {"values that are not cached", [](Source& s) { s.operations[4].input[1] = -1; }},
+         [](auto& s) { s.operations[5].parameters.attention.values_in_keys = 1; }},
+        {"values that are not cached", [](auto& s) { s.operations[4].input[1] = -1; }},
         {"values that the layer has no room for",
-         [](Source& s) { s.operations[4].parameters.cache_write.value_width = 0; }},
-        {"result that is not gathered", [](Source& s) { s.result = 7; }},
-        {"result that does not exist", [](Source& s) { s.result = 99; }},
-        {"mixed rows", [](Source& s) { s.operations[8].kind = HEARTH_ADD; }},
+         [](auto& s) { s.operations[4].parameters.cache_write.value_width = 0; }},
+        {"result that is not gathered", [](auto& s) { s.result = 7; }},
+        {"result that does not exist", [](auto& s) { s.result = 99; }},
+        {"mixed rows", [](auto& s) { s.operations[8].kind = HEARTH_ADD; }},
     };
     for (const Case& c : cases) {
-        Source source = decoder();
+        ProgramSource source = decoder();
         c.damage(source);
         EXPECT_THROW(Program{source.program()}, Error) << c.name;
     }
-    Source empty = decoder();
+    ProgramSource empty = decoder();
     hearth_program program = empty.program();
     program.operation_count = 0;
     EXPECT_THROW(Program{program}, Error);
@@ -151,7 +117,7 @@ TEST(Program, RefusesWhatDoesNotFitTogether) {
 }
 
 TEST(Plan, LivingValuesNeverOverlap) {
-    const Source source = decoder();
+    const ProgramSource source = decoder();
     const Program program(source.program());
     const hearth::Plan plan = hearth::plan_memory(program, hearth::find_chains(program));
     const auto& values = program.values();
@@ -173,7 +139,7 @@ TEST(Plan, LivingValuesNeverOverlap) {
 }
 
 TEST(Plan, MemoryOfFinishedValuesIsUsedAgain) {
-    const Source source = decoder();
+    const ProgramSource source = decoder();
     const Program program(source.program());
     size_t all = 0;
     for (const hearth::Value& value : program.values())

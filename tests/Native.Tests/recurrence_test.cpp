@@ -2,8 +2,6 @@
 // log-probabilities.
 #include <gtest/gtest.h>
 
-#include <memory>
-
 #include "attention_support.h"
 #include "cpu/operations.h"
 #include "hearth.h"
@@ -104,35 +102,24 @@ class RangedEmbedding : public testing::Test {
     static constexpr int kWidth = 3, kFirst = 5, kSecond = 7;
 
     RangedEmbedding() {
-        const hearth_engine_options options{1, HEARTH_ISA_BEST, 0};
-        EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine_), HEARTH_OK) << hearth_last_error();
-        std::vector<hearth_operation> operations;
+        ProgramSource source;
+        source.widths.assign(4, kWidth);
         for (int i = 0; i < 2; ++i) {
-            operations.push_back(make_operation(HEARTH_EMBED, {}, {i}, {i}));
-            hearth_embed_parameters& p = operations.back().parameters.embed;
+            const int32_t table = source.weight(i == 0 ? kFirst : kSecond, kWidth);
+            hearth_embed_parameters& p = source.add(HEARTH_EMBED, {}, {i}, {table}).parameters.embed;
             p.scale = i == 0 ? 2.0f : 1.0f;
             p.ranged = 1;
             p.first = i * kFirst;
         }
-        operations.push_back(make_operation(HEARTH_ADD, {0, 1}, {2}, {}));
-        operations.push_back(make_operation(HEARTH_GATHER, {2}, {3}, {}));
-        const int32_t widths[] = {kWidth, kWidth, kWidth, kWidth};
-        const hearth_weight weights[] = {{HEARTH_TYPE_F32, 1, kWidth, kFirst},
-                                         {HEARTH_TYPE_F32, 1, kWidth, kSecond}};
-        const hearth_program program{operations.data(), widths, weights, 4, 4, 2, 3, 16, 16};
-        EXPECT_EQ(hearth_model_create(engine_, &program, sizeof program, &model_), HEARTH_OK)
-            << hearth_last_error();
+        source.add(HEARTH_ADD, {0, 1}, {2}, {});
+        source.add(HEARTH_GATHER, {2}, {3}, {});
+        source.result = 3;
+        model_ = create_model(engine_.get(), source);
         for (int i = 0; i < 2; ++i) {
             tables_.push_back(normal_floats(static_cast<size_t>(kWidth * (i == 0 ? kFirst : kSecond)),
                                             static_cast<uint32_t>(i) + 1));
-            EXPECT_EQ(hearth_model_load_weight(model_, i, tables_.back().data(),
-                                               tables_.back().size() * sizeof(float)),
-                      HEARTH_OK);
+            load_floats(model_, i, tables_.back());
         }
-    }
-    ~RangedEmbedding() override {
-        hearth_model_destroy(model_);
-        hearth_engine_destroy(engine_);
     }
 
     hearth_status run(const std::vector<int32_t>& tokens, const float* embeddings,
@@ -153,14 +140,14 @@ class RangedEmbedding : public testing::Test {
         step.output_size = output.size();
         step.row_count = step.output_count = rows;
         step.sequence_count = 1;
-        return hearth_model_run(model_, nullptr, nullptr, &step, sizeof step);
+        return hearth_model_run(model_.get(), nullptr, nullptr, &step, sizeof step);
     }
 
     std::vector<std::vector<float>> tables_;
 
   private:
-    hearth_engine* engine_ = nullptr;
-    hearth_model* model_ = nullptr;
+    const EnginePointer engine_ = make_engine(1);
+    ModelPointer model_{nullptr, hearth_model_destroy};
 };
 
 TEST_F(RangedEmbedding, TakesEachTokenFromItsOwnTable) {
