@@ -96,9 +96,11 @@ TEST(Chains, CoverEveryRowWiseOperationOnceAndFeedTheProductBehindThem) {
     ASSERT_EQ(chains.size(), 2u);
     EXPECT_EQ(chains[0].begin, 1);
     EXPECT_EQ(chains[0].end, 2);
+    EXPECT_EQ(chains[0].widest, kWidth);
     EXPECT_TRUE(chains[0].feeds_product);
     EXPECT_EQ(chains[1].begin, 3);
     EXPECT_EQ(chains[1].end, 10);
+    EXPECT_EQ(chains[1].widest, 4 * kWidth);
     EXPECT_FALSE(chains[1].feeds_product);
 }
 

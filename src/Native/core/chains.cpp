@@ -1,5 +1,7 @@
 #include "core/chains.h"
 
+#include <algorithm>
+
 namespace hearth {
 
 namespace {
@@ -26,6 +28,16 @@ bool is_row_wise(int32_t kind) {
     }
 }
 
+int64_t widest_value(const Program& program, const hearth_operation& operation) {
+    int64_t most = 1;
+    const auto add = [&](int32_t number) {
+        if (number >= 0) most = std::max(most, program.values()[static_cast<size_t>(number)].width);
+    };
+    for (const int32_t number : operation.input) add(number);
+    for (const int32_t number : operation.output) add(number);
+    return most;
+}
+
 }  // namespace
 
 std::vector<Chain> find_chains(const Program& program) {
@@ -39,10 +51,11 @@ std::vector<Chain> find_chains(const Program& program) {
         const hearth_operation& operation = operations[static_cast<size_t>(i)];
         const bool open = !chains.empty() && chains.back().end == i && !chains.back().feeds_product;
         if (is_row_wise(operation.kind)) {
-            if (open && chains.back().rows == rows_of(operation))
-                ++chains.back().end;
-            else
-                chains.push_back({i, i + 1, rows_of(operation), false});
+            if (!open || chains.back().rows != rows_of(operation))
+                chains.push_back({i, i, rows_of(operation), 1, false});
+            Chain& chain = chains.back();
+            ++chain.end;
+            chain.widest = std::max(chain.widest, widest_value(program, operation));
         } else if (operation.kind == HEARTH_LINEAR && open && chains.back().rows == rows_of(operation)) {
             chains.back().feeds_product = true;
         }

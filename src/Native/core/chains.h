@@ -15,6 +15,7 @@ namespace hearth {
 struct Chain {
     int32_t begin, end;
     RowKind rows;
+    int64_t widest;  // width of the widest value that its operations read or write
     bool feeds_product;
 };
 

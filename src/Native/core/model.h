@@ -78,7 +78,6 @@ class Model {
     void execute_rows(size_t index, Cache* cache, RowRange range, ThreadPool& pool);
     void combine(const hearth_operation& operation, RowRange range, ThreadPool& pool);
     void write_cache(const hearth_operation& operation, Cache* cache, RowRange range, ThreadPool& pool);
-    int64_t widest(const Chain& chain) const;
 
     void embed(const hearth_operation& operation, const hearth_step& step);
     LinearCall linear_call(const hearth_operation& operation, const hearth_step& step,

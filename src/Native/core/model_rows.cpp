@@ -24,18 +24,6 @@ ConstRows Model::in(const hearth_operation& operation, int slot, RowRange range)
     return {value(number) + range.first * width(number), range.count, width(number)};
 }
 
-int64_t Model::widest(const Chain& chain) const {
-    int64_t most = 1;
-    for (int32_t i = chain.begin; i < chain.end; ++i) {
-        const hearth_operation& operation = program_.operations()[static_cast<size_t>(i)];
-        for (const int32_t number : operation.input)
-            if (number >= 0) most = std::max(most, width(number));
-        for (const int32_t number : operation.output)
-            if (number >= 0) most = std::max(most, width(number));
-    }
-    return most;
-}
-
 void Model::run_chain(const Chain& chain, Cache* cache, const hearth_step& step) {
     const hearth_isa isa = engine_->isa;
     ThreadPool& pool = engine_->pool;
@@ -47,7 +35,7 @@ void Model::run_chain(const Chain& chain, Cache* cache, const hearth_step& step)
     if (chain.feeds_product) product = linear_call(program_.operations()[end], step, outputs);
     const bool prepares = chain.feeds_product && linear_splits(product, linear_scratch_);
     const int64_t tile = prepares ? linear_tile_rows(isa) : 1;
-    const int64_t unit = tile * std::max<int64_t>(1, kPieceFloats / (tile * widest(chain)));
+    const int64_t unit = tile * std::max<int64_t>(1, kPieceFloats / (tile * chain.widest));
     if (rows <= unit * (pool.threads() - 1) || rows <= unit) {
         // Too few rows for every thread: each operation is cut as it can be.
         for (size_t i = begin; i < end; ++i) execute_rows(i, cache, {0, rows}, pool);
