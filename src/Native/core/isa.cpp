@@ -14,6 +14,8 @@
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 #include "core/error.h"
@@ -58,6 +60,22 @@ uint32_t available_isas() {
     }();
     return mask;
 }
+
+#if defined(__x86_64__)
+// Leaf 7.1 of cpuid: older compilers do not know the feature's name.
+bool has_avx_vnni() {
+    static const bool found = [] {
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+    }();
+    return found;
+}
+
+bool has_vbmi() {
+    static const bool found = __builtin_cpu_supports("avx512vbmi");
+    return found;
+}
+#endif
 
 hearth_isa best_isa() {
     const uint32_t mask = available_isas();

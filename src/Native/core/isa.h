@@ -13,6 +13,13 @@ constexpr int kLastIsa = HEARTH_ISA_DOTPROD;
 // too).
 uint32_t available_isas();
 
+#if defined(__x86_64__)
+// Whether this processor has AVX512-VBMI, for kernels of HEARTH_ISA_AVX512.
+bool has_vbmi();
+// Whether it has AVX-VNNI, for those of HEARTH_ISA_AVX2.
+bool has_avx_vnni();
+#endif
+
 hearth_isa best_isa();
 
 // Resolves HEARTH_ISA_BEST; throws HEARTH_UNSUPPORTED for a set that cannot run here, naming those that can.

@@ -19,13 +19,6 @@ constexpr int64_t kPiecesPerThread = 8;
 // Below this many values the activations are prepared by the calling thread alone: waking others costs more.
 constexpr int64_t kParallelValues = 16384;
 
-#if defined(__x86_64__)
-// Whether this processor has AVX512-VBMI, for the kernels of HEARTH_ISA_AVX512.
-bool has_vbmi();
-// Whether it has AVX-VNNI, for those of HEARTH_ISA_AVX2.
-bool has_avx_vnni();
-#endif
-
 const LinearKernels& linear_kernels(hearth_isa isa);
 
 // Rows cut into tiles: all of the largest size but the last, which has the smallest size that holds the rest.
