@@ -32,23 +32,6 @@ double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool) {
     return now(pool) - start;
 }
 
-double time_int8_peak(hearth::ThreadPool& pool) {
-#if defined(__x86_64__)
-    if (!(hearth::available_isas() & (1u << HEARTH_ISA_AVX512))) return 0;
-    constexpr int64_t kPieces = 16;
-    const double start = now(pool);
-    pool.parallel_for(kPieces, 1, [](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i)
-            kept.fetch_add(static_cast<uint64_t>(run_int8_avx512(static_cast<int64_t>(kPeakMacs) / kPieces)),
-                           std::memory_order_relaxed);
-    });
-    return now(pool) - start;
-#else
-    (void)pool;
-    return 0;
-#endif
-}
-
 const hearth::Buffer& memory_slice(size_t turn) {
     static const std::vector<hearth::Buffer> slices = [] {
         std::vector<hearth::Buffer> filled;
@@ -75,16 +58,20 @@ double time_product(int64_t (*spin)(int64_t), int64_t products) {
     return (now(pool()) - start) / static_cast<double>(pieces * kRounds * products);
 }
 
+const hearth::PeakLoops& best_loops() {
+    return hearth::linear_kernels(hearth::best_isa()).peak;
+}
+
 }  // namespace
 
+double time_int8_peak() {
+    return time_product(best_loops().int8, best_loops().int8_products);
+}
+
 void Roof::measure() {
-    const hearth::PeakLoops& loops = hearth::linear_kernels(hearth::best_isa()).peak;
     read_.push_back(time_read(memory_slice(turn_++), pool()) / static_cast<double>(kSliceBytes));
-    // The kernels' own loop reads its activations as they do; where the bare instruction is known it tells
-    // more.
-    const double bare = time_int8_peak(pool());
-    int8_.push_back(bare > 0 ? bare / kPeakMacs : time_product(loops.int8, loops.int8_products));
-    float32_.push_back(time_product(loops.float32, loops.float32_products));
+    int8_.push_back(time_int8_peak());
+    float32_.push_back(time_product(best_loops().float32, best_loops().float32_products));
 }
 
 void Roof::report(benchmark::State& state, double seconds, double macs, double bytes) const {

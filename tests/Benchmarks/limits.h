@@ -14,10 +14,9 @@ namespace hearth_benchmarks {
 // Seconds that all threads together take to read the buffer once.
 double time_read(const hearth::Buffer& buffer, hearth::ThreadPool& pool);
 
-// Seconds for kPeakMacs multiply-accumulates of 8-bit integers in registers by all threads; 0 where the
-// processor has no instruction for it that is known here.
-constexpr double kPeakMacs = 2.5e8;
-double time_int8_peak(hearth::ThreadPool& pool);
+// Seconds for one of the multiply-adds of 8-bit integers on registers, by the best instruction set, that all
+// threads of pool() make.
+double time_int8_peak();
 
 // One piece of the memory that reading is measured on: pieces used in turn together exceed the caches of
 // common machines, so that each comes from memory as weights do in a model.
@@ -44,10 +43,5 @@ class Roof {
     size_t turn_ = 0;
     std::vector<double> read_, int8_, float32_;  // seconds for a byte, a multiply-add
 };
-
-#if defined(__x86_64__)
-// Returns a sum that depends on every product.
-int32_t run_int8_avx512(int64_t macs);
-#endif
 
 }  // namespace hearth_benchmarks

@@ -89,13 +89,12 @@ void prefill(benchmark::State& state, hearth_isa isa, hearth_type type) {
     std::vector<double> times, peaks;
     for (auto _ : state) {
         times.push_back(work.time());
-        peaks.push_back(hearth_benchmarks::time_int8_peak(pool()));
+        peaks.push_back(hearth_benchmarks::time_int8_peak());
         state.SetIterationTime(times.back());
     }
     const double rate = static_cast<double>(kRows * kColumns * state.range(0)) / fast_tenth(times);
     state.counters["GMAC/s"] = rate * 1e-9;
-    const double peak = hearth_benchmarks::kPeakMacs / fast_tenth(peaks);
-    if (peaks[0] == 0) return;
+    const double peak = 1 / fast_tenth(peaks);
     state.counters["peak_GMAC/s"] = peak * 1e-9;
     state.counters["of_peak"] = rate / peak;
 }

@@ -33,6 +33,8 @@ inline int64_t spin_int8(int64_t rounds) {
     }
     for (int i = 0; i < 2 * kChains; ++i) quads[i] = 0x01020301 + i;
     for (int i = 0; i < kChains; ++i) starts[i] = i;
+    // Constants known to the compiler would be made anew in each round.
+    __asm__ volatile("" : "+m"(quads));
     Isa::B first = Isa::load_codes(codes[0]), second = Isa::load_codes(codes[1]);
     Isa::I sums[kChains];
 #pragma GCC unroll 8
