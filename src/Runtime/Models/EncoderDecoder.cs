@@ -76,7 +76,7 @@ internal sealed class EncoderDecoder
         var encoder = new EncoderDecoder(file, limits, "enc");
         var decoder = new EncoderDecoder(file, limits, "dec");
         var hidden = encoder.Encode();
-        encoder.WriteMemory(hidden, decoder._attention);
+        ModelFamilies.WriteMemory(encoder._program, hidden, decoder._decoderLayers, decoder._attention);
         var source = limits with { MaxRows = Math.Min(encoder._sizes.ContextLength, ModelFamilies.LongestSource), MaxOutputRows = 1 };
         return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
     }
@@ -111,17 +111,6 @@ internal sealed class EncoderDecoder
         }
 
         return OptionalNorm(x, "enc.output_norm");
-    }
-
-    // What cross-attention reads is the same for every token of the output: it is computed here, once for each text.
-    private void WriteMemory(Value hidden, AttentionTerms terms)
-    {
-        for (var layer = 0; layer < _decoderLayers; layer++)
-        {
-            var prefix = $"dec.blk.{layer}.cross_attn_";
-            var projected = _program.Linear(hidden, ActivationFunction.None, Biased(prefix + "k", _sizes.Width, _sizes.Width), Biased(prefix + "v", _sizes.Width, _sizes.Width));
-            _program.WriteCache(projected[0], projected[1], layer, terms);
-        }
     }
 
     private Value Decode()

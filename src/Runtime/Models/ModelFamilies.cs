@@ -85,6 +85,24 @@ internal static class ModelFamilies
             throw new UnsupportedModelException("embeddings of an encoder–decoder", ["encoders", "decoders"]);
     }
 
+    /// <summary>Ends an encoder's program with the keys and values that each layer of the decoder reads as its memory.</summary>
+    /// <remarks>They are the same for every token of the output: computed here, once for each text. Biases are taken where the file has them.</remarks>
+    /// <param name="program">The encoder's.</param>
+    /// <param name="hidden">The encoder's rows.</param>
+    /// <param name="layers">Those of the decoder.</param>
+    /// <param name="terms">The decoder's heads and their widths.</param>
+    public static void WriteMemory(ProgramBuilder program, Value hidden, int layers, AttentionTerms terms)
+    {
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var projected = program.Linear(hidden, ActivationFunction.None, Projection($"dec.blk.{layer}.cross_attn_k", terms.KeysWidth), Projection($"dec.blk.{layer}.cross_attn_v", terms.ValuesWidth));
+            program.WriteCache(projected[0], projected[1], layer, terms);
+        }
+
+        (Weight Weight, Weight? Bias) Projection(string name, int outputs)
+            => (program.Matrix(name + ".weight", hidden.Width, outputs), program.OptionalVector(name + ".bias", outputs));
+    }
+
     private static string Reason(string architecture)
         => _recurrent.Contains(architecture) ? " (recurrent layers)" : _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
 

@@ -59,7 +59,7 @@ internal sealed class T5
         }
 
         ModelFamilies.RefuseEmbeddings(limits);
-        encoder.WriteMemory(hidden);
+        ModelFamilies.WriteMemory(encoder._program, hidden, encoder._decoderLayers, encoder._attention);
         var decoder = new T5(file, limits, "dec");
         var source = limits with { MaxRows = Math.Max(limits.MaxRows, Math.Min(encoder._sizes.ContextLength, ModelFamilies.LongestSource)), MaxOutputRows = 1 };
         return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
@@ -76,21 +76,6 @@ internal sealed class T5
         }
 
         return FinalNorm(x);
-    }
-
-    // What cross-attention reads is the same for every token of the output: it is computed here, once for each text.
-    private void WriteMemory(Value hidden)
-    {
-        for (var layer = 0; layer < _decoderLayers; layer++)
-        {
-            var prefix = $"dec.blk.{layer}.cross_attn_";
-            var projected = _program.Linear(
-                hidden,
-                ActivationFunction.None,
-                (_program.Matrix(prefix + "k.weight", _sizes.Width, _attention.KeysWidth), null),
-                (_program.Matrix(prefix + "v.weight", _sizes.Width, _attention.ValuesWidth), null));
-            _program.WriteCache(projected[0], projected[1], layer, _attention);
-        }
     }
 
     private Value Decode()
