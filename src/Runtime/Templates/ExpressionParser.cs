@@ -209,9 +209,9 @@ internal sealed partial class Parser
     private bool IsTupleEnd(string? endName) => Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd or TokenKind.RightParen
         || (endName is not null && Current.IsName(endName));
 
-    private Expression ParseTuple(bool withConditional = true, string? endName = null, bool explicitParentheses = false)
+    // What stands between commas, up to the end of a tuple; one comma, be it the last, makes it one.
+    private (List<Expression> Items, bool IsTuple) ParseItems(string? endName, Func<Expression> parseItem)
     {
-        var line = Current.Line;
         var items = new List<Expression>();
         var isTuple = false;
         while (true)
@@ -220,12 +220,19 @@ internal sealed partial class Parser
                 Expect(TokenKind.Comma);
             if (IsTupleEnd(endName))
                 break;
-            items.Add(ParseExpression(withConditional));
+            items.Add(parseItem());
             if (Current.Kind != TokenKind.Comma)
                 break;
             isTuple = true;
         }
 
+        return (items, isTuple);
+    }
+
+    private Expression ParseTuple(bool withConditional = true, string? endName = null, bool explicitParentheses = false)
+    {
+        var line = Current.Line;
+        var (items, isTuple) = ParseItems(endName, () => ParseExpression(withConditional));
         if (!isTuple)
         {
             if (items.Count > 0)

@@ -407,20 +407,8 @@ internal sealed partial class Parser
     private Expression ParseTarget(bool withNamespace = false, string? endName = null)
     {
         var line = Current.Line;
-        var items = new List<Expression>();
-        var isTuple = false;
-        while (true)
-        {
-            if (items.Count > 0)
-                Expect(TokenKind.Comma);
-            if (IsTupleEnd(endName))
-                break;
-            items.Add(withNamespace && Current.Kind == TokenKind.Name && Ahead.Kind == TokenKind.Dot ? ParseNamespaceRef() : ParsePrimary());
-            if (Current.Kind != TokenKind.Comma)
-                break;
-            isTuple = true;
-        }
-
+        var (items, isTuple) = ParseItems(
+            endName, () => withNamespace && Current.Kind == TokenKind.Name && Ahead.Kind == TokenKind.Dot ? ParseNamespaceRef() : ParsePrimary());
         if (!isTuple && items.Count == 0)
             throw Raise.Syntax($"Expected an expression, got '{Current.Describe()}'", Current.Line);
         var target = isTuple ? Deepen(new TupleExpression(items, line)) : items[0];
