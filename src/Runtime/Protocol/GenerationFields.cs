@@ -7,44 +7,44 @@ namespace Hearth.Runtime.Protocol;
 /// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty).</summary>
 internal abstract class GenerationFields
 {
-    public string? Model { get; init; }
+    public string? Model { get; set; }
 
-    public float? Temperature { get; init; }
+    public float? Temperature { get; set; }
 
-    public float? TopP { get; init; }
+    public float? TopP { get; set; }
 
-    public int? TopK { get; init; }
+    public int? TopK { get; set; }
 
-    public float? MinP { get; init; }
+    public float? MinP { get; set; }
 
-    public float? RepetitionPenalty { get; init; }
+    public float? RepetitionPenalty { get; set; }
 
-    public float? PresencePenalty { get; init; }
+    public float? PresencePenalty { get; set; }
 
-    public float? FrequencyPenalty { get; init; }
+    public float? FrequencyPenalty { get; set; }
 
-    public int? PenaltyWindow { get; init; }
+    public int? PenaltyWindow { get; set; }
 
-    public int? Beams { get; init; }
+    public int? Beams { get; set; }
 
-    public float? LengthPenalty { get; init; }
+    public float? LengthPenalty { get; set; }
 
     /// <summary>Token ids, as text, to the number added to their logits; -100 forbids a token.</summary>
-    public Dictionary<string, float>? LogitBias { get; init; }
+    public Dictionary<string, float>? LogitBias { get; set; }
 
-    public int? MaxTokens { get; init; }
+    public int? MaxTokens { get; set; }
 
     /// <summary>Any 64-bit integer, with or without sign.</summary>
-    public Int128? Seed { get; init; }
+    public Int128? Seed { get; set; }
 
     [JsonConverter(typeof(StringListConverter))]
-    public IReadOnlyList<string>? Stop { get; init; }
+    public IReadOnlyList<string>? Stop { get; set; }
 
-    public bool? IgnoreEos { get; init; }
+    public bool? IgnoreEos { get; set; }
 
-    public bool? Stream { get; init; }
+    public bool? Stream { get; set; }
 
-    public StreamOptions? StreamOptions { get; init; }
+    public StreamOptions? StreamOptions { get; set; }
 
     /// <summary>Every other field, so that a server can refuse those that it knows but does not support.</summary>
     [JsonExtensionData]

@@ -10,53 +10,46 @@ internal static class WireRequests
 {
     private static readonly StreamOptions WithUsage = new() { IncludeUsage = true };
 
-    public static ChatCompletionRequest Chat(ChatPrompt chat, GenerationOptions options, string? modelId) => new()
+    public static ChatCompletionRequest Chat(ChatPrompt chat, GenerationOptions options, string? modelId)
     {
-        Model = modelId,
-        Messages = [.. chat.Messages.Select(ToWire)],
-        Tools = chat.Tools.Count > 0 ? chat.Tools : null,
-        ChatTemplateKwargs = chat.Variables.Count > 0 ? new JsonObject(chat.Variables.Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))) : null,
-        Stream = true,
-        StreamOptions = WithUsage,
-        Temperature = options.Temperature,
-        TopP = options.TopP,
-        TopK = options.TopK,
-        MinP = options.MinP,
-        RepetitionPenalty = options.RepetitionPenalty,
-        PresencePenalty = options.PresencePenalty,
-        FrequencyPenalty = options.FrequencyPenalty,
-        PenaltyWindow = options.PenaltyWindow,
-        Beams = options.Beams,
-        LengthPenalty = options.LengthPenalty,
-        LogitBias = Biases(options),
-        MaxTokens = options.MaxTokens,
-        Seed = options.Seed,
-        Stop = Stops(options),
-        IgnoreEos = options.IgnoreEndOfText ? true : null,
-    };
+        var request = new ChatCompletionRequest
+        {
+            Messages = [.. chat.Messages.Select(ToWire)],
+            Tools = chat.Tools.Count > 0 ? chat.Tools : null,
+            ChatTemplateKwargs = chat.Variables.Count > 0 ? new JsonObject(chat.Variables.Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))) : null,
+        };
+        Fill(request, options, modelId);
+        return request;
+    }
 
-    public static CompletionRequest Completion(string prompt, GenerationOptions options, string? modelId) => new()
+    public static CompletionRequest Completion(string prompt, GenerationOptions options, string? modelId)
     {
-        Model = modelId,
-        Prompt = [new PromptInput(prompt, null)],
-        Stream = true,
-        StreamOptions = WithUsage,
-        Temperature = options.Temperature,
-        TopP = options.TopP,
-        TopK = options.TopK,
-        MinP = options.MinP,
-        RepetitionPenalty = options.RepetitionPenalty,
-        PresencePenalty = options.PresencePenalty,
-        FrequencyPenalty = options.FrequencyPenalty,
-        PenaltyWindow = options.PenaltyWindow,
-        Beams = options.Beams,
-        LengthPenalty = options.LengthPenalty,
-        LogitBias = Biases(options),
-        MaxTokens = options.MaxTokens,
-        Seed = options.Seed,
-        Stop = Stops(options),
-        IgnoreEos = options.IgnoreEndOfText ? true : null,
-    };
+        var request = new CompletionRequest { Prompt = [new PromptInput(prompt, null)] };
+        Fill(request, options, modelId);
+        return request;
+    }
+
+    private static void Fill(GenerationFields request, GenerationOptions options, string? modelId)
+    {
+        request.Model = modelId;
+        request.Stream = true;
+        request.StreamOptions = WithUsage;
+        request.Temperature = options.Temperature;
+        request.TopP = options.TopP;
+        request.TopK = options.TopK;
+        request.MinP = options.MinP;
+        request.RepetitionPenalty = options.RepetitionPenalty;
+        request.PresencePenalty = options.PresencePenalty;
+        request.FrequencyPenalty = options.FrequencyPenalty;
+        request.PenaltyWindow = options.PenaltyWindow;
+        request.Beams = options.Beams;
+        request.LengthPenalty = options.LengthPenalty;
+        request.LogitBias = Biases(options);
+        request.MaxTokens = options.MaxTokens;
+        request.Seed = options.Seed;
+        request.Stop = Stops(options);
+        request.IgnoreEos = options.IgnoreEndOfText ? true : null;
+    }
 
     private static ChatRequestMessage ToWire(ChatMessage message) => new()
     {
