@@ -44,7 +44,7 @@ struct Work {
         : isa(isa),
           input(hearth_tests::sample_floats(static_cast<size_t>(call_rows * columns), 2)),
           output(static_cast<size_t>(call_rows * rows)),
-          scratch(hearth::linear_scratch_bytes(call_rows, columns, &type, 1)),
+          scratch(hearth::linear_scratch_bytes(isa, call_rows, columns, &type, 1)),
           call_rows(call_rows) {
         for (int i = 0; i < count; ++i) weights.push_back(make_weight(isa, type, rows, columns));
     }
