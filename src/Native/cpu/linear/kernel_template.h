@@ -356,7 +356,14 @@ void float_tile(const uint8_t* panel, const uint8_t* activations, int64_t column
     store_tile<R>(sums, tile);
 }
 
-// Activations that are bfloat16 by their values, but float32 by their form.
+template <int kColumn>
+HEARTH_INLINE F load_paired(const uint8_t* panel, int part) {
+    const I pairs = Isa::load_pairs(panel + 4 * Isa::kLanes * part);
+    return kColumn == 0 ? Isa::first(pairs) : Isa::second(pairs);
+}
+
+// Activations that are bfloat16 by their values, but float32 by their form. A column is done before the next
+// of its pair: there are too few registers for the activations of both.
 template <int R>
 void bfloat16_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
     const auto* inputs = reinterpret_cast<const float*>(activations);
@@ -365,17 +372,16 @@ void bfloat16_tile(const uint8_t* panel, const uint8_t* activations, int64_t col
     for (int64_t k = 0; k < columns / 2; ++k, panel += kPairBytes, inputs += 2 * R) {
         if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
 #pragma GCC unroll 4
-        for (int part = 0; part < kParts; ++part) {
-            const I pairs = Isa::load_pairs(panel + 4 * Isa::kLanes * part);
-            multiply_column<R>(Isa::first(pairs), inputs, sums[part]);
-            multiply_column<R>(Isa::second(pairs), inputs + R, sums[part]);
-        }
+        for (int part = 0; part < kParts; ++part)
+            multiply_column<R>(load_paired<0>(panel, part), inputs, sums[part]);
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part)
+            multiply_column<R>(load_paired<1>(panel, part), inputs + R, sums[part]);
     }
     if (columns % 2 != 0)
 #pragma GCC unroll 4
         for (int part = 0; part < kParts; ++part)
-            multiply_column<R>(Isa::first(Isa::load_pairs(panel + 4 * Isa::kLanes * part)), inputs,
-                               sums[part]);
+            multiply_column<R>(load_paired<0>(panel, part), inputs, sums[part]);
     store_tile<R>(sums, tile);
 }
 
