@@ -159,8 +159,8 @@ const bool registered = [] {
                                      type)
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);
-    for (const hearth_type type : {HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q6_K, HEARTH_TYPE_Q4_K,
-                                   HEARTH_TYPE_Q4_0, HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ2_XS})
+    for (const hearth_type type : {HEARTH_TYPE_F16, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q6_K,
+                                   HEARTH_TYPE_Q4_K, HEARTH_TYPE_Q4_0, HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ2_XS})
         benchmark::RegisterBenchmark((std::string("roofline/linear/") + hearth::type_info(type).name).c_str(),
                                      roofline, type)
             ->ArgName("rows")
