@@ -69,8 +69,8 @@ struct Block {
         for (int i = 0; i < layers * kExperts / kChosen; ++i) dense.emplace_back(type, kChosen * kInner, 1);
         const hearth_type types[] = {type, HEARTH_TYPE_F32};  // the experts, the router
         scratch = hearth::Buffer(std::max(
-            {hearth::linear_scratch_bytes(rows, kChosen * kInner, types, 1),
-             hearth::linear_scratch_bytes(rows, kWidth, types, 2),
+            {hearth::linear_scratch_bytes(isa, rows, kChosen * kInner, types, 1),
+             hearth::linear_scratch_bytes(isa, rows, kWidth, types, 2),
              hearth::expert_scratch_bytes(isa, {rows, kChosen, kExperts, kWidth, true, {type, type}}),
              hearth::expert_scratch_bytes(isa, {rows, kChosen, kExperts, kInner, false, {type, type}})}));
     }

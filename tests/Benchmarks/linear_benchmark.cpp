@@ -44,7 +44,7 @@ struct Work {
         : isa(isa),
           input(hearth_tests::sample_floats(static_cast<size_t>(call_rows * columns), 2)),
           output(static_cast<size_t>(call_rows * rows)),
-          scratch(hearth::linear_scratch_bytes(call_rows, columns, &type, 1)),
+          scratch(hearth::linear_scratch_bytes(isa, call_rows, columns, &type, 1)),
           call_rows(call_rows) {
         for (int i = 0; i < count; ++i) weights.push_back(make_weight(isa, type, rows, columns));
     }
@@ -158,8 +158,8 @@ const bool registered = [] {
                                      type)
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);
-    for (const hearth_type type : {HEARTH_TYPE_F16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q6_K, HEARTH_TYPE_Q4_K,
-                                   HEARTH_TYPE_Q4_0, HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ2_XS})
+    for (const hearth_type type : {HEARTH_TYPE_F16, HEARTH_TYPE_BF16, HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q6_K,
+                                   HEARTH_TYPE_Q4_K, HEARTH_TYPE_Q4_0, HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ2_XS})
         benchmark::RegisterBenchmark((std::string("roofline/linear/") + hearth::type_info(type).name).c_str(),
                                      roofline, type)
             ->ArgName("rows")

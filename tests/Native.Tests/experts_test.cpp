@@ -162,7 +162,7 @@ TEST_P(ExpertTypes, AMatrixOfAStackEqualsTheMatrixForItself) {
             Stack stack(isa, GetParam(), s, true, 3, pool);
             run(isa, s, input, choices.data(), {&stack}, pool);
             const hearth_type type = GetParam();
-            hearth::Buffer scratch(hearth::linear_scratch_bytes(1, s.columns, &type, 1));
+            hearth::Buffer scratch(hearth::linear_scratch_bytes(isa, 1, s.columns, &type, 1));
             std::vector<float> alone(static_cast<size_t>(s.rows));
             for (int64_t line = 0; line < s.call_rows * s.chosen; ++line) {
                 const auto matrix = static_cast<int64_t>(choices[static_cast<size_t>(line)]);

@@ -141,8 +141,8 @@ void run(hearth_isa isa, const Case& c, const Input& input, std::vector<Output*>
         views.push_back(output->view());
         types.push_back(output->type);
     }
-    hearth::Buffer scratch(
-        hearth::linear_scratch_bytes(c.call_rows, c.columns, types.data(), static_cast<int>(types.size())));
+    hearth::Buffer scratch(hearth::linear_scratch_bytes(isa, c.call_rows, c.columns, types.data(),
+                                                        static_cast<int>(types.size())));
     const hearth::LinearCall call{input.memory.data(),
                                   input.stride,
                                   c.call_rows,
@@ -401,8 +401,8 @@ void expect_same_products(hearth_isa isa, const hearth::LinearKernels& one,
         const auto file = hearth_tests::sample_blocks(type, 16, columns, 6);
         const PackedWeight weight = hearth::pack_weight(isa, type, 16, columns, file.data(), pool);
         const auto products = [&](const hearth::LinearKernels& kernels, int size) {
-            const auto tile_bytes =
-                static_cast<size_t>(hearth::tile_row_bytes(hearth::Preparation::Quantized, columns) * size);
+            const auto tile_bytes = static_cast<size_t>(
+                hearth::tile_row_bytes(kernels, hearth::Preparation::Quantized, columns) * size);
             hearth::Buffer activations(tiles * tile_bytes);
             for (int t = 0; t < tiles; ++t)
                 kernels.quantize(input.data() + t * size * columns, columns, columns, size, size,
@@ -412,7 +412,8 @@ void expect_same_products(hearth_isa isa, const hearth::LinearKernels& one,
                 kernels.find_batch(type)(weight.data.data(), activations.data(),
                                          static_cast<int64_t>(tile_bytes), tiles, columns, sums.data());
             else
-                kernels.find_tile(type, size)(weight.data.data(), activations.data(), columns, sums.data());
+                hearth::find_tile(kernels, type, size)(weight.data.data(), activations.data(), columns,
+                                                       sums.data());
             return sums;
         };
         for (const int* size = one.tile_sizes; *size != 0; ++size)

@@ -75,6 +75,11 @@ bool has_vbmi() {
     static const bool found = __builtin_cpu_supports("avx512vbmi");
     return found;
 }
+
+bool has_bf16() {
+    static const bool found = __builtin_cpu_supports("avx512bf16");
+    return found;
+}
 #endif
 
 hearth_isa best_isa() {

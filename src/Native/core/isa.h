@@ -14,8 +14,9 @@ constexpr int kLastIsa = HEARTH_ISA_DOTPROD;
 uint32_t available_isas();
 
 #if defined(__x86_64__)
-// Whether this processor has AVX512-VBMI, for kernels of HEARTH_ISA_AVX512.
+// Whether this processor has AVX512-VBMI or AVX512-BF16, for kernels of HEARTH_ISA_AVX512.
 bool has_vbmi();
+bool has_bf16();
 // Whether it has AVX-VNNI, for those of HEARTH_ISA_AVX2.
 bool has_avx_vnni();
 #endif

@@ -56,7 +56,8 @@ void Model::plan_scratch() {
                 types[count] = static_cast<hearth_type>(
                     program_.weights()[static_cast<size_t>(operation.weight[count])].type);
             linear_bytes = std::max(
-                linear_bytes, linear_scratch_bytes(program_.max_rows(input.rows), input.width, types, count));
+                linear_bytes,
+                linear_scratch_bytes(engine_->isa, program_.max_rows(input.rows), input.width, types, count));
         } else if (operation.kind == HEARTH_EXPERT_LINEAR || operation.kind == HEARTH_GROUPED_LINEAR) {
             linear_bytes = std::max(linear_bytes, expert_scratch(operation));
         } else if (operation.kind == HEARTH_ROUTER) {

@@ -33,7 +33,7 @@ void Model::run_chain(const Chain& chain, Cache* cache, const hearth_step& step)
     std::array<LinearOutput, 3> outputs{};
     LinearCall product{};
     if (chain.feeds_product) product = linear_call(program_.operations()[end], step, outputs);
-    const bool prepares = chain.feeds_product && linear_splits(product, linear_scratch_);
+    const bool prepares = chain.feeds_product && linear_splits(isa, product, linear_scratch_);
     const int64_t tile = prepares ? linear_tile_rows(isa) : 1;
     const int64_t unit = tile * std::max<int64_t>(1, kPieceFloats / (tile * chain.widest));
     if (rows <= unit * (pool.threads() - 1) || rows <= unit) {

@@ -46,14 +46,15 @@ struct LinearCall {
 };
 
 // Work space for the activations of a call with weights of these types.
-size_t linear_scratch_bytes(int64_t rows, int64_t columns, const hearth_type* types, int count);
+size_t linear_scratch_bytes(hearth_isa isa, int64_t rows, int64_t columns, const hearth_type* types,
+                            int count);
 
 void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool);
 
 // The same in two parts, where linear_splits says that it can be: first its activations are prepared, some
 // rows at a time, in the calling thread (first_row and, but for the last piece, row_count are multiples of
 // linear_tile_rows), then all of them are multiplied.
-bool linear_splits(const LinearCall& call, const Buffer& scratch);
+bool linear_splits(hearth_isa isa, const LinearCall& call, const Buffer& scratch);
 int linear_tile_rows(hearth_isa isa);
 void linear_prepare(hearth_isa isa, const LinearCall& call, int64_t first_row, int64_t row_count,
                     Buffer& scratch);

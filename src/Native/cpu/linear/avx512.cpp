@@ -16,6 +16,6 @@ using Expand = ExpandWith<MemoryEntries>;
 
 namespace hearth {
 
-const LinearKernels kLinearAvx512 = {Isa::kTileSizes, find_tile, find_batch, quantize, kPeakLoops};
+const LinearKernels kLinearAvx512 = {Isa::kTileSizes, find_tile, find_batch, quantize, kBfloat16, kPeakLoops};
 
 }  // namespace hearth

@@ -16,6 +16,7 @@ using Expand = ExpandWith<RegisterEntries>;
 
 namespace hearth {
 
-const LinearKernels kLinearAvx512Vbmi = {Isa::kTileSizes, find_tile, find_batch, quantize, kPeakLoops};
+const LinearKernels kLinearAvx512Vbmi = {Isa::kTileSizes, find_tile, find_batch,
+                                         quantize,        kBfloat16, kPeakLoops};
 
 }  // namespace hearth

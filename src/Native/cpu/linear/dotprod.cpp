@@ -7,6 +7,7 @@
 
 namespace hearth {
 
-const LinearKernels kLinearDotprod = {Isa::kTileSizes, find_tile, find_batch, quantize, kPeakLoops};
+const LinearKernels kLinearDotprod = {Isa::kTileSizes, find_tile, find_batch,
+                                      quantize,        kBfloat16, kPeakLoops};
 
 }  // namespace hearth

@@ -51,7 +51,7 @@ int64_t largest_tile(const LinearKernels& kernels) {
 Parts parts_of(const LinearKernels& kernels, const ExpertShape& shape) {
     int64_t row_bytes = 0;
     for (const hearth_type type : shape.types)
-        row_bytes = std::max(row_bytes, tile_row_bytes(preparation_of(type), shape.columns));
+        row_bytes = std::max(row_bytes, tile_row_bytes(kernels, preparation_of(type), shape.columns));
     Parts parts{};
     parts.pass_rows =
         std::min(shape.rows, std::max(kLeastPassRows, kPassBytes / (2 * shape.chosen * row_bytes)));
@@ -150,23 +150,18 @@ Activations prepare_rows(const Pass& pass, Preparation preparation, const Parts&
     const float* input = pass.input();
     uint8_t* prepared = scratch.as<uint8_t>(parts.prepared);
     const Activations activations{
-        preparation, tile_row_bytes(preparation, columns),
+        preparation, tile_row_bytes(pass.kernels, preparation, columns),
         preparation == Preparation::Exact ? reinterpret_cast<const uint8_t*>(input) : prepared,
         scratch.as<uint8_t>(parts.woven)};
     if (preparation == Preparation::Exact) return activations;
+    const auto prepare_row =
+        preparation == Preparation::Quantized ? pass.kernels.quantize : pass.kernels.bfloat16.prepare;
     const int64_t rows = pass.input_rows();
     const int64_t grain = std::max<int64_t>(1, kParallelValues / columns);
     pool.parallel_for(rows, grain, [&](int64_t begin, int64_t end, int) {
-        for (int64_t row = begin; row < end; ++row) {
-            const float* from = input + row * columns;
-            uint8_t* to = prepared + row * activations.row_bytes;
-            if (preparation == Preparation::Quantized) {
-                pass.kernels.quantize(from, columns, columns, 1, 1, to);
-                continue;
-            }
-            auto* values = reinterpret_cast<float*>(to);
-            for (int64_t i = 0; i < columns; ++i) values[i] = round_to_bfloat16(from[i]);
-        }
+        for (int64_t row = begin; row < end; ++row)
+            prepare_row(input + row * columns, columns, columns, 1, 1,
+                        prepared + row * activations.row_bytes);
     });
     return activations;
 }
@@ -248,7 +243,7 @@ void multiply_tile(const Pass& pass, const Activations& activations, const Share
     const float* bias = share.output->bias ? share.output->bias + group.matrix * weight.rows : nullptr;
     float* output = share.output->output + pass.first_row * pass.call.chosen * weight.rows;
     const uint8_t* input = activations.tile(pass, group, tile);
-    const TileKernel kernel = pass.kernels.find_tile(weight.type, group.tiles.size(tile));
+    const TileKernel kernel = find_tile(pass.kernels, weight.type, group.tiles.size(tile));
     alignas(64) float sums[kMaxTileRows * kPanelRows];
     for (int64_t panel = first_panel; panel < end_panel; ++panel) {
         kernel(matrix + panel * share.panel_bytes, input, weight.columns, sums);

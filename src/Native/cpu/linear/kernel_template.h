@@ -25,11 +25,6 @@ using B = Isa::B;
 
 constexpr int kParts = kPanelRows / Isa::kLanes;
 
-// Few rows are bound by memory: lines are asked for this far ahead of their use, across panels, since a
-// thread's panels follow each other in memory.
-constexpr int kPrefetchRows = 4;
-constexpr int kPrefetchBytes = 2048;
-
 // Codes of quad kQuad for the rows of one part of the panel.
 template <Layout kLayout, int kQuad>
 HEARTH_INLINE B load_quad(const uint8_t* group) {
@@ -335,10 +330,15 @@ HEARTH_INLINE F load_weights(const uint8_t* panel, int part) {
     constexpr int kLanes = Isa::kLanes;
     if constexpr (kType == HEARTH_TYPE_F32)
         return Isa::load(reinterpret_cast<const float*>(panel) + kLanes * part);
-    else if constexpr (kType == HEARTH_TYPE_F16)
-        return Isa::load_half(panel + 2 * kLanes * part);
     else
-        return Isa::load_bfloat16(panel + 2 * kLanes * part);
+        return Isa::load_half(panel + 2 * kLanes * part);
+}
+
+// sums [R] += a column's weights * its activations.
+template <int R>
+HEARTH_INLINE void multiply_column(F weights, const float* inputs, F* sums) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) sums[r] = Isa::fma(weights, Isa::splat(inputs[r]), sums[r]);
 }
 
 template <hearth_type kType, int R>
@@ -350,14 +350,59 @@ void float_tile(const uint8_t* panel, const uint8_t* activations, int64_t column
     for (int64_t k = 0; k < columns; ++k, panel += kColumnBytes, inputs += R) {
         if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
 #pragma GCC unroll 4
-        for (int part = 0; part < kParts; ++part) {
-            const F weights = load_weights<kType>(panel, part);
-#pragma GCC unroll 16
-            for (int r = 0; r < R; ++r)
-                sums[part][r] = Isa::fma(weights, Isa::splat(inputs[r]), sums[part][r]);
-        }
+        for (int part = 0; part < kParts; ++part)
+            multiply_column<R>(load_weights<kType>(panel, part), inputs, sums[part]);
     }
     store_tile<R>(sums, tile);
+}
+
+template <int kColumn>
+HEARTH_INLINE F load_paired(const uint8_t* panel, int part) {
+    const I pairs = Isa::load_pairs(panel + 4 * Isa::kLanes * part);
+    return kColumn == 0 ? Isa::first(pairs) : Isa::second(pairs);
+}
+
+// Activations that are bfloat16 by their values, but float32 by their form. A column is done before the next
+// of its pair: there are too few registers for the activations of both.
+template <int R>
+void bfloat16_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
+    const auto* inputs = reinterpret_cast<const float*>(activations);
+    F sums[kParts][R];
+    clear_sums<R>(sums);
+    for (int64_t k = 0; k < columns / 2; ++k, panel += kPairBytes, inputs += 2 * R) {
+        if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part)
+            multiply_column<R>(load_paired<0>(panel, part), inputs, sums[part]);
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part)
+            multiply_column<R>(load_paired<1>(panel, part), inputs + R, sums[part]);
+    }
+    if (columns % 2 != 0)
+#pragma GCC unroll 4
+        for (int part = 0; part < kParts; ++part)
+            multiply_column<R>(load_paired<0>(panel, part), inputs, sums[part]);
+    store_tile<R>(sums, tile);
+}
+
+// Ties to even. A NaN stays one: its upper half is kept, made quiet.
+inline float round_to_bfloat16(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        bits = (bits | 0x00400000u) & 0xffff0000u;
+    else
+        bits = (bits + 0x7fffu + ((bits >> 16) & 1)) & 0xffff0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void prepare_bfloat16(const float* input, int64_t stride, int64_t columns, int rows, int size,
+                      uint8_t* tile) {
+    auto* values = reinterpret_cast<float*>(tile);
+    for (int64_t k = 0; k < columns; ++k)
+        for (int r = 0; r < size; ++r)
+            values[k * size + r] = r < rows ? round_to_bfloat16(input[r * stride + k]) : 0.0f;
 }
 
 // ---- Quantization of activations
@@ -432,7 +477,7 @@ constexpr TileKernel kTile<HEARTH_TYPE_F32, R> = float_tile<HEARTH_TYPE_F32, R>;
 template <int R>
 constexpr TileKernel kTile<HEARTH_TYPE_F16, R> = float_tile<HEARTH_TYPE_F16, R>;
 template <int R>
-constexpr TileKernel kTile<HEARTH_TYPE_BF16, R> = float_tile<HEARTH_TYPE_BF16, R>;
+constexpr TileKernel kTile<HEARTH_TYPE_BF16, R> = bfloat16_tile<R>;
 
 template <hearth_type kType, int kIndex = 0>
 TileKernel find_size(int size) {
@@ -449,16 +494,17 @@ TileKernel find_tile(hearth_type type, int size) {
             return find_size<HEARTH_TYPE_F32>(size);
         case HEARTH_TYPE_F16:
             return find_size<HEARTH_TYPE_F16>(size);
-        case HEARTH_TYPE_BF16:
-            return find_size<HEARTH_TYPE_BF16>(size);
 #define HEARTH_CASE(name)    \
     case HEARTH_TYPE_##name: \
         return find_size<HEARTH_TYPE_##name>(size);
             HEARTH_QUANTIZED_TYPES(HEARTH_CASE)
 #undef HEARTH_CASE
+        default:
+            return nullptr;
     }
-    return nullptr;
 }
+
+constexpr Bfloat16Kernels kBfloat16 = {1, find_size<HEARTH_TYPE_BF16>, prepare_bfloat16};
 
 constexpr int largest_size() {
     int index = 0;

@@ -9,6 +9,11 @@
 
 namespace hearth {
 
+// Few rows are bound by memory: lines are asked for this far ahead of their use, across panels, since a
+// thread's panels follow each other in memory.
+constexpr int kPrefetchRows = 4;
+constexpr int kPrefetchBytes = 2048;
+
 // tile [R][16] = a tile of R rows of activations * a panel^T, over columns columns.
 using TileKernel = void (*)(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile);
 
@@ -24,11 +29,24 @@ struct PeakLoops {
     int64_t int8_products, float32_products;  // multiply-adds of a round
 };
 
+// Products with BF16 weights: activations are rounded to bfloat16, which is what such weights met in training
+// and meet in llama.cpp.
+struct Bfloat16Kernels {
+    // Columns in a word of activations: 1, as float32, or 2, as bfloat16.
+    int word_columns;
+
+    TileKernel (*find_tile)(int size);
+
+    // A tile from rows [rows, columns], rounded ties to even; NaN stays NaN. Rows rows .. size - 1 become
+    // zero.
+    void (*prepare)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
+};
+
 struct LinearKernels {
     // Tile sizes R in rising order, ended by 0.
     const int* tile_sizes;
 
-    // size: one of tile_sizes.
+    // size: one of tile_sizes. For BF16 see bfloat16.
     TileKernel (*find_tile)(hearth_type type, int size);
 
     // Null for types that gain nothing from it.
@@ -39,6 +57,8 @@ struct LinearKernels {
     // scale NaN.
     void (*quantize)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
 
+    Bfloat16Kernels bfloat16;
+
     PeakLoops peak;
 };
 
@@ -48,6 +68,7 @@ extern const LinearKernels kLinearAvx2;
 extern const LinearKernels kLinearAvxVnni;  // for processors that have AVX-VNNI as well
 extern const LinearKernels kLinearAvx512;
 extern const LinearKernels kLinearAvx512Vbmi;  // for processors that have AVX512-VBMI as well
+extern const Bfloat16Kernels kBfloat16Avx512;  // for those that have AVX512-BF16, in either table's place
 #elif defined(__aarch64__)
 extern const LinearKernels kLinearNeon;
 extern const LinearKernels kLinearDotprod;

@@ -11,7 +11,8 @@
 //   2-bit plane: 2 vectors; bits 2i of vector v hold quad 4v + i
 //   1-bit plane: 1 vector; bit q holds quad q
 // so one vector times one quad of activations yields 16 outputs without a sum across lanes.
-// A panel of a floating-point type is [columns][16].
+// A panel of F32 or F16 is [columns][16]. One of BF16 is [pairs of columns][16][2], since products of
+// bfloat16 take two columns at once; an odd last column is paired with zeros.
 //
 // Types whose codes name several values at once stay so when packed: each value apart would take a fifth to a
 // half more memory. The kernels turn a chunk into an 8-bit plane first (value + 64), and read that.
@@ -25,7 +26,8 @@
 // tile is a sequence of groups of 32 columns. Two adjacent groups, counted from the row's first, are a block
 // and share a scale, so that the weights' scales alone meet each group's sums. A group is 13 arrays of R
 // words: the scale (float), the sum of the codes (float), minus the sum of all codes, of the first 16, of the
-// last 16 (int32), then 8 quads of int8 codes. A tile for floating-point weights is [columns][R].
+// last 16 (int32), then 8 quads of int8 codes. A tile for floating-point weights is [columns][R] in float32;
+// where the processor multiplies bfloat16, that for BF16 is [pairs of columns][R][2] in bfloat16.
 #pragma once
 
 #include <cstddef>
@@ -217,13 +219,20 @@ static constexpr Layout layout_of(hearth_type type) {
     }
 }
 
+constexpr int kPairBytes = 4 * kPanelRows;  // of a panel of BF16, two columns
+
+static constexpr int64_t column_pairs(int64_t columns) {
+    return (columns + 1) / 2;
+}
+
 static constexpr int64_t packed_panel_bytes(hearth_type type, int64_t columns) {
     switch (type) {
         case HEARTH_TYPE_F32:
             return columns * kPanelRows * 4;
         case HEARTH_TYPE_F16:
-        case HEARTH_TYPE_BF16:
             return columns * kPanelRows * 2;
+        case HEARTH_TYPE_BF16:
+            return column_pairs(columns) * kPairBytes;
         default:
             return layout_of(type).panel_bytes(columns);
     }

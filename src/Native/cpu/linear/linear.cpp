@@ -51,8 +51,8 @@ Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKern
     share.output = &output;
     share.panel_bytes = packed_panel_bytes(weight.type, weight.columns);
     share.panels = divide_up(weight.rows, kPanelRows);
-    share.largest = kernels.find_tile(weight.type, tiles.largest);
-    share.last = kernels.find_tile(weight.type, tiles.last);
+    share.largest = find_tile(kernels, weight.type, tiles.largest);
+    share.last = find_tile(kernels, weight.type, tiles.last);
     share.batch = kernels.find_batch(weight.type);
     const bool decode = tiles.count == 1;
     // Fewer bytes where the call is too small to give every thread several pieces.
@@ -135,15 +135,14 @@ void prepare_tiles(const Pass& pass, Preparation preparation, uint8_t* target, i
     for (int64_t tile = begin; tile < end; ++tile) {
         const float* input = call.input + (pass.first_row + tile * tiles.largest) * call.stride;
         uint8_t* to = target + tile * tiles.largest * pass.row_bytes;
-        if (preparation == Preparation::Quantized) {
-            pass.kernels.quantize(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), to);
+        if (preparation != Preparation::Exact) {
+            const auto prepare_tile =
+                preparation == Preparation::Quantized ? pass.kernels.quantize : pass.kernels.bfloat16.prepare;
+            prepare_tile(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), to);
             continue;
         }
-        auto* values = reinterpret_cast<float*>(to);
-        interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), values);
-        if (preparation == Preparation::Bfloat16)
-            for (int64_t i = 0; i < call.columns * tiles.size(tile); ++i)
-                values[i] = round_to_bfloat16(values[i]);
+        interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),
+                   reinterpret_cast<float*>(to));
     }
 }
 
@@ -179,7 +178,7 @@ void multiply(const Pass& pass, Preparation preparation, ThreadPool& pool) {
     });
 }
 
-void check_call(const LinearCall& call, const Buffer& scratch) {
+void check_call(hearth_isa isa, const LinearCall& call, const Buffer& scratch) {
     if (call.output_count > kMaxOutputs)
         fail(HEARTH_INVALID_ARGUMENT, "a linear call has %d outputs, at most %d are possible",
              call.output_count, kMaxOutputs);
@@ -191,7 +190,7 @@ void check_call(const LinearCall& call, const Buffer& scratch) {
                  static_cast<long long>(weight.columns), static_cast<long long>(call.columns));
         types[i] = weight.type;
     }
-    const size_t needed = linear_scratch_bytes(call.rows, call.columns, types, call.output_count);
+    const size_t needed = linear_scratch_bytes(isa, call.rows, call.columns, types, call.output_count);
     if (scratch.size() < needed)
         fail(HEARTH_INTERNAL, "a linear call of %lld x %lld has %zu bytes of scratch, %zu are needed",
              static_cast<long long>(call.rows), static_cast<long long>(call.columns), scratch.size(), needed);
@@ -199,12 +198,9 @@ void check_call(const LinearCall& call, const Buffer& scratch) {
 
 Pass make_pass(hearth_isa isa, const LinearCall& call, const Tiles& tiles, int64_t row,
                Preparation preparation, const Buffer& scratch) {
-    return {call,
-            linear_kernels(isa),
-            row_kernels(isa),
-            tiles,
-            row,
-            tile_row_bytes(preparation, call.columns),
+    const LinearKernels& kernels = linear_kernels(isa);
+    return {call,          kernels, row_kernels(isa),
+            tiles,         row,     tile_row_bytes(kernels, preparation, call.columns),
             scratch.data()};
 }
 
@@ -214,17 +210,19 @@ Preparation first_preparation(const LinearCall& call) {
 
 }  // namespace
 
-size_t linear_scratch_bytes(int64_t rows, int64_t columns, const hearth_type* types, int count) {
+size_t linear_scratch_bytes(hearth_isa isa, int64_t rows, int64_t columns, const hearth_type* types,
+                            int count) {
     const int64_t padded = divide_up(std::min(rows, kPassRows), kMaxTileRows) * kMaxTileRows;
     int64_t row_bytes = 0;
     for (int i = 0; i < count; ++i)
-        row_bytes = std::max(row_bytes, tile_row_bytes(preparation_of(types[i]), columns));
+        row_bytes =
+            std::max(row_bytes, tile_row_bytes(linear_kernels(isa), preparation_of(types[i]), columns));
     return static_cast<size_t>(row_bytes * padded);
 }
 
 void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool& pool) {
     if (call.rows <= 0 || call.output_count <= 0) return;
-    check_call(call, scratch);
+    check_call(isa, call, scratch);
     bool wanted[kPreparations] = {};
     for (int i = 0; i < call.output_count; ++i)
         wanted[static_cast<int>(preparation_of(call.outputs[i].weight->type))] = true;
@@ -240,9 +238,9 @@ void linear(hearth_isa isa, const LinearCall& call, Buffer& scratch, ThreadPool&
     }
 }
 
-bool linear_splits(const LinearCall& call, const Buffer& scratch) {
+bool linear_splits(hearth_isa isa, const LinearCall& call, const Buffer& scratch) {
     if (call.rows <= 0 || call.rows > kPassRows || call.output_count <= 0) return false;
-    check_call(call, scratch);
+    check_call(isa, call, scratch);
     return std::all_of(call.outputs, call.outputs + call.output_count, [&](const LinearOutput& output) {
         return preparation_of(output.weight->type) == first_preparation(call);
     });

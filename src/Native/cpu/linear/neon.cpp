@@ -7,6 +7,6 @@
 
 namespace hearth {
 
-const LinearKernels kLinearNeon = {Isa::kTileSizes, find_tile, find_batch, quantize, kPeakLoops};
+const LinearKernels kLinearNeon = {Isa::kTileSizes, find_tile, find_batch, quantize, kBfloat16, kPeakLoops};
 
 }  // namespace hearth

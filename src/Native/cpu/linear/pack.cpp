@@ -225,13 +225,25 @@ void pack_float_panel(const PanelRows& source, int64_t columns, uint8_t* panel) 
         }
 }
 
+// Two columns of a row are a word; the second half of the last one stays zero where their number is odd.
+void pack_bfloat16_panel(const PanelRows& source, int64_t columns, uint8_t* panel) {
+    pack_float_panel<uint32_t>(source, columns / 2, panel);
+    if (columns % 2 == 0) return;
+    for (int row = 0; row < source.rows; ++row)
+        std::memcpy(panel + columns / 2 * kPairBytes + 4 * row,
+                    source.data + static_cast<size_t>(row) * source.row_bytes +
+                        static_cast<size_t>(columns - 1) * sizeof(uint16_t),
+                    sizeof(uint16_t));
+}
+
 PackPanel find_pack_panel(hearth_type type) {
     switch (type) {
         case HEARTH_TYPE_F32:
             return pack_float_panel<uint32_t>;
         case HEARTH_TYPE_F16:
-        case HEARTH_TYPE_BF16:
             return pack_float_panel<uint16_t>;
+        case HEARTH_TYPE_BF16:
+            return pack_bfloat16_panel;
 #define HEARTH_CASE(name)    \
     case HEARTH_TYPE_##name: \
         return pack_panel<HEARTH_TYPE_##name, Block##name>;
@@ -345,7 +357,8 @@ void unpack_row(const PackedWeight& weight, int64_t row, float* output) {
             return;
         case HEARTH_TYPE_BF16:
             for (int64_t k = 0; k < weight.columns; ++k)
-                output[k] = float_from_bfloat16(get_half(panel + 2 * (k * kPanelRows + lane)));
+                output[k] =
+                    float_from_bfloat16(get_half(panel + k / 2 * kPairBytes + 4 * lane + 2 * (k % 2)));
             return;
 #define HEARTH_CASE(name)    \
     case HEARTH_TYPE_##name: \

@@ -7,6 +7,6 @@
 
 namespace hearth {
 
-const LinearKernels kLinearScalar = {Isa::kTileSizes, find_tile, find_batch, quantize, kPeakLoops};
+const LinearKernels kLinearScalar = {Isa::kTileSizes, find_tile, find_batch, quantize, kBfloat16, kPeakLoops};
 
 }  // namespace hearth

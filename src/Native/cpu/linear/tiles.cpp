@@ -1,11 +1,20 @@
 #include "cpu/linear/tiles.h"
 
-#include <cstring>
-
 #include "core/isa.h"
 #include "cpu/linear/layout.h"
 
 namespace hearth {
+
+#if defined(__x86_64__)
+static const LinearKernels& avx512_kernels() {
+    static const LinearKernels kernels = [] {
+        LinearKernels chosen = has_vbmi() ? kLinearAvx512Vbmi : kLinearAvx512;
+        if (has_bf16()) chosen.bfloat16 = kBfloat16Avx512;
+        return chosen;
+    }();
+    return kernels;
+}
+#endif
 
 const LinearKernels& linear_kernels(hearth_isa isa) {
     switch (isa) {
@@ -13,7 +22,7 @@ const LinearKernels& linear_kernels(hearth_isa isa) {
         case HEARTH_ISA_AVX2:
             return has_avx_vnni() ? kLinearAvxVnni : kLinearAvx2;
         case HEARTH_ISA_AVX512:
-            return has_vbmi() ? kLinearAvx512Vbmi : kLinearAvx512;
+            return avx512_kernels();
 #elif defined(__aarch64__)
         case HEARTH_ISA_NEON:
             return kLinearNeon;
@@ -23,6 +32,10 @@ const LinearKernels& linear_kernels(hearth_isa isa) {
         default:
             return kLinearScalar;
     }
+}
+
+TileKernel find_tile(const LinearKernels& kernels, hearth_type type, int size) {
+    return type == HEARTH_TYPE_BF16 ? kernels.bfloat16.find_tile(size) : kernels.find_tile(type, size);
 }
 
 Tiles::Tiles(int64_t rows, const int* sizes) : rows(rows) {
@@ -41,21 +54,11 @@ Preparation preparation_of(hearth_type type) {
     return layout_of(type).quantized() ? Preparation::Quantized : Preparation::Exact;
 }
 
-int64_t tile_row_bytes(Preparation preparation, int64_t columns) {
-    const int64_t words =
-        preparation == Preparation::Quantized ? columns / kGroupColumns * kGroupWords : columns;
+int64_t tile_row_bytes(const LinearKernels& kernels, Preparation preparation, int64_t columns) {
+    int64_t words = columns;
+    if (preparation == Preparation::Quantized) words = columns / kGroupColumns * kGroupWords;
+    if (preparation == Preparation::Bfloat16) words = divide_up(columns, kernels.bfloat16.word_columns);
     return words * static_cast<int64_t>(sizeof(float));
-}
-
-float round_to_bfloat16(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        bits = (bits | 0x00400000u) & 0xffff0000u;
-    else
-        bits = (bits + 0x7fffu + ((bits >> 16) & 1)) & 0xffff0000u;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 }  // namespace hearth

@@ -21,6 +21,9 @@ constexpr int64_t kParallelValues = 16384;
 
 const LinearKernels& linear_kernels(hearth_isa isa);
 
+// size: one of tile_sizes.
+TileKernel find_tile(const LinearKernels& kernels, hearth_type type, int size);
+
 // Rows cut into tiles: all of the largest size but the last, which has the smallest size that holds the rest.
 struct Tiles {
     int64_t rows;  // at least 1
@@ -41,8 +44,7 @@ struct Tiles {
 // How activations are handed to the kernels of a weight's type.
 enum class Preparation {
     Exact,     // float32, for F32 and F16 weights
-    Bfloat16,  // rounded to bfloat16 (still as float32): what bfloat16 weights met in training, and meet in
-               // llama.cpp
+    Bfloat16,  // rounded to bfloat16, in the form that the kernels' products take
     Quantized  // 8-bit codes with a scale a block
 };
 constexpr int kPreparations = 3;
@@ -50,10 +52,7 @@ constexpr int kPreparations = 3;
 Preparation preparation_of(hearth_type type);
 
 // Bytes of a row of a tile.
-int64_t tile_row_bytes(Preparation preparation, int64_t columns);
-
-// Ties to even. A NaN stays one: its upper half is kept, made quiet.
-float round_to_bfloat16(float value);
+int64_t tile_row_bytes(const LinearKernels& kernels, Preparation preparation, int64_t columns);
 
 inline int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;

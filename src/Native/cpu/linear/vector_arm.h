@@ -35,10 +35,18 @@ struct Arm {
         const float16x8_t half = vreinterpretq_f16_u16(load_16(p));
         return {vcvt_f32_f16(vget_low_f16(half)), vcvt_high_f32_f16(half)};
     }
-    static F load_bfloat16(const uint8_t* p) {
-        const uint16x8_t half = load_16(p);
-        return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(half), 16)),
-                vreinterpretq_f32_u32(vshll_high_n_u16(half, 16))};
+    // Words of two bfloat16, and one of them as float32.
+    static I load_pairs(const uint8_t* p) {
+        return {vreinterpretq_s32_u8(vld1q_u8(p)), vreinterpretq_s32_u8(vld1q_u8(p + 16))};
+    }
+    static F first(I pairs) {
+        return {vreinterpretq_f32_s32(vshlq_n_s32(pairs.a, 16)),
+                vreinterpretq_f32_s32(vshlq_n_s32(pairs.b, 16))};
+    }
+    static F second(I pairs) {
+        const int32x4_t mask = vdupq_n_s32(-65536);
+        return {vreinterpretq_f32_s32(vandq_s32(pairs.a, mask)),
+                vreinterpretq_f32_s32(vandq_s32(pairs.b, mask))};
     }
     static F from_u8(uint8x8_t bytes) {
         const uint16x8_t wide = vmovl_u8(bytes);

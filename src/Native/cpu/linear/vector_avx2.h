@@ -26,9 +26,11 @@ struct Isa {
     static F load_half(const uint8_t* p) {
         return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     }
-    static F load_bfloat16(const uint8_t* p) {
-        const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+    // Words of two bfloat16, and one of them as float32.
+    static I load_pairs(const uint8_t* p) { return load_codes(p); }
+    static F first(I pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
+    static F second(I pairs) {
+        return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
     }
     static __m128i load_8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
     static F load_u8(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_8(p))); }

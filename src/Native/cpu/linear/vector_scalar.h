@@ -40,11 +40,10 @@ struct Isa {
         std::memcpy(h, p, sizeof h);
         return gather([&](int i) { return float_from_half(h[i]); });
     }
-    static F load_bfloat16(const uint8_t* p) {
-        uint16_t h[16];
-        std::memcpy(h, p, sizeof h);
-        return gather([&](int i) { return float_from_bfloat16(h[i]); });
-    }
+    // Words of two bfloat16, and one of them as float32.
+    static I load_pairs(const uint8_t* p) { return reinterpret_cast<I>(load_codes(p)); }
+    static F first(I pairs) { return reinterpret_cast<F>(pairs << 16); }
+    static F second(I pairs) { return reinterpret_cast<F>(pairs & -65536); }
     static F load_u8(const uint8_t* p) {
         return gather([&](int i) { return static_cast<float>(p[i]); });
     }
