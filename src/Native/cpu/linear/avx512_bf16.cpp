@@ -15,7 +15,7 @@ void tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, flo
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) sums[r] = Isa::zero();
     for (int64_t k = 0; k < column_pairs(columns); ++k, panel += kPairBytes, inputs += R) {
-        if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
+        Isa::prefetch(panel + kPrefetchBytes);
         const auto weights = reinterpret_cast<__m512bh>(Isa::load_pairs(panel));
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r)

@@ -212,7 +212,8 @@ struct Share {
     int64_t pieces;
 };
 
-Share share_out(const Pass& pass, int slot, int64_t total_bytes, int threads) {
+Share share_out(const Pass& pass, const Activations& activations, int slot, int64_t total_bytes,
+                int threads) {
     const ExpertOutput& output = pass.call.outputs[slot];
     const PackedWeight& weight = *output.weight;
     Share share{
@@ -227,8 +228,8 @@ Share share_out(const Pass& pass, int slot, int64_t total_bytes, int threads) {
     const int64_t tile_groups = kPiecesPerThread * threads / (share.panel_groups * pass.group_count);
     for (int64_t g = 0; g < pass.group_count; ++g) {
         Group& group = pass.groups[g];
-        const int64_t cuts = std::clamp<int64_t>(tile_groups, 1, group.tiles.count);
-        group.piece_tiles[slot] = divide_up(group.tiles.count, cuts);
+        group.piece_tiles[slot] =
+            piece_tiles(group.tiles.largest * activations.row_bytes, group.tiles.count, tile_groups);
         group.first_piece[slot] = share.pieces;
         share.pieces += share.panel_groups * divide_up(group.tiles.count, group.piece_tiles[slot]);
     }
@@ -236,26 +237,22 @@ Share share_out(const Pass& pass, int slot, int64_t total_bytes, int threads) {
 }
 
 void multiply_tile(const Pass& pass, const Activations& activations, const Share& share, const Group& group,
-                   int64_t tile, int64_t first_panel, int64_t end_panel) {
+                   int64_t panel, int64_t tile, TileKernel kernel) {
     const PackedWeight& weight = *share.output->weight;
     const int64_t first_line = group.first_line + tile * group.tiles.largest;
     const uint8_t* matrix = weight.data.data() + group.matrix * share.panels * share.panel_bytes;
     const float* bias = share.output->bias ? share.output->bias + group.matrix * weight.rows : nullptr;
     float* output = share.output->output + pass.first_row * pass.call.chosen * weight.rows;
-    const uint8_t* input = activations.tile(pass, group, tile);
-    const TileKernel kernel = find_tile(pass.kernels, weight.type, group.tiles.size(tile));
     alignas(64) float sums[kMaxTileRows * kPanelRows];
-    for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-        kernel(matrix + panel * share.panel_bytes, input, weight.columns, sums);
-        const int64_t column = panel * kPanelRows;
-        const int64_t lanes = std::min<int64_t>(kPanelRows, weight.rows - column);
-        for (int r = 0; r < group.tiles.valid(tile); ++r) {
-            float* from = sums + r * kPanelRows;
-            if (bias)
-                for (int64_t lane = 0; lane < lanes; ++lane) from[lane] += bias[column + lane];
-            std::memcpy(output + pass.lines[first_line + r] * weight.rows + column, from,
-                        static_cast<size_t>(lanes) * sizeof(float));
-        }
+    kernel(matrix + panel * share.panel_bytes, activations.tile(pass, group, tile), weight.columns, sums);
+    const int64_t column = panel * kPanelRows;
+    const int64_t lanes = std::min<int64_t>(kPanelRows, weight.rows - column);
+    for (int r = 0; r < group.tiles.valid(tile); ++r) {
+        float* from = sums + r * kPanelRows;
+        if (bias)
+            for (int64_t lane = 0; lane < lanes; ++lane) from[lane] += bias[column + lane];
+        std::memcpy(output + pass.lines[first_line + r] * weight.rows + column, from,
+                    static_cast<size_t>(lanes) * sizeof(float));
     }
 }
 
@@ -269,8 +266,13 @@ void multiply_piece(const Pass& pass, const Activations& activations, const Shar
     const int64_t end_panel = std::min(first_panel + share.group_panels, share.panels);
     const int64_t first_tile = piece / share.panel_groups * group.piece_tiles[share.slot];
     const int64_t end_tile = std::min(first_tile + group.piece_tiles[share.slot], group.tiles.count);
-    for (int64_t tile = first_tile; tile < end_tile; ++tile)
-        multiply_tile(pass, activations, share, group, tile, first_panel, end_panel);
+    const hearth_type type = share.output->weight->type;
+    const TileKernel largest = find_tile(pass.kernels, type, group.tiles.largest);
+    const TileKernel last = find_tile(pass.kernels, type, group.tiles.last);
+    for (int64_t panel = first_panel; panel < end_panel; ++panel)
+        for (int64_t tile = first_tile; tile < end_tile; ++tile)
+            multiply_tile(pass, activations, share, group, panel, tile,
+                          tile + 1 < group.tiles.count ? largest : last);
 }
 
 void multiply(const Pass& pass, const Activations& activations, ThreadPool& pool) {
@@ -284,7 +286,7 @@ void multiply(const Pass& pass, const Activations& activations, ThreadPool& pool
     int64_t pieces = 0;
     for (int i = 0; i < pass.call.output_count; ++i) {
         if (preparation_of(pass.call.outputs[i].weight->type) != activations.preparation) continue;
-        shares[count] = share_out(pass, i, total_bytes, pool.threads());
+        shares[count] = share_out(pass, activations, i, total_bytes, pool.threads());
         pieces += shares[count++].pieces;
     }
     pool.parallel_for(pieces, 1, [&](int64_t begin, int64_t end, int) {

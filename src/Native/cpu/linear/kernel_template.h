@@ -180,8 +180,8 @@ HEARTH_INLINE void clear_sums(F (&sums)[kParts][R]) {
         for (int r = 0; r < R; ++r) sums[part][r] = Isa::zero();
 }
 
-// sums += count groups of a chunk, whose codes lie group_bytes apart.
-template <Layout kLayout, int R>
+// sums += count groups of a chunk, whose codes lie group_bytes apart; kAhead: bytes to prefetch ahead, or 0.
+template <Layout kLayout, int R, int kAhead>
 HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, int group_bytes, int count,
                                    const int32_t* words, F (&sums)[kParts][R]) {
     for (int index = 0; index < count; index += kBlockGroups) {
@@ -189,9 +189,8 @@ HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, 
         F block[kParts][R];
         clear_sums<R>(block);
         for (int i = index; i < index + kBlockGroups && i < count; ++i) {
-            if constexpr (R <= kPrefetchRows && !kLayout.expands())
-                for (int line = 0; line < group_bytes; line += 64)
-                    Isa::prefetch(codes + kPrefetchBytes + line);
+            if constexpr (kAhead > 0)
+                for (int line = 0; line < group_bytes; line += 64) Isa::prefetch(codes + kAhead + line);
 #pragma GCC unroll 4
             for (int part = 0; part < kParts; ++part)
                 multiply_group<kLayout, R>(header, codes + 4 * Isa::kLanes * part, i, part, words,
@@ -206,6 +205,7 @@ HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, 
 template <hearth_type kType, int R>
 void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
     constexpr Layout kLayout = layout_of(kType);
+    constexpr int kAhead = R < kPlanePrefetchRows ? 0 : kPlanePrefetchBytes;
     const auto* words = reinterpret_cast<const int32_t*>(activations);
     F sums[kParts][R];
     clear_sums<R>(sums);
@@ -213,7 +213,7 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
     while (groups > 0) {
         const uint8_t* codes = panel + kLayout.header_bytes();
         const int count = groups < kLayout.chunk_groups() ? static_cast<int>(groups) : kLayout.chunk_groups();
-        multiply_groups<kLayout, R>(panel, codes, kLayout.group_bytes(), count, words, sums);
+        multiply_groups<kLayout, R, kAhead>(panel, codes, kLayout.group_bytes(), count, words, sums);
         panel = codes + count * kLayout.group_bytes();
         words += count * kGroupWords * R;
         groups -= count;
@@ -292,7 +292,7 @@ void multiply_chunk(const uint8_t* header, const uint8_t* codes, const int32_t* 
     F sums[kParts][R];
     for (int part = 0; part < kParts; ++part)
         for (int r = 0; r < R; ++r) sums[part][r] = Isa::load(tile + r * kPanelRows + part * Isa::kLanes);
-    multiply_groups<kLayout, R>(header, codes, kExpandedGroupBytes, kLayout.chunk_groups(), words, sums);
+    multiply_groups<kLayout, R, 0>(header, codes, kExpandedGroupBytes, kLayout.chunk_groups(), words, sums);
     store_tile<R>(sums, tile);
 }
 
@@ -348,7 +348,7 @@ void float_tile(const uint8_t* panel, const uint8_t* activations, int64_t column
     F sums[kParts][R];
     clear_sums<R>(sums);
     for (int64_t k = 0; k < columns; ++k, panel += kColumnBytes, inputs += R) {
-        if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
+        Isa::prefetch(panel + kPrefetchBytes);
 #pragma GCC unroll 4
         for (int part = 0; part < kParts; ++part)
             multiply_column<R>(load_weights<kType>(panel, part), inputs, sums[part]);
@@ -370,7 +370,7 @@ void bfloat16_tile(const uint8_t* panel, const uint8_t* activations, int64_t col
     F sums[kParts][R];
     clear_sums<R>(sums);
     for (int64_t k = 0; k < columns / 2; ++k, panel += kPairBytes, inputs += 2 * R) {
-        if constexpr (R <= kPrefetchRows) Isa::prefetch(panel + kPrefetchBytes);
+        Isa::prefetch(panel + kPrefetchBytes);
 #pragma GCC unroll 4
         for (int part = 0; part < kParts; ++part)
             multiply_column<R>(load_paired<0>(panel, part), inputs, sums[part]);

@@ -9,10 +9,13 @@
 
 namespace hearth {
 
-// Few rows are bound by memory: lines are asked for this far ahead of their use, across panels, since a
-// thread's panels follow each other in memory.
-constexpr int kPrefetchRows = 4;
+// Lines of weights are asked for this far ahead of their use, across panels, since a thread's panels follow
+// each other in memory.
 constexpr int kPrefetchBytes = 2048;
+// Codes in planes leave one or two rows to the hardware's own prefetching, which is as fast as reading there
+// and which early requests disturb; from three rows on it falls behind, and products wait for lines.
+constexpr int kPlanePrefetchRows = 3;
+constexpr int kPlanePrefetchBytes = 4096;
 
 // tile [R][16] = a tile of R rows of activations * a panel^T, over columns columns.
 using TileKernel = void (*)(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile);

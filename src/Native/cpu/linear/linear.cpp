@@ -31,6 +31,16 @@ void interleave(const float* input, int64_t stride, int64_t columns, int rows, i
         for (int r = 0; r < size; ++r) tile[k * size + r] = r < rows ? input[r * stride + k] : 0.0f;
 }
 
+struct Pass {
+    const LinearCall& call;
+    const LinearKernels& kernels;
+    const RowKernels& row_kernels;
+    const Tiles& tiles;
+    int64_t first_row;
+    int64_t row_bytes;  // of prepared activations
+    const uint8_t* activations;
+};
+
 // An output's share of the pieces: groups of panels x groups of tiles.
 struct Share {
     const LinearOutput* output;
@@ -44,16 +54,16 @@ struct Share {
     BatchKernel batch;  // null where tiles are multiplied one by one
 };
 
-Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKernels& kernels,
-                int64_t total_bytes, int threads) {
+Share share_out(const Pass& pass, const LinearOutput& output, int64_t total_bytes, int threads) {
     const PackedWeight& weight = *output.weight;
+    const Tiles& tiles = pass.tiles;
     Share share;
     share.output = &output;
     share.panel_bytes = packed_panel_bytes(weight.type, weight.columns);
     share.panels = divide_up(weight.rows, kPanelRows);
-    share.largest = find_tile(kernels, weight.type, tiles.largest);
-    share.last = find_tile(kernels, weight.type, tiles.last);
-    share.batch = kernels.find_batch(weight.type);
+    share.largest = find_tile(pass.kernels, weight.type, tiles.largest);
+    share.last = find_tile(pass.kernels, weight.type, tiles.last);
+    share.batch = pass.kernels.find_batch(weight.type);
     const bool decode = tiles.count == 1;
     // Fewer bytes where the call is too small to give every thread several pieces.
     const int64_t wanted =
@@ -61,22 +71,15 @@ Share share_out(const LinearOutput& output, const Tiles& tiles, const LinearKern
     share.group_panels =
         std::clamp<int64_t>(wanted / std::max<int64_t>(1, share.panel_bytes), 1, share.panels);
     share.panel_groups = divide_up(share.panels, share.group_panels);
-    const int64_t tile_groups =
-        std::clamp<int64_t>(kPiecesPerThread * threads / share.panel_groups, 1, tiles.count);
-    share.group_tiles = divide_up(tiles.count, tile_groups);
+    share.group_tiles = piece_tiles(tiles.largest * pass.row_bytes, tiles.count,
+                                    kPiecesPerThread * threads / share.panel_groups);
+    // Whole batches, however few of them fit the cache: expanding chunks again would cost more.
+    if (share.batch && tiles.count > 1)
+        share.group_tiles =
+            divide_up(share.group_tiles, kBatchRows / tiles.largest) * (kBatchRows / tiles.largest);
     share.pieces = share.panel_groups * divide_up(tiles.count, share.group_tiles);
     return share;
 }
-
-struct Pass {
-    const LinearCall& call;
-    const LinearKernels& kernels;
-    const RowKernels& row_kernels;
-    const Tiles& tiles;
-    int64_t first_row;
-    int64_t row_bytes;  // of prepared activations
-    const uint8_t* activations;
-};
 
 // function(sums + bias) to the output; sums [rows][16], of which lanes belong to outputs.
 void finish(const Pass& pass, float* sums, int rows, int lanes, const float* bias, float* output,
@@ -117,16 +120,13 @@ void multiply_piece(const Pass& pass, const Share& share, int64_t piece) {
     const int64_t end_panel = std::min(first_panel + share.group_panels, share.panels);
     const int64_t first_tile = piece / share.panel_groups * share.group_tiles;
     const int64_t end_tile = std::min(first_tile + share.group_tiles, tiles.count);
-    for (int64_t tile = first_tile; tile < end_tile;) {
-        const bool last_is_full = tiles.last == tiles.largest;
-        const int64_t full = std::min(end_tile, last_is_full ? tiles.count : tiles.count - 1) - tile;
-        const int batch = share.batch && full > 1
-                              ? static_cast<int>(std::min<int64_t>(full, kBatchRows / tiles.largest))
-                              : 1;
-        for (int64_t panel = first_panel; panel < end_panel; ++panel)
-            multiply_tiles(pass, share, panel, tile, batch);
-        tile += batch;
-    }
+    const int64_t full_tiles = tiles.last == tiles.largest ? tiles.count : tiles.count - 1;
+    for (int64_t panel = first_panel; panel < end_panel; ++panel)
+        for (int64_t tile = first_tile, count = 1; tile < end_tile; tile += count) {
+            const int64_t full = std::min(end_tile, full_tiles) - tile;
+            count = share.batch ? std::clamp<int64_t>(full, 1, kBatchRows / tiles.largest) : 1;
+            multiply_tiles(pass, share, panel, tile, static_cast<int>(count));
+        }
 }
 
 void prepare_tiles(const Pass& pass, Preparation preparation, uint8_t* target, int64_t begin, int64_t end) {
@@ -165,7 +165,7 @@ void multiply(const Pass& pass, Preparation preparation, ThreadPool& pool) {
     for (int i = 0; i < call.output_count; ++i) {
         const PackedWeight& weight = *call.outputs[i].weight;
         if (preparation_of(weight.type) != preparation || weight.rows == 0) continue;
-        shares[count] = share_out(call.outputs[i], pass.tiles, pass.kernels, total_bytes, pool.threads());
+        shares[count] = share_out(pass, call.outputs[i], total_bytes, pool.threads());
         pieces += shares[count++].pieces;
     }
     pool.parallel_for(pieces, 1, [&](int64_t begin, int64_t end, int) {

@@ -1,5 +1,7 @@
 #include "cpu/linear/tiles.h"
 
+#include <algorithm>
+
 #include "core/isa.h"
 #include "cpu/linear/layout.h"
 
@@ -36,6 +38,11 @@ const LinearKernels& linear_kernels(hearth_isa isa) {
 
 TileKernel find_tile(const LinearKernels& kernels, hearth_type type, int size) {
     return type == HEARTH_TYPE_BF16 ? kernels.bfloat16.find_tile(size) : kernels.find_tile(type, size);
+}
+
+int64_t piece_tiles(int64_t tile_bytes, int64_t count, int64_t cuts) {
+    const int64_t held = std::max<int64_t>(1, kPieceTileBytes / tile_bytes);
+    return std::min(held, divide_up(count, std::clamp<int64_t>(cuts, 1, count)));
 }
 
 Tiles::Tiles(int64_t rows, const int* sizes) : rows(rows) {

@@ -13,8 +13,10 @@ constexpr int kMaxTileRows = 16;
 
 // Weights of a piece of work: small enough that threads end together, large enough to hide the handing out.
 constexpr int64_t kDecodePieceBytes = int64_t{64} << 10;
-// With many rows the panels of a piece stay in a core's own cache while tile after tile passes over them.
 constexpr int64_t kPrefillPieceBytes = int64_t{256} << 10;
+// With many rows the activations of a piece's tiles stay in a core's own cache while its panels, which the
+// kernels ask for ahead, pass over them one by one.
+constexpr int64_t kPieceTileBytes = int64_t{448} << 10;
 constexpr int64_t kPiecesPerThread = 8;
 // Below this many values the activations are prepared by the calling thread alone: waking others costs more.
 constexpr int64_t kParallelValues = 16384;
@@ -23,6 +25,9 @@ const LinearKernels& linear_kernels(hearth_isa isa);
 
 // size: one of tile_sizes.
 TileKernel find_tile(const LinearKernels& kernels, hearth_type type, int size);
+
+// Tiles of tile_bytes of activations that a piece takes, of count, where at least cuts pieces are wanted.
+int64_t piece_tiles(int64_t tile_bytes, int64_t count, int64_t cuts);
 
 // Rows cut into tiles: all of the largest size but the last, which has the smallest size that holds the rest.
 struct Tiles {

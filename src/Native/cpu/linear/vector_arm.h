@@ -142,7 +142,8 @@ struct Arm {
         return {vreinterpretq_s8_u8(codes.a), vreinterpretq_s8_u8(codes.b)};
     }
 
-    static void prefetch(const uint8_t* p) { __builtin_prefetch(p); }
+    // GCC 12 leaves out calls of functions that only prefetch, hence always_inline.
+    [[gnu::always_inline]] static void prefetch(const uint8_t* p) { __builtin_prefetch(p); }
 
     // Rounds x * inverse to 32 codes and sums each half of them.
     static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {

@@ -140,7 +140,8 @@ struct Isa {
         }
     }
 #endif
-    static void prefetch(const uint8_t* p) {
+    // GCC 12 leaves out calls of functions that only prefetch, hence always_inline.
+    [[gnu::always_inline]] static void prefetch(const uint8_t* p) {
         _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
     }
 

@@ -103,7 +103,10 @@ struct Isa {
         sum = _mm512_dpbusd_epi32(sum, codes0, _mm512_set1_epi32(*quad0));
         return _mm512_dpbusd_epi32(sum, codes1, _mm512_set1_epi32(*quad1));
     }
-    static void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+    // GCC 12 leaves out calls of functions that only prefetch, hence always_inline.
+    [[gnu::always_inline]] static void prefetch(const uint8_t* p) {
+        _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+    }
 
     // Rounds x * inverse to 32 codes and sums each half of them.
     static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
