@@ -387,6 +387,31 @@ TEST(Linear, MoreRowsThanOnePassHolds) {
     }
 }
 
+TEST(Linear, APieceTakesTheTilesThatACoreHolds) {
+    EXPECT_EQ(hearth::piece_tiles(1000, 10, 1), 10);
+    EXPECT_EQ(hearth::piece_tiles(1000, 10, 3), 4);
+    EXPECT_EQ(hearth::piece_tiles(1000, 10, 100), 1);
+    EXPECT_EQ(hearth::piece_tiles(hearth::kPieceTileBytes / 4, 10, 1), 4);
+    EXPECT_EQ(hearth::piece_tiles(hearth::kPieceTileBytes + 1, 10, 1), 1);
+}
+
+// Long rows: their tiles are more than a piece takes.
+TEST(Linear, MoreTilesThanAPieceTakes) {
+    ThreadPool pool(2);
+    const Case c{35, 8192, 150};
+    const Input input(c.call_rows, c.columns, 3);
+    for (const hearth_type type :
+         {HEARTH_TYPE_Q4_K, HEARTH_TYPE_Q8_0, HEARTH_TYPE_IQ3_S, HEARTH_TYPE_F32, HEARTH_TYPE_BF16}) {
+        SCOPED_TRACE(hearth::type_info(type).name);
+        Output output(hearth::best_isa(), type, c.rows, c.columns, c.call_rows, true, 4, pool);
+        run(hearth::best_isa(), c, input, {&output}, HEARTH_FUNCTION_NONE, pool);
+        Difference exact, unrounded;
+        compare(c, input, output, HEARTH_FUNCTION_NONE, exact, unrounded);
+        EXPECT_LT(exact.nmse(), 1e-10);
+        EXPECT_TRUE(guards_stand(output, c.call_rows));
+    }
+}
+
 #if defined(__x86_64__)
 // The products of two tables of kernels for one instruction set are the same, for every size of a tile and in
 // batches. The other tests run the table that the processor prefers.
