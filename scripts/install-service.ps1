@@ -22,9 +22,14 @@ if ($Remove) {
     exit 0
 }
 
-# With machine code for this platform the first answer comes a quarter sooner; the runtime stays the system's.
-Invoke-Checked dotnet publish (Join-Path $repo 'src/Host/Hearth.Host.csproj') -c Release --use-current-runtime --self-contained false `
-    '-p:PublishReadyToRun=true' -o $Prefix -v quiet
+# With machine code for this platform the first answer comes a quarter sooner; its compiler is a package of its own,
+# which not every feed has. The runtime stays the system's.
+$publish = @('publish', (Join-Path $repo 'src/Host/Hearth.Host.csproj'), '-c', 'Release', '-o', $Prefix, '-v', 'quiet')
+& dotnet @publish --use-current-runtime --self-contained false '-p:PublishReadyToRun=true'
+if ($LASTEXITCODE -ne 0) {
+    Write-Warning 'going on without code compiled ahead'
+    Invoke-Checked dotnet @publish
+}
 $models = Join-Path $Prefix 'models'
 New-Item -ItemType Directory -Force $models | Out-Null
 $ember = Join-Path $repo 'models/ember.gguf'
