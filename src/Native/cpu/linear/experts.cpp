@@ -251,8 +251,7 @@ void multiply_tile(const Pass& pass, const Activations& activations, const Share
         float* from = sums + r * kPanelRows;
         if (bias)
             for (int64_t lane = 0; lane < lanes; ++lane) from[lane] += bias[column + lane];
-        std::memcpy(output + pass.lines[first_line + r] * weight.rows + column, from,
-                    static_cast<size_t>(lanes) * sizeof(float));
+        store_lanes(output + pass.lines[first_line + r] * weight.rows + column, from, lanes);
     }
 }
 

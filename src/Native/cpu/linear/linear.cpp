@@ -89,8 +89,7 @@ void finish(const Pass& pass, float* sums, int rows, int lanes, const float* bia
             for (int lane = 0; lane < lanes; ++lane) sums[r * kPanelRows + lane] += bias[lane];
     if (pass.call.function != HEARTH_FUNCTION_NONE)
         pass.row_kernels.activation(pass.call.function, sums, nullptr, sums, int64_t{rows} * kPanelRows);
-    for (int r = 0; r < rows; ++r)
-        std::memcpy(output + r * stride, sums + r * kPanelRows, static_cast<size_t>(lanes) * sizeof(float));
+    for (int r = 0; r < rows; ++r) store_lanes(output + r * stride, sums + r * kPanelRows, lanes);
 }
 
 // One panel with count tiles; more than one only where the share has a batch kernel.

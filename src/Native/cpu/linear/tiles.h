@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "cpu/linear/kernels.h"
 #include "hearth.h"
@@ -58,6 +59,15 @@ Preparation preparation_of(hearth_type type);
 
 // Bytes of a row of a tile.
 int64_t tile_row_bytes(const LinearKernels& kernels, Preparation preparation, int64_t columns);
+
+// Copies a row of a tile's sums to the lanes that belong to outputs. Of a whole panel, as nearly all are, it
+// takes no call of a function.
+inline void store_lanes(float* output, const float* sums, int64_t lanes) {
+    if (lanes == kPanelRows)
+        std::memcpy(output, sums, kPanelRows * sizeof(float));
+    else
+        std::memcpy(output, sums, static_cast<size_t>(lanes) * sizeof(float));
+}
 
 inline int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
