@@ -132,8 +132,7 @@ struct ExpandWith {
         const int32_t* codes = activations + kWordCodes * R;
         Entries::template visit<kShape>(group, table, [&]<int kQuad>(__m512i code) HEARTH_EXPAND_LAMBDA {
             for (int r = 0; r < R; ++r)
-                sums[kQuad / 4][r] =
-                    _mm512_dpbusd_epi32(sums[kQuad / 4][r], code, _mm512_set1_epi32(codes[kQuad * R + r]));
+                sums[kQuad / 4][r] = Isa::dot(sums[kQuad / 4][r], code, codes + kQuad * R + r);
         });
         for (int r = 0; r < R; ++r) {
             dots[r] = kHalves == 1 ? _mm512_add_epi32(sums[0][r], sums[1][r]) : sums[0][r];

@@ -4,6 +4,8 @@
 //
 // y[r][o] = sum over blocks b of s_a[r][b] * sum over the groups g of b of
 //             s_w[g][o] * (sum over columns of code_w * code_a, in int32) + offset[g][o] * (sum of code_a)
+// Chunks whose scales are integers times one of the chunk take d[o] out of the sums over its blocks, and the
+// minimums meet the chunk's sums by themselves: see multiply_paired_chunk.
 // R: rows of the activation tile. Layouts are described in layout.h.
 #pragma once
 
@@ -57,10 +59,6 @@ HEARTH_INLINE F load_scale(const uint8_t* header, int group, int half, int part)
     const uint8_t* bytes = header + kLanes * part;
     if constexpr (kKind == ScaleKind::Half || kKind == ScaleKind::HalfAndMinimum)
         return Isa::load_half(halves + 32 * group);
-    else if constexpr (kKind == ScaleKind::Super32)
-        return Isa::multiply(Isa::load_half(halves), Isa::load_u8(bytes + 64 + 16 * group));
-    else if constexpr (kKind == ScaleKind::SuperCentred32)
-        return Isa::multiply(Isa::load_half(halves), Isa::load_i8(bytes + 32 + 16 * group));
     else if constexpr (kKind == ScaleKind::Exponent)
         return Isa::load_exponent(bytes + 16 * group);
     else if constexpr (kKind == ScaleKind::Super)
@@ -85,8 +83,6 @@ HEARTH_INLINE F load_minimum(const uint8_t* header, int group, int half, int par
     const uint8_t* bytes = header + kLanes * part;
     if constexpr (kKind == ScaleKind::HalfAndMinimum)
         return Isa::load_half(halves + 64 + 32 * group);
-    else if constexpr (kKind == ScaleKind::Super32)
-        return Isa::multiply(Isa::load_half(halves + 32), Isa::load_u8(bytes + 192 + 16 * group));
     else
         return Isa::multiply(Isa::load_half(halves + 32),
                              Isa::load_high_nibbles(bytes + 64 + 16 * (2 * group + half)));
@@ -112,12 +108,19 @@ HEARTH_INLINE void multiply_quads(const uint8_t* group, const int32_t* codes, I*
     dot_rows<Isa, kLayout.value_bits(), R, kQuad0, kQuad1>(sums, weights0, weights1, codes);
 }
 
+template <Layout kLayout, int R>
+HEARTH_INLINE void multiply_all_quads(const uint8_t* group, const int32_t* codes, I* sums) {
+    multiply_quads<kLayout, R, 0, 4>(group, codes, sums);
+    multiply_quads<kLayout, R, 1, 5>(group, codes, sums);
+    multiply_quads<kLayout, R, 2, 6>(group, codes, sums);
+    multiply_quads<kLayout, R, 3, 7>(group, codes, sums);
+}
+
 // One part of a panel's group times one group of activations; sums [R] of the block.
 template <Layout kLayout, int R>
 HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, int index, int part,
                                   const int32_t* activations, F* sums) {
     constexpr int kHalves = 32 / kLayout.scale_columns();
-    const auto* float_sums = reinterpret_cast<const float*>(activations) + kWordFloatSum * R;
     const int32_t* codes = activations + kWordCodes * R;
 #pragma GCC unroll 2
     for (int half = 0; half < kHalves; ++half) {
@@ -127,10 +130,7 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
         for (int r = 0; r < R; ++r)
             dots[r] = Isa::start<kLayout.value_bits(), kLayout.zero_shift>(code_sums + r);
         if constexpr (kHalves == 1) {
-            multiply_quads<kLayout, R, 0, 4>(group, codes, dots);
-            multiply_quads<kLayout, R, 1, 5>(group, codes, dots);
-            multiply_quads<kLayout, R, 2, 6>(group, codes, dots);
-            multiply_quads<kLayout, R, 3, 7>(group, codes, dots);
+            multiply_all_quads<kLayout, R>(group, codes, dots);
         } else if (half == 0) {
             multiply_quads<kLayout, R, 0, 1>(group, codes, dots);
             multiply_quads<kLayout, R, 2, 3>(group, codes, dots);
@@ -145,11 +145,11 @@ HEARTH_INLINE void multiply_group(const uint8_t* header, const uint8_t* group, i
             const F minimum = load_minimum<kLayout.scales>(header, index, half, part);
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
-                // Minus the half's sum is an integer; the group's comes ready as a float.
-                const float sum = kHalves == 1 ? float_sums[r] : -static_cast<float>(code_sums[r]);
+                // What lies in memory is minus the sum.
+                const F minus_sum = Isa::to_float(Isa::splat_word(code_sums + r));
                 sums[r] = kLayout.scales == ScaleKind::HalfAndMinimum
-                              ? Isa::fma(minimum, Isa::splat(sum), sums[r])
-                              : Isa::negative_fma(minimum, Isa::splat(sum), sums[r]);
+                              ? Isa::negative_fma(minimum, minus_sum, sums[r])
+                              : Isa::fma(minimum, minus_sum, sums[r]);
             }
         }
     }
@@ -202,6 +202,79 @@ HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, 
     }
 }
 
+// ---- Chunks whose scales are integers of 8 bits
+
+// sums [R] = a group's products with the activations at words, kRounding added.
+template <Layout kLayout, int R, int kRounding>
+HEARTH_INLINE void multiply_paired_group(const uint8_t* group, const int32_t* words, I* sums) {
+    constexpr int kBits = kLayout.value_bits();
+    static_assert(kLayout.zero_shift < 0 || kRounding < 1 << kLayout.zero_shift);  // bits of its own
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+        sums[r] = Isa::set_bits(Isa::start<kBits, kLayout.zero_shift>(words + kWordSum * R + r), kRounding);
+    multiply_all_quads<kLayout, R>(group, words + kWordCodes * R, sums);
+}
+
+// sums [R] -= the chunk's minimums * the sums of the activations; header: of one part.
+template <int R>
+HEARTH_INLINE void subtract_minimums(const uint8_t* header, const int32_t* words, F* sums) {
+    I dots[R] = {};
+#pragma GCC unroll 4
+    for (int block = 0; block < kChunkGroups / kBlockGroups; ++block) {
+        const I minimums = Isa::load_u8_pairs(header + 192 + 32 * block);
+        const int32_t* pairs = words + (kBlockGroups * block * kGroupWords + kWordChunk) * R;
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) dots[r] = Isa::dot_words(dots[r], minimums, Isa::splat_word(pairs + r));
+    }
+    const auto* units = reinterpret_cast<const float*>(words) + (kUnitGroup * kGroupWords + kWordChunk) * R;
+    const F scale = Isa::load_half(header + 32);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+        sums[r] =
+            Isa::negative_fma(Isa::multiply(Isa::to_float(dots[r]), Isa::splat(units[r])), scale, sums[r]);
+}
+
+// sums += a whole chunk. The sums of a block's two groups, shifted down to 16 bits, meet their scales in one
+// product. Of the bits that are lost (at most 2^-15 of the largest possible sum), one group's are rounded up
+// where the other's are rounded down, so that errors have no direction. A chunk's d is applied once.
+template <Layout kLayout, int R, int kAhead>
+HEARTH_INLINE void multiply_paired_chunk(const uint8_t* header, const uint8_t* codes, const int32_t* words,
+                                         F (&sums)[kParts][R]) {
+    constexpr int kShift = kLayout.pair_shift(), kGroupBytes = kLayout.group_bytes();
+    static_assert(kLayout.chunk_groups() == kChunkGroups && kBlockGroups == 2 && kShift > 0);
+    for (int part = 0; part < kParts; ++part) {
+        const uint8_t* part_header = header + 2 * Isa::kLanes * part;
+        const uint8_t* scales = part_header + (kLayout.has_offset() ? 64 : 32);
+        const uint8_t* group = codes + 4 * Isa::kLanes * part;
+        const int32_t* block_words = words;
+        F chunk[R];
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) chunk[r] = Isa::zero();
+        for (int block = 0; block < kChunkGroups / kBlockGroups; ++block) {
+            if (kAhead > 0 && part == 0)
+                for (int line = 0; line < 2 * kGroupBytes; line += 64) Isa::prefetch(group + kAhead + line);
+            I first[R], second[R];
+            multiply_paired_group<kLayout, R, (1 << kShift) / 2>(group, block_words, first);
+            multiply_paired_group<kLayout, R, (1 << kShift) / 2 - 1>(group + kGroupBytes,
+                                                                     block_words + kGroupWords * R, second);
+            const I scale = kLayout.has_offset() ? Isa::load_u8_pairs(scales) : Isa::load_i8_pairs(scales);
+            const auto* block_scales = reinterpret_cast<const float*>(block_words) + kWordScale * R;
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r) {
+                const I both = Isa::dot_words(I{}, Isa::pair_up<kShift>(first[r], second[r]), scale);
+                chunk[r] = Isa::fma(Isa::to_float(both), Isa::splat(block_scales[r]), chunk[r]);
+            }
+            scales += 32;
+            group += 2 * kGroupBytes;
+            block_words += 2 * kGroupWords * R;
+        }
+        const F scale = Isa::multiply(Isa::load_half(part_header), Isa::splat(float{1 << kShift}));
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sums[part][r] = Isa::fma(chunk[r], scale, sums[part][r]);
+        if constexpr (kLayout.has_offset()) subtract_minimums<R>(part_header, words, sums[part]);
+    }
+}
+
 template <hearth_type kType, int R>
 void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t columns, float* tile) {
     constexpr Layout kLayout = layout_of(kType);
@@ -213,7 +286,10 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
     while (groups > 0) {
         const uint8_t* codes = panel + kLayout.header_bytes();
         const int count = groups < kLayout.chunk_groups() ? static_cast<int>(groups) : kLayout.chunk_groups();
-        multiply_groups<kLayout, R, kAhead>(panel, codes, kLayout.group_bytes(), count, words, sums);
+        if constexpr (kLayout.pairs_groups())
+            multiply_paired_chunk<kLayout, R, kAhead>(panel, codes, words, sums);
+        else
+            multiply_groups<kLayout, R, kAhead>(panel, codes, kLayout.group_bytes(), count, words, sums);
         panel = codes + count * kLayout.group_bytes();
         words += count * kGroupWords * R;
         groups -= count;
@@ -412,22 +488,23 @@ constexpr uint32_t kInfinityBits = 0x7f800000u;
 constexpr uint32_t kSmallestBits = (127u - 100u) << 23;
 
 // words: this row's entry of the group's first array; arrays lie size words apart. A scale that is zero or
-// NaN leaves the codes zero.
-void quantize_group(const float* x, float scale, float inverse, int size, int32_t* words) {
+// NaN leaves the codes zero. Returns the sum of the codes.
+int32_t quantize_group(const float* x, float scale, float inverse, int size, int32_t* words) {
     int8_t codes[kGroupColumns] = {};
     int32_t sums[2] = {};
     if (scale > 0.0f) Isa::round_codes(x, inverse, codes, sums);
     const int32_t sum = sums[0] + sums[1];
-    const float float_sum = static_cast<float>(sum);
     std::memcpy(words + kWordScale * size, &scale, sizeof scale);
-    std::memcpy(words + kWordFloatSum * size, &float_sum, sizeof float_sum);
+    words[kWordChunk * size] = 0;
     words[kWordSum * size] = -sum;
     words[kWordHalfSum * size] = -sums[0];
     words[(kWordHalfSum + 1) * size] = -sums[1];
     for (int q = 0; q < 8; ++q) std::memcpy(words + (kWordCodes + q) * size, codes + 4 * q, 4);
+    return sum;
 }
 
-void quantize_block(const float* x, int groups, int size, int32_t* words) {
+// sums: of its groups' values, in 32767ths.
+void quantize_block(const float* x, int groups, int size, int32_t* words, float* sums) {
     uint32_t largest = 0;
     for (int g = 0; g < groups; ++g) {
         const uint32_t magnitude = Isa::largest_magnitude(x + g * kGroupColumns);
@@ -442,8 +519,36 @@ void quantize_block(const float* x, int groups, int size, int32_t* words) {
         scale = magnitude / 127.0f;
         inverse = 127.0f / magnitude;
     }
-    for (int g = 0; g < groups; ++g)
-        quantize_group(x + g * kGroupColumns, scale, inverse, size, words + g * kGroupWords * size);
+    for (int g = 0; g < groups; ++g) {
+        const int32_t sum =
+            quantize_group(x + g * kGroupColumns, scale, inverse, size, words + g * kGroupWords * size);
+        sums[g] = sum == 0 ? 0.0f : scale * (static_cast<float>(sum) / 32767.0f);
+    }
+}
+
+// The words of a chunk whose groups have these sums.
+void write_chunk_words(const float (&sums)[kChunkGroups], int size, int32_t* words) {
+    float unit = 0.0f;
+    for (const float sum : sums) unit = __builtin_fmaxf(unit, __builtin_fabsf(sum));
+    if (unit == 0.0f) return;
+    uint32_t parts[kChunkGroups];
+    for (int g = 0; g < kChunkGroups; ++g) {
+        // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even.
+        const float rounded = (sums[g] / unit * 32767.0f + 12582912.0f) - 12582912.0f;
+        parts[g] = static_cast<uint32_t>(static_cast<int32_t>(rounded)) & 0xffffu;
+    }
+    for (int g = 0; g < kChunkGroups; g += kBlockGroups)
+        words[(g * kGroupWords + kWordChunk) * size] = static_cast<int32_t>(parts[g] | parts[g + 1] << 16);
+    std::memcpy(words + (kUnitGroup * kGroupWords + kWordChunk) * size, &unit, sizeof unit);
+}
+
+// groups: at most kChunkGroups.
+void quantize_chunk(const float* x, int groups, int size, int32_t* words) {
+    float sums[kChunkGroups];
+    for (int g = 0; g < groups; g += kBlockGroups)
+        quantize_block(x + g * kGroupColumns, groups - g < kBlockGroups ? groups - g : kBlockGroups, size,
+                       words + g * kGroupWords * size, sums + g);
+    if (groups == kChunkGroups) write_chunk_words(sums, size, words);
 }
 
 void quantize(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile) {
@@ -451,9 +556,9 @@ void quantize(const float* input, int64_t stride, int64_t columns, int rows, int
     const int64_t groups = columns / kGroupColumns;
     if (rows < size) std::memset(tile, 0, static_cast<size_t>(groups * kGroupWords * size) * sizeof(int32_t));
     for (int r = 0; r < rows; ++r)
-        for (int64_t g = 0; g < groups; g += kBlockGroups) {
-            const int count = groups - g < kBlockGroups ? static_cast<int>(groups - g) : kBlockGroups;
-            quantize_block(input + r * stride + g * kGroupColumns, count, size,
+        for (int64_t g = 0; g < groups; g += kChunkGroups) {
+            const int count = groups - g < kChunkGroups ? static_cast<int>(groups - g) : kChunkGroups;
+            quantize_chunk(input + r * stride + g * kGroupColumns, count, size,
                            words + g * kGroupWords * size + r);
         }
 }

@@ -25,9 +25,13 @@
 // Activations. Rows of a call form tiles (see tiles.h) of R rows, the last one filled up with zero rows. A
 // tile is a sequence of groups of 32 columns. Two adjacent groups, counted from the row's first, are a block
 // and share a scale, so that the weights' scales alone meet each group's sums. A group is 13 arrays of R
-// words: the scale (float), the sum of the codes (float), minus the sum of all codes, of the first 16, of the
-// last 16 (int32), then 8 quads of int8 codes. A tile for floating-point weights is [columns][R] in float32;
-// where the processor multiplies bfloat16, that for BF16 is [pairs of columns][R][2] in bfloat16.
+// words: the scale (float), a word of its chunk, minus the sum of all codes, of the first 16, of the last 16
+// (int32), then 8 quads of int8 codes. The words of a chunk (8 groups, 256 columns) are what its minimums
+// meet: those of groups 0, 2, 4 and 6 hold the sums of their block's two groups in 16 bits each, in units of
+// the chunk; that of group 1 is the unit (float): the largest sum is 32767 of it; the others are zero, as all
+// are in a last chunk of fewer groups.
+// A tile for floating-point weights is [columns][R] in float32; where the processor multiplies bfloat16, that
+// for BF16 is [pairs of columns][R][2] in bfloat16.
 #pragma once
 
 #include <cstddef>
@@ -41,18 +45,20 @@ namespace hearth {
 constexpr int kPanelRows = 16;
 constexpr int kGroupColumns = 32;
 constexpr int kGroupWords = 13;  // words of a row's group of activations
-constexpr int kWordScale = 0, kWordFloatSum = 1, kWordSum = 2, kWordHalfSum = 3, kWordCodes = 5;
+constexpr int kWordScale = 0, kWordChunk = 1, kWordSum = 2, kWordHalfSum = 3, kWordCodes = 5;
 constexpr int kBlockGroups = 2;  // groups of activations that share a scale
+constexpr int kChunkGroups = 8;  // whose sums share a unit
+constexpr int kUnitGroup = 1;    // of a chunk: its word is the unit
 
 // How the header holds scales; arrays of 16 are one entry a row.
 enum class ScaleKind {
     None,
     Half,            // [2 groups][16] f16
     HalfAndMinimum,  // [2 groups][16] f16 scales, likewise minimums (added)
-    Super32,  // d [16], dmin [16] f16; scales [8 groups][16] u8, minimums [8 groups][16] u8 (subtracted)
+    Super32,  // d [16], dmin [16] f16; scales [4 blocks][16][2 groups] u8, minimums likewise (subtracted)
     Super16,  // d [16] f16; scales [16 half groups][16] i8
     SuperNibbles16,  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
-    SuperCentred32,  // d [16] f16; scales [8 groups][16] i8
+    SuperCentred32,  // d [16] f16; scales [4 blocks][16][2 groups] i8
     Exponent,        // [4 groups][16] u8 e: the scale is 2^(e - 128)
     Super,           // d [16] f16
     Odd32,           // d [16] f16; [4 pairs of groups][16] s of the even group | s of the odd one << 4
@@ -113,6 +119,17 @@ struct Layout {
                        scales == ScaleKind::Odd16
                    ? 16
                    : 32;
+    }
+    // Whether the sums of a block's two groups meet their scales together, in 16 bits.
+    constexpr bool pairs_groups() const {
+        return scales == ScaleKind::Super32 || scales == ScaleKind::SuperCentred32;
+    }
+    // Bits that a group's sum is shifted down by to fit 16 bits, whatever the codes are.
+    constexpr int pair_shift() const {
+        const int largest = zero_shift < 0 ? (1 << value_bits()) - 1 : 1 << zero_shift;
+        int shift = 0;
+        while ((largest * 127 * kGroupColumns) >> shift > 32767) ++shift;
+        return shift;
     }
     constexpr bool has_offset() const {
         return scales == ScaleKind::HalfAndMinimum || scales == ScaleKind::Super32 ||

@@ -137,12 +137,17 @@ void write_scales(const Block& block, int group, int row, uint8_t* header) {
     if constexpr (requires { block.m; }) put_half(header + 64 + 32 * group + 2 * row, block.m);
 }
 
+// Where a row's scale of a group of 8 lies among those of blocks.
+constexpr int paired(int group, int row) {
+    return 32 * (group / 2) + 2 * row + group % 2;
+}
+
 template <typename Block>
 void write_super32(const Block& block, int row, uint8_t* header) {
     put_half(header + 2 * row, block.d);
     put_half(header + 32 + 2 * row, block.dmin);
     for (int g = 0; g < 8; ++g)
-        read_scale_and_minimum(block.scales, g, header[64 + 16 * g + row], header[192 + 16 * g + row]);
+        read_scale_and_minimum(block.scales, g, header[64 + paired(g, row)], header[192 + paired(g, row)]);
 }
 
 void write_scales(const BlockQ4_K& block, int, int row, uint8_t* header) {
@@ -171,7 +176,7 @@ void write_scales(const BlockQ2_K& block, int, int row, uint8_t* header) {
 
 void write_scales(const BlockIQ4_XS& block, int, int row, uint8_t* header) {
     put_half(header + 2 * row, block.d);
-    for (int g = 0; g < 8; ++g) header[32 + 16 * g + row] = static_cast<uint8_t>(read_scale_iq4(block, g));
+    for (int g = 0; g < 8; ++g) header[32 + paired(g, row)] = static_cast<uint8_t>(read_scale_iq4(block, g));
 }
 
 void write_scales(const BlockTQ2_0& block, int, int row, uint8_t* header) {
@@ -274,14 +279,14 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
         return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + 16 * sixteenth + row])),
                 0.0f};
     } else if constexpr (kKind == ScaleKind::SuperCentred32) {
-        return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + 16 * group + row])), 0.0f};
+        return {half_at(0) * static_cast<float>(static_cast<int8_t>(header[32 + paired(group, row)])), 0.0f};
     } else if constexpr (kKind == ScaleKind::Super) {
         return {half_at(0), 0.0f};
     } else if constexpr (kKind == ScaleKind::Exponent) {
         return {std::ldexp(1.0f, header[16 * group + row] - 128), 0.0f};
     } else if constexpr (kKind == ScaleKind::Super32) {
-        return {half_at(0) * static_cast<float>(header[64 + 16 * group + row]),
-                -(half_at(32) * static_cast<float>(header[192 + 16 * group + row]))};
+        return {half_at(0) * static_cast<float>(header[64 + paired(group, row)]),
+                -(half_at(32) * static_cast<float>(header[192 + paired(group, row)]))};
     } else {
         const uint8_t both = header[64 + 16 * sixteenth + row];
         return {half_at(0) * static_cast<float>(both & 15), -(half_at(32) * static_cast<float>(both >> 4))};

@@ -52,7 +52,6 @@ struct Arm {
         const uint16x8_t wide = vmovl_u8(bytes);
         return {vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide))), vcvtq_f32_u32(vmovl_high_u16(wide))};
     }
-    static F load_u8(const uint8_t* p) { return from_u8(vld1_u8(p)); }
     static F load_i8(const uint8_t* p) {
         const int16x8_t wide = vmovl_s8(vreinterpret_s8_u8(vld1_u8(p)));
         return to_float({vmovl_s16(vget_low_s16(wide)), vmovl_high_s16(wide)});
@@ -78,6 +77,34 @@ struct Arm {
         const uint16x8_t wide = vmovl_u8(vld1_u8(p));
         return {power(vmovl_u16(vget_low_u16(wide))), power(vmovl_high_u16(wide))};
     }
+
+    // Bytes widened to pairs of 16 bits, two a lane.
+    static I load_u8_pairs(const uint8_t* p) {
+        const uint8x16_t bytes = vld1q_u8(p);
+        return {vreinterpretq_s32_u16(vmovl_u8(vget_low_u8(bytes))),
+                vreinterpretq_s32_u16(vmovl_high_u8(bytes))};
+    }
+    static I load_i8_pairs(const uint8_t* p) {
+        const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
+        return {vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(bytes))),
+                vreinterpretq_s32_s16(vmovl_high_s8(bytes))};
+    }
+    static I splat_word(const int32_t* p) { return {vld1q_dup_s32(p), vld1q_dup_s32(p)}; }
+    static I set_bits(I x, int bits) {
+        return {vorrq_s32(x.a, vdupq_n_s32(bits)), vorrq_s32(x.b, vdupq_n_s32(bits))};
+    }
+    // The 16 bits above the lowest kShift of x and of y.
+    template <int kShift>
+    static I pair_up(I x, I y) {
+        return {vsliq_n_s32(vshrq_n_s32(x.a, kShift), vshrq_n_s32(y.a, kShift), 16),
+                vsliq_n_s32(vshrq_n_s32(x.b, kShift), vshrq_n_s32(y.b, kShift), 16)};
+    }
+    static int32x4_t dot_words(int32x4_t sum, int32x4_t x, int32x4_t y) {
+        const int16x8_t a = vreinterpretq_s16_s32(x), b = vreinterpretq_s16_s32(y);
+        return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)));
+    }
+    // sum += both 16-bit halves of a lane * those of y.
+    static I dot_words(I sum, I x, I y) { return {dot_words(sum.a, x.a, y.a), dot_words(sum.b, x.b, y.b)}; }
 
     static F multiply(F x, F y) { return {vmulq_f32(x.a, y.a), vmulq_f32(x.b, y.b)}; }
     static F fma(F x, F y, F z) { return {vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b)}; }

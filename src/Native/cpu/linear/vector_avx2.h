@@ -33,7 +33,6 @@ struct Isa {
         return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
     }
     static __m128i load_8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
-    static F load_u8(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_8(p))); }
     static F load_i8(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_8(p))); }
     static F load_low_nibbles(const uint8_t* p) {
         return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_and_si128(load_8(p), _mm_set1_epi8(15))));
@@ -58,13 +57,43 @@ struct Isa {
         return _mm256_mul_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
     }
 
-    static F multiply(F a, F b) { return _mm256_mul_ps(a, b); }
-    static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-    static F negative_fma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
+    static __m128i load_16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+    // Bytes widened to pairs of 16 bits, two a lane.
+    static I load_u8_pairs(const uint8_t* p) { return _mm256_cvtepu8_epi16(load_16(p)); }
+    static I load_i8_pairs(const uint8_t* p) { return _mm256_cvtepi8_epi16(load_16(p)); }
+    static I splat_word(const int32_t* p) { return _mm256_set1_epi32(*p); }
+    static I set_bits(I a, int bits) { return _mm256_or_si256(a, _mm256_set1_epi32(bits)); }
+    // The 16 bits above the lowest kShift of a and of b.
+    template <int kShift>
+    static I pair_up(I a, I b) {
+        return _mm256_blend_epi16(_mm256_srai_epi32(a, kShift), _mm256_slli_epi32(b, 16 - kShift), 0xAA);
+    }
+    // sum += both 16-bit halves of a lane * those of b.
+    static I dot_words(I sum, I a, I b) {
+#if defined(__AVXVNNI__)
+        return _mm256_dpwssd_avx_epi32(sum, a, b);
+#else
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+#endif
+    }
 
-    static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+    static F multiply(F a, F b) {
+        return _mm256_mul_ps(a, b);
+    }
+    static F fma(F a, F b, F c) {
+        return _mm256_fmadd_ps(a, b, c);
+    }
+    static F negative_fma(F a, F b, F c) {
+        return _mm256_fnmadd_ps(a, b, c);
+    }
 
-    static B load_codes(const uint8_t* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
+    static F to_float(I a) {
+        return _mm256_cvtepi32_ps(a);
+    }
+
+    static B load_codes(const uint8_t* p) {
+        return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+    }
     template <int kShift>
     static B shift(B a) {
         if constexpr (kShift > 0)

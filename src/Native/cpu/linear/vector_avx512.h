@@ -22,9 +22,7 @@ struct Isa {
     static F splat(float x) { return _mm512_set1_ps(x); }
     static F load(const float* p) { return _mm512_loadu_ps(p); }
     static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
-    static F load_half(const uint8_t* p) {
-        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-    }
+    static F load_half(const uint8_t* p) { return _mm512_cvtph_ps(load_32(p)); }
     // Words of two bfloat16, and one of them as float32.
     static I load_pairs(const uint8_t* p) { return _mm512_load_si512(p); }
     static F first(I pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
@@ -32,7 +30,6 @@ struct Isa {
         return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)));
     }
     static __m128i load_16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-    static F load_u8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load_16(p))); }
     static F load_i8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_16(p))); }
     static F load_low_nibbles(const uint8_t* p) {
         return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(load_16(p), _mm_set1_epi8(15))));
@@ -56,6 +53,23 @@ struct Isa {
         const __m512i b = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(e, half), bias), 23);
         return _mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b));
     }
+
+    static __m256i load_32(const uint8_t* p) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    }
+    // Bytes widened to pairs of 16 bits, two a lane.
+    static I load_u8_pairs(const uint8_t* p) { return _mm512_cvtepu8_epi16(load_32(p)); }
+    static I load_i8_pairs(const uint8_t* p) { return _mm512_cvtepi8_epi16(load_32(p)); }
+    static I splat_word(const int32_t* p) { return _mm512_set1_epi32(*p); }
+    static I set_bits(I a, int bits) { return _mm512_or_si512(a, _mm512_set1_epi32(bits)); }
+    // The 16 bits above the lowest kShift of a and of b.
+    template <int kShift>
+    static I pair_up(I a, I b) {
+        return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srai_epi32(a, kShift),
+                                       _mm512_slli_epi32(b, 16 - kShift));
+    }
+    // sum += both 16-bit halves of a lane * those of b.
+    static I dot_words(I sum, I a, I b) { return _mm512_dpwssd_epi32(sum, a, b); }
 
     static F multiply(F a, F b) { return _mm512_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
@@ -97,11 +111,16 @@ struct Isa {
         else
             return _mm512_slli_epi32(_mm512_set1_epi32(*sum), kShift);
     }
+    // sum += codes * quad. GCC 12 broadcasts the quad by an instruction of its own, which one instruction
+    // that does both is not slowed by.
+    static I dot(I sum, B codes, const int32_t* quad) {
+        __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*quad));
+        return sum;
+    }
     // sum += codes0 * quad0 + codes1 * quad1; codes have kBits bits.
     template <int kBits>
     static I dot_pair(I sum, B codes0, const int32_t* quad0, B codes1, const int32_t* quad1) {
-        sum = _mm512_dpbusd_epi32(sum, codes0, _mm512_set1_epi32(*quad0));
-        return _mm512_dpbusd_epi32(sum, codes1, _mm512_set1_epi32(*quad1));
+        return dot(dot(sum, codes0, quad0), codes1, quad1);
     }
     // GCC 12 leaves out calls of functions that only prefetch, hence always_inline.
     [[gnu::always_inline]] static void prefetch(const uint8_t* p) {

@@ -44,9 +44,6 @@ struct Isa {
     static I load_pairs(const uint8_t* p) { return reinterpret_cast<I>(load_codes(p)); }
     static F first(I pairs) { return reinterpret_cast<F>(pairs << 16); }
     static F second(I pairs) { return reinterpret_cast<F>(pairs & -65536); }
-    static F load_u8(const uint8_t* p) {
-        return gather([&](int i) { return static_cast<float>(p[i]); });
-    }
     static F load_i8(const uint8_t* p) {
         return gather([&](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); });
     }
@@ -68,6 +65,29 @@ struct Isa {
             const uint32_t half = p[i] / 2u, rest = p[i] - half;
             return float_from_bits((half + 63) << 23) * float_from_bits((rest + 63) << 23);
         });
+    }
+
+    // Bytes widened to pairs of 16 bits, two a lane.
+    template <typename Byte>
+    static I widen_pairs(const uint8_t* p) {
+        I result;
+        for (int i = 0; i < 16; ++i)
+            result[i] = static_cast<int32_t>((static_cast<uint32_t>(static_cast<Byte>(p[2 * i])) & 0xffffu) |
+                                             static_cast<uint32_t>(static_cast<Byte>(p[2 * i + 1])) << 16);
+        return result;
+    }
+    static I load_u8_pairs(const uint8_t* p) { return widen_pairs<uint8_t>(p); }
+    static I load_i8_pairs(const uint8_t* p) { return widen_pairs<int8_t>(p); }
+    static I splat_word(const int32_t* p) { return *p - I{}; }
+    static I set_bits(I a, int bits) { return a | bits; }
+    // The 16 bits above the lowest kShift of a and of b.
+    template <int kShift>
+    static I pair_up(I a, I b) {
+        return ((a >> kShift) & 0xffff) | ((b >> kShift) << 16);
+    }
+    // sum += both 16-bit halves of a lane * those of b.
+    static I dot_words(I sum, I a, I b) {
+        return sum + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
     }
 
     static F multiply(F a, F b) { return a * b; }
