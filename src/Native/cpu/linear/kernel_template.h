@@ -27,6 +27,10 @@ using B = Isa::B;
 
 constexpr int kParts = kPanelRows / Isa::kLanes;
 
+HEARTH_INLINE void prefetch_lines(const uint8_t* p, int bytes) {
+    for (int line = 0; line < bytes; line += 64) Isa::prefetch(p + line);
+}
+
 // Codes of quad kQuad for the rows of one part of the panel.
 template <Layout kLayout, int kQuad>
 HEARTH_INLINE B load_quad(const uint8_t* group) {
@@ -189,8 +193,7 @@ HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, 
         F block[kParts][R];
         clear_sums<R>(block);
         for (int i = index; i < index + kBlockGroups && i < count; ++i) {
-            if constexpr (kAhead > 0)
-                for (int line = 0; line < group_bytes; line += 64) Isa::prefetch(codes + kAhead + line);
+            if constexpr (kAhead > 0) prefetch_lines(codes + kAhead, group_bytes);
 #pragma GCC unroll 4
             for (int part = 0; part < kParts; ++part)
                 multiply_group<kLayout, R>(header, codes + 4 * Isa::kLanes * part, i, part, words,
@@ -215,23 +218,45 @@ HEARTH_INLINE void multiply_paired_group(const uint8_t* group, const int32_t* wo
     multiply_all_quads<kLayout, R>(group, words + kWordCodes * R, sums);
 }
 
-// sums [R] -= the chunk's minimums * the sums of the activations; header: of one part.
-template <int R>
-HEARTH_INLINE void subtract_minimums(const uint8_t* header, const int32_t* words, F* sums) {
-    I dots[R] = {};
+constexpr int kChunkBlocks = kChunkGroups / kBlockGroups;
+
+// Scales of a block of Super32; dots [R] += 16 * its minimums * the sums of the activations. header: of one
+// part, but for its first 64 bytes.
+template <int R, int kBlock>
+HEARTH_INLINE I load_block_scales(const uint8_t* header, I crumbs, const int32_t* words, I* dots) {
+    constexpr int kShift = 4 - crumb_bit(kBlock);
+    const I nibbles = Isa::load_u8_pairs(header + 64 + 32 * kBlock);
+    const I minimums = Isa::join_bits<kShift, 0xf0, 0x300>(nibbles, crumbs);
+    const int32_t* sums = words + (kBlockGroups * kBlock * kGroupWords + kWordChunk) * R;
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) dots[r] = Isa::dot_words(dots[r], minimums, Isa::splat_word(sums + r));
+    return Isa::join_bits<kShift, 0x0f, 0x30>(nibbles, crumbs);
+}
+
+// Integer scales of a chunk's blocks; sums [R] -= its minimums * the sums of the activations.
+template <Layout kLayout, int R>
+HEARTH_INLINE void load_paired_scales(const uint8_t* header, int part, const int32_t* words,
+                                      I (&scales)[kChunkBlocks], F* sums) {
+    const uint8_t* halves = header + 2 * Isa::kLanes * part;
+    if constexpr (!kLayout.has_offset()) {
 #pragma GCC unroll 4
-    for (int block = 0; block < kChunkGroups / kBlockGroups; ++block) {
-        const I minimums = Isa::load_u8_pairs(header + 192 + 32 * block);
-        const int32_t* pairs = words + (kBlockGroups * block * kGroupWords + kWordChunk) * R;
+        for (int block = 0; block < kChunkBlocks; ++block)
+            scales[block] = Isa::load_i8_pairs(halves + 32 + 32 * block);
+    } else {
+        const I crumbs = Isa::load_pairs(header + 64 + 4 * Isa::kLanes * part);
+        I dots[R] = {};
+        scales[0] = load_block_scales<R, 0>(halves + 64, crumbs, words, dots);
+        scales[1] = load_block_scales<R, 1>(halves + 64, crumbs, words, dots);
+        scales[2] = load_block_scales<R, 2>(halves + 64, crumbs, words, dots);
+        scales[3] = load_block_scales<R, 3>(halves + 64, crumbs, words, dots);
+        const auto* units =
+            reinterpret_cast<const float*>(words) + (kUnitGroup * kGroupWords + kWordChunk) * R;
+        const F scale = Isa::multiply(Isa::load_half(halves + 32), Isa::splat(1.0f / 16));
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) dots[r] = Isa::dot_words(dots[r], minimums, Isa::splat_word(pairs + r));
+        for (int r = 0; r < R; ++r)
+            sums[r] = Isa::negative_fma(Isa::multiply(Isa::to_float(dots[r]), Isa::splat(units[r])), scale,
+                                        sums[r]);
     }
-    const auto* units = reinterpret_cast<const float*>(words) + (kUnitGroup * kGroupWords + kWordChunk) * R;
-    const F scale = Isa::load_half(header + 32);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-        sums[r] =
-            Isa::negative_fma(Isa::multiply(Isa::to_float(dots[r]), Isa::splat(units[r])), scale, sums[r]);
 }
 
 // sums += a whole chunk. The sums of a block's two groups, shifted down to 16 bits, meet their scales in one
@@ -243,35 +268,32 @@ HEARTH_INLINE void multiply_paired_chunk(const uint8_t* header, const uint8_t* c
     constexpr int kShift = kLayout.pair_shift(), kGroupBytes = kLayout.group_bytes();
     static_assert(kLayout.chunk_groups() == kChunkGroups && kBlockGroups == 2 && kShift > 0);
     for (int part = 0; part < kParts; ++part) {
-        const uint8_t* part_header = header + 2 * Isa::kLanes * part;
-        const uint8_t* scales = part_header + (kLayout.has_offset() ? 64 : 32);
+        I scales[kChunkBlocks];
+        load_paired_scales<kLayout, R>(header, part, words, scales, sums[part]);
         const uint8_t* group = codes + 4 * Isa::kLanes * part;
         const int32_t* block_words = words;
         F chunk[R];
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) chunk[r] = Isa::zero();
-        for (int block = 0; block < kChunkGroups / kBlockGroups; ++block) {
-            if (kAhead > 0 && part == 0)
-                for (int line = 0; line < 2 * kGroupBytes; line += 64) Isa::prefetch(group + kAhead + line);
+        for (int block = 0; block < kChunkBlocks; ++block) {
+            if (kAhead > 0 && part == 0) prefetch_lines(group + kAhead, 2 * kGroupBytes);
             I first[R], second[R];
             multiply_paired_group<kLayout, R, (1 << kShift) / 2>(group, block_words, first);
             multiply_paired_group<kLayout, R, (1 << kShift) / 2 - 1>(group + kGroupBytes,
                                                                      block_words + kGroupWords * R, second);
-            const I scale = kLayout.has_offset() ? Isa::load_u8_pairs(scales) : Isa::load_i8_pairs(scales);
             const auto* block_scales = reinterpret_cast<const float*>(block_words) + kWordScale * R;
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
-                const I both = Isa::dot_words(I{}, Isa::pair_up<kShift>(first[r], second[r]), scale);
+                const I both = Isa::dot_words(I{}, Isa::pair_up<kShift>(first[r], second[r]), scales[block]);
                 chunk[r] = Isa::fma(Isa::to_float(both), Isa::splat(block_scales[r]), chunk[r]);
             }
-            scales += 32;
             group += 2 * kGroupBytes;
             block_words += 2 * kGroupWords * R;
         }
-        const F scale = Isa::multiply(Isa::load_half(part_header), Isa::splat(float{1 << kShift}));
+        const F scale =
+            Isa::multiply(Isa::load_half(header + 2 * Isa::kLanes * part), Isa::splat(float{1 << kShift}));
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) sums[part][r] = Isa::fma(chunk[r], scale, sums[part][r]);
-        if constexpr (kLayout.has_offset()) subtract_minimums<R>(part_header, words, sums[part]);
     }
 }
 
@@ -284,6 +306,10 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
     clear_sums<R>(sums);
     int64_t groups = columns / kGroupColumns;
     while (groups > 0) {
+        // A chunk's scales are needed bit by bit while its codes pass. Where nothing is asked for ahead,
+        // asking for them all at once keeps the lines in the order that the hardware's own prefetching
+        // follows.
+        prefetch_lines(panel + kAhead, kLayout.header_bytes());
         const uint8_t* codes = panel + kLayout.header_bytes();
         const int count = groups < kLayout.chunk_groups() ? static_cast<int>(groups) : kLayout.chunk_groups();
         if constexpr (kLayout.pairs_groups())
@@ -303,7 +329,7 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
 template <hearth_type kType>
 void expand_chunk(const uint8_t* body, uint8_t* codes) {
     constexpr Layout kLayout = layout_of(kType);
-    for (int line = 0; line < kLayout.body_bytes(); line += 64) Isa::prefetch(body + kPrefetchBytes + line);
+    prefetch_lines(body + kPrefetchBytes, kLayout.body_bytes());
     if constexpr (kLayout.packing == Packing::Trits) {
         Expand::trits(body, codes);
     } else {
@@ -320,7 +346,7 @@ HEARTH_INLINE void multiply_codebook_group(const uint8_t* header, const uint8_t*
                                            const void* table, const int32_t* activations,
                                            F (&sums)[kParts][R]) {
     constexpr int kHalves = 32 / kLayout.scale_columns();
-    for (int line = 0; line < kLayout.group_bytes(); line += 64) Isa::prefetch(group + kPrefetchBytes + line);
+    prefetch_lines(group + kPrefetchBytes, kLayout.group_bytes());
     I dots[kHalves][kParts][R];
     Codes::template multiply<kLayout.shape, R, kHalves>(group, table, activations, &dots[0][0][0]);
 #pragma GCC unroll 4

@@ -55,8 +55,10 @@ enum class ScaleKind {
     None,
     Half,            // [2 groups][16] f16
     HalfAndMinimum,  // [2 groups][16] f16 scales, likewise minimums (added)
-    Super32,  // d [16], dmin [16] f16; scales [4 blocks][16][2 groups] u8, minimums likewise (subtracted)
-    Super16,  // d [16] f16; scales [16 half groups][16] i8
+    // d [16], dmin [16] f16, then 6-bit scales and minimums (subtracted): their upper two bits, [16][2
+    // groups] of 16 bits, see crumb_bit; their lower four, [4 blocks][16][2 groups] of scale | minimum << 4
+    Super32,
+    Super16,         // d [16] f16; scales [16 half groups][16] i8
     SuperNibbles16,  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
     SuperCentred32,  // d [16] f16; scales [4 blocks][16][2 groups] i8
     Exponent,        // [4 groups][16] u8 e: the scale is 2^(e - 128)
@@ -65,6 +67,12 @@ enum class ScaleKind {
     Odd16  // d [16] f16; [8 groups][16] s of the first half | s of the second << 4; the scale is d * (2 s +
            // 1)
 };
+
+// Where the upper bits of a block's scale lie in a word of Super32; those of its minimum lie 4 bits above.
+// Shifted by 4 - crumb_bit(block) they are above the lower four, and the minimum's above its own << 4.
+static constexpr int crumb_bit(int block) {
+    return 8 * (block / 2) + 2 * (block % 2);
+}
 
 enum class Packing { Planes, Codebook, Trits };
 
@@ -157,6 +165,8 @@ struct Layout {
                 return 128;
             case ScaleKind::SuperCentred32:
                 return 192;
+            case ScaleKind::Super32:
+                return 256;
             case ScaleKind::Super:
                 return expands() ? 32 : 64;  // planes are read in whole lines
             case ScaleKind::Odd32:

@@ -142,12 +142,24 @@ constexpr int paired(int group, int row) {
     return 32 * (group / 2) + 2 * row + group % 2;
 }
 
+constexpr int kCrumbs = 64, kNibbles = 128;  // of a header with 6-bit scales and minimums
+
+constexpr int crumbs_at(int group, int row) {
+    return kCrumbs + 4 * row + 2 * (group % 2);
+}
+
 template <typename Block>
 void write_super32(const Block& block, int row, uint8_t* header) {
     put_half(header + 2 * row, block.d);
     put_half(header + 32 + 2 * row, block.dmin);
-    for (int g = 0; g < 8; ++g)
-        read_scale_and_minimum(block.scales, g, header[64 + paired(g, row)], header[192 + paired(g, row)]);
+    uint16_t crumbs[2] = {};
+    for (int g = 0; g < 8; ++g) {
+        uint8_t scale, minimum;
+        read_scale_and_minimum(block.scales, g, scale, minimum);
+        header[kNibbles + paired(g, row)] = static_cast<uint8_t>((scale & 15) | (minimum & 15) << 4);
+        crumbs[g % 2] |= static_cast<uint16_t>((scale >> 4 | minimum >> 4 << 4) << crumb_bit(g / 2));
+    }
+    for (int g = 0; g < 2; ++g) put_half(header + crumbs_at(g, row), crumbs[g]);
 }
 
 void write_scales(const BlockQ4_K& block, int, int row, uint8_t* header) {
@@ -285,8 +297,10 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
     } else if constexpr (kKind == ScaleKind::Exponent) {
         return {std::ldexp(1.0f, header[16 * group + row] - 128), 0.0f};
     } else if constexpr (kKind == ScaleKind::Super32) {
-        return {half_at(0) * static_cast<float>(header[64 + paired(group, row)]),
-                -(half_at(32) * static_cast<float>(header[192 + paired(group, row)]))};
+        const int low = header[kNibbles + paired(group, row)];
+        const int high = get_half(header + crumbs_at(group, row)) >> crumb_bit(group / 2);
+        return {half_at(0) * static_cast<float>((low & 15) | (high & 3) << 4),
+                -(half_at(32) * static_cast<float>(low >> 4 | (high & 0x30)))};
     } else {
         const uint8_t both = header[64 + 16 * sixteenth + row];
         return {half_at(0) * static_cast<float>(both & 15), -(half_at(32) * static_cast<float>(both >> 4))};

@@ -79,15 +79,28 @@ struct Arm {
     }
 
     // Bytes widened to pairs of 16 bits, two a lane.
+    static I load_i8_pairs(const uint8_t* p) {
+        const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
+        return {vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(bytes))),
+                vreinterpretq_s32_s16(vmovl_high_s8(bytes))};
+    }
     static I load_u8_pairs(const uint8_t* p) {
         const uint8x16_t bytes = vld1q_u8(p);
         return {vreinterpretq_s32_u16(vmovl_u8(vget_low_u8(bytes))),
                 vreinterpretq_s32_u16(vmovl_high_u8(bytes))};
     }
-    static I load_i8_pairs(const uint8_t* p) {
-        const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
-        return {vreinterpretq_s32_s16(vmovl_s8(vget_low_s8(bytes))),
-                vreinterpretq_s32_s16(vmovl_high_s8(bytes))};
+    template <int kShift, int kFirst, int kSecond>
+    static int32x4_t join_bits(int32x4_t a, int32x4_t b) {
+        const uint16x8_t bits = vreinterpretq_u16_s32(b), second = vdupq_n_u16(kSecond);
+        const uint16x8_t shifted = vshlq_u16(bits, vdupq_n_s16(kShift));
+        const uint16x8_t first = vandq_u16(vreinterpretq_u16_s32(a), vdupq_n_u16(kFirst));
+        return vreinterpretq_s32_u16(vbslq_u16(second, shifted, first));
+    }
+    // Of each 16 bits, those of a under kFirst and those of b, shifted up (down where negative), under
+    // kSecond.
+    template <int kShift, int kFirst, int kSecond>
+    static I join_bits(I a, I b) {
+        return {join_bits<kShift, kFirst, kSecond>(a.a, b.a), join_bits<kShift, kFirst, kSecond>(a.b, b.b)};
     }
     static I splat_word(const int32_t* p) { return {vld1q_dup_s32(p), vld1q_dup_s32(p)}; }
     static I set_bits(I x, int bits) {

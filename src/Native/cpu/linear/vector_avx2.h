@@ -61,6 +61,15 @@ struct Isa {
     // Bytes widened to pairs of 16 bits, two a lane.
     static I load_u8_pairs(const uint8_t* p) { return _mm256_cvtepu8_epi16(load_16(p)); }
     static I load_i8_pairs(const uint8_t* p) { return _mm256_cvtepi8_epi16(load_16(p)); }
+    // Of each 16 bits, those of a under kFirst and those of b, shifted up (down where negative), under
+    // kSecond.
+    template <int kShift, int kFirst, int kSecond>
+    static I join_bits(I a, I b) {
+        const I shifted = kShift > 0 ? _mm256_slli_epi32(b, kShift > 0 ? kShift : 0)
+                                     : _mm256_srli_epi32(b, kShift < 0 ? -kShift : 0);
+        return _mm256_or_si256(_mm256_and_si256(a, _mm256_set1_epi16(kFirst)),
+                               _mm256_and_si256(shifted, _mm256_set1_epi16(kSecond)));
+    }
     static I splat_word(const int32_t* p) { return _mm256_set1_epi32(*p); }
     static I set_bits(I a, int bits) { return _mm256_or_si256(a, _mm256_set1_epi32(bits)); }
     // The 16 bits above the lowest kShift of a and of b.

@@ -60,6 +60,15 @@ struct Isa {
     // Bytes widened to pairs of 16 bits, two a lane.
     static I load_u8_pairs(const uint8_t* p) { return _mm512_cvtepu8_epi16(load_32(p)); }
     static I load_i8_pairs(const uint8_t* p) { return _mm512_cvtepi8_epi16(load_32(p)); }
+    // Of each 16 bits, those of a under kFirst and those of b, shifted up (down where negative), under
+    // kSecond.
+    template <int kShift, int kFirst, int kSecond>
+    static I join_bits(I a, I b) {
+        const I shifted = kShift > 0 ? _mm512_slli_epi32(b, kShift > 0 ? kShift : 0)
+                                     : _mm512_srli_epi32(b, kShift < 0 ? -kShift : 0);
+        return _mm512_ternarylogic_epi32(_mm512_and_si512(a, _mm512_set1_epi16(kFirst)), shifted,
+                                         _mm512_set1_epi16(kSecond), 0xF8);
+    }
     static I splat_word(const int32_t* p) { return _mm512_set1_epi32(*p); }
     static I set_bits(I a, int bits) { return _mm512_or_si512(a, _mm512_set1_epi32(bits)); }
     // The 16 bits above the lowest kShift of a and of b.

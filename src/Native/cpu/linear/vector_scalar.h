@@ -67,6 +67,10 @@ struct Isa {
         });
     }
 
+    static int32_t pair(int first, int second) {
+        return static_cast<int32_t>((static_cast<uint32_t>(first) & 0xffffu) | static_cast<uint32_t>(second)
+                                                                                   << 16);
+    }
     // Bytes widened to pairs of 16 bits, two a lane.
     template <typename Byte>
     static I widen_pairs(const uint8_t* p) {
@@ -78,6 +82,16 @@ struct Isa {
     }
     static I load_u8_pairs(const uint8_t* p) { return widen_pairs<uint8_t>(p); }
     static I load_i8_pairs(const uint8_t* p) { return widen_pairs<int8_t>(p); }
+    // Of each 16 bits, those of a under kFirst and those of b, shifted up (down where negative), under
+    // kSecond.
+    template <int kShift, int kFirst, int kSecond>
+    static I join_bits(I a, I b) {
+        const B bits = reinterpret_cast<B>(b);
+        return reinterpret_cast<I>(
+            (reinterpret_cast<B>(a) & (kFirst * 0x10001u)) |
+            ((kShift > 0 ? bits << (kShift > 0 ? kShift : 0) : bits >> (kShift < 0 ? -kShift : 0)) &
+             (kSecond * 0x10001u)));
+    }
     static I splat_word(const int32_t* p) { return *p - I{}; }
     static I set_bits(I a, int bits) { return a | bits; }
     // The 16 bits above the lowest kShift of a and of b.
