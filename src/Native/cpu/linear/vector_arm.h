@@ -185,9 +185,10 @@ struct Arm {
     // GCC 12 leaves out calls of functions that only prefetch, hence always_inline.
     [[gnu::always_inline]] static void prefetch(const uint8_t* p) { __builtin_prefetch(p); }
 
-    // Rounds x * inverse to 32 codes and sums each half of them.
+    // Rounds x * inverse to the codes of one or two groups and sums each half of a group.
+    template <int kGroups>
     static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
-        for (int half = 0; half < 2; ++half) {
+        for (int half = 0; half < 2 * kGroups; ++half) {
             int32x4_t rounded[4];
 #pragma GCC unroll 4
             for (int i = 0; i < 4; ++i)
@@ -199,9 +200,10 @@ struct Arm {
         }
     }
     // The bits of the largest magnitude; NaN counts as larger than infinity.
+    template <int kGroups>
     static uint32_t largest_magnitude(const float* x) {
         uint32x4_t largest = vdupq_n_u32(0);
-        for (int i = 0; i < 32; i += 4)
+        for (int i = 0; i < kGroupColumns * kGroups; i += 4)
             largest = vmaxq_u32(largest, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + i))));
         return vmaxvq_u32(largest);
     }

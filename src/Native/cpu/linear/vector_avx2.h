@@ -189,10 +189,11 @@ struct Isa {
         half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1));
         return _mm_cvtsi128_si32(half);
     }
-    // Rounds x * inverse to 32 codes and sums each half of them.
+    // Rounds x * inverse to the codes of one or two groups and sums each half of a group.
+    template <int kGroups>
     static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
         const F factor = _mm256_set1_ps(inverse);
-        for (int half = 0; half < 2; ++half) {
+        for (int half = 0; half < 2 * kGroups; ++half) {
             const float* p = x + 16 * half;
             const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(p), factor));
             const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(p + 8), factor));
@@ -205,10 +206,11 @@ struct Isa {
         }
     }
     // The bits of the largest magnitude; NaN counts as larger than infinity.
+    template <int kGroups>
     static uint32_t largest_magnitude(const float* x) {
         const __m256i mask = _mm256_set1_epi32(0x7fffffff);
         __m256i largest = _mm256_setzero_si256();
-        for (int i = 0; i < 32; i += 8) {
+        for (int i = 0; i < kGroupColumns * kGroups; i += 8) {
             const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
             largest = _mm256_max_epu32(largest, _mm256_and_si256(bits, mask));
         }

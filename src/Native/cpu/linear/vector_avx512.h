@@ -136,21 +136,40 @@ struct Isa {
         _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
     }
 
-    // Rounds x * inverse to 32 codes and sums each half of them.
+    // Rounds x * inverse to the codes of one or two groups and sums each half of a group.
+    template <int kGroups>
     static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
-        for (int half = 0; half < 2; ++half) {
-            const F scaled = _mm512_mul_ps(_mm512_loadu_ps(x + 16 * half), _mm512_set1_ps(inverse));
-            const __m512i code = _mm512_cvtps_epi32(scaled);
-            _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + 16 * half), _mm512_cvtepi32_epi8(code));
-            sums[half] = _mm512_reduce_add_epi32(code);
+        I rounded[4] = {};
+#pragma GCC unroll 4
+        for (int i = 0; i < 2 * kGroups; ++i)
+            rounded[i] =
+                _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * i), _mm512_set1_ps(inverse)));
+        // Packing works on 128-bit parts: part k now holds the quads k of the four halves.
+        const I quads = _mm512_packs_epi16(_mm512_packs_epi32(rounded[0], rounded[1]),
+                                           _mm512_packs_epi32(rounded[2], rounded[3]));
+        const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        const I ordered = _mm512_permutexvar_epi32(order, quads);
+        const I quad_sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), quads);
+        const __m256i pairs =
+            _mm256_add_epi32(_mm512_castsi512_si256(quad_sums), _mm512_extracti64x4_epi64(quad_sums, 1));
+        const __m128i all = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+        if constexpr (kGroups == 2) {
+            _mm512_storeu_si512(codes, ordered);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(sums), all);
+        } else {
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), _mm512_castsi512_si256(ordered));
+            _mm_storel_epi64(reinterpret_cast<__m128i*>(sums), all);
         }
     }
     // The bits of the largest magnitude; NaN counts as larger than infinity.
+    template <int kGroups>
     static uint32_t largest_magnitude(const float* x) {
         const __m512i mask = _mm512_set1_epi32(0x7fffffff);
-        const __m512i a = _mm512_and_si512(_mm512_loadu_si512(x), mask);
-        const __m512i b = _mm512_and_si512(_mm512_loadu_si512(x + 16), mask);
-        return _mm512_reduce_max_epu32(_mm512_max_epu32(a, b));
+        __m512i largest = _mm512_setzero_si512();
+#pragma GCC unroll 4
+        for (int i = 0; i < 2 * kGroups; ++i)
+            largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_loadu_si512(x + 16 * i), mask));
+        return _mm512_reduce_max_epu32(largest);
     }
 };
 

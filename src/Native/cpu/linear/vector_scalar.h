@@ -159,10 +159,11 @@ struct Isa {
     }
     static void prefetch(const uint8_t*) {}
 
-    // Rounds x * inverse to 32 codes and sums each half of them.
+    // Rounds x * inverse to the codes of one or two groups and sums each half of a group.
+    template <int kGroups>
     static void round_codes(const float* x, float inverse, int8_t* codes, int32_t* sums) {
-        sums[0] = sums[1] = 0;
-        for (int i = 0; i < 32; ++i) {
+        for (int i = 0; i < 2 * kGroups; ++i) sums[i] = 0;
+        for (int i = 0; i < kGroupColumns * kGroups; ++i) {
             // Adding 1.5 * 2^23 rounds to the nearest integer, ties to even.
             const float rounded = (x[i] * inverse + 12582912.0f) - 12582912.0f;
             const int code = static_cast<int>(rounded);
@@ -171,9 +172,10 @@ struct Isa {
         }
     }
     // The bits of the largest magnitude; NaN counts as larger than infinity.
+    template <int kGroups>
     static uint32_t largest_magnitude(const float* x) {
         uint32_t largest = 0;
-        for (int i = 0; i < 32; ++i) {
+        for (int i = 0; i < kGroupColumns * kGroups; ++i) {
             const uint32_t bits = bits_from_float(x[i]) & 0x7fffffffu;
             largest = bits > largest ? bits : largest;
         }
