@@ -268,6 +268,10 @@ TEST_P(LinearTypes, PackedWeightsAreHardlyLargerThanTheFile) {
     ThreadPool pool(1);
     const auto file = hearth_tests::sample_blocks(type, 64, 1024, 2);
     const PackedWeight weight = hearth::pack_weight(hearth::best_isa(), type, 64, 1024, file.data(), pool);
+    if (type == HEARTH_TYPE_Q4_K || type == HEARTH_TYPE_Q5_K) {
+        EXPECT_EQ(weight.data.size(), file.size());
+        return;
+    }
     // IQ1_S has one shift for 32 columns in the file and four of them when packed.
     const double bound = type == HEARTH_TYPE_IQ1_S ? 1.081 : 1.061;
     EXPECT_LE(static_cast<double>(weight.data.size()), bound * static_cast<double>(file.size()));

@@ -154,8 +154,7 @@ Activations prepare_rows(const Pass& pass, Preparation preparation, const Parts&
         preparation == Preparation::Exact ? reinterpret_cast<const uint8_t*>(input) : prepared,
         scratch.as<uint8_t>(parts.woven)};
     if (preparation == Preparation::Exact) return activations;
-    const auto prepare_row =
-        preparation == Preparation::Quantized ? pass.kernels.quantize : pass.kernels.bfloat16.prepare;
+    const PrepareTile prepare_row = find_prepare(pass.kernels, preparation);
     const int64_t rows = pass.input_rows();
     const int64_t grain = std::max<int64_t>(1, kParallelValues / columns);
     pool.parallel_for(rows, grain, [&](int64_t begin, int64_t end, int) {

@@ -32,6 +32,10 @@ struct PeakLoops {
     int64_t int8_products, float32_products;  // multiply-adds of a round
 };
 
+// A tile of size rows of prepared activations from rows [rows, columns]; rows rows .. size - 1 become zero.
+using PrepareTile = void (*)(const float* input, int64_t stride, int64_t columns, int rows, int size,
+                             uint8_t* tile);
+
 // Products with BF16 weights: activations are rounded to bfloat16, which is what such weights met in training
 // and meet in llama.cpp.
 struct Bfloat16Kernels {
@@ -40,9 +44,8 @@ struct Bfloat16Kernels {
 
     TileKernel (*find_tile)(int size);
 
-    // A tile from rows [rows, columns], rounded ties to even; NaN stays NaN. Rows rows .. size - 1 become
-    // zero.
-    void (*prepare)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
+    // Rounds ties to even; NaN stays NaN.
+    PrepareTile prepare;
 };
 
 struct LinearKernels {
@@ -55,10 +58,9 @@ struct LinearKernels {
     // Null for types that gain nothing from it.
     BatchKernel (*find_batch)(hearth_type type);
 
-    // A tile of quantized activations (layout.h) from rows [rows, columns]; rows rows .. size - 1 become
-    // zero. Scale of a block: the largest magnitude / 127; a block with a value that is not finite gets the
-    // scale NaN.
-    void (*quantize)(const float* input, int64_t stride, int64_t columns, int rows, int size, uint8_t* tile);
+    // Quantized activations (layout.h). Scale of a block: the largest magnitude / 127; a block with a value
+    // that is not finite gets the scale NaN.
+    PrepareTile quantize;
 
     Bfloat16Kernels bfloat16;
 

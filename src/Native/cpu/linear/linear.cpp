@@ -135,9 +135,8 @@ void prepare_tiles(const Pass& pass, Preparation preparation, uint8_t* target, i
         const float* input = call.input + (pass.first_row + tile * tiles.largest) * call.stride;
         uint8_t* to = target + tile * tiles.largest * pass.row_bytes;
         if (preparation != Preparation::Exact) {
-            const auto prepare_tile =
-                preparation == Preparation::Quantized ? pass.kernels.quantize : pass.kernels.bfloat16.prepare;
-            prepare_tile(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile), to);
+            find_prepare(pass.kernels, preparation)(input, call.stride, call.columns, tiles.valid(tile),
+                                                    tiles.size(tile), to);
             continue;
         }
         interleave(input, call.stride, call.columns, tiles.valid(tile), tiles.size(tile),

@@ -61,6 +61,10 @@ Preparation preparation_of(hearth_type type) {
     return layout_of(type).quantized() ? Preparation::Quantized : Preparation::Exact;
 }
 
+PrepareTile find_prepare(const LinearKernels& kernels, Preparation preparation) {
+    return preparation == Preparation::Quantized ? kernels.quantize : kernels.bfloat16.prepare;
+}
+
 int64_t tile_row_bytes(const LinearKernels& kernels, Preparation preparation, int64_t columns) {
     int64_t words = columns;
     if (preparation == Preparation::Quantized) words = columns / kGroupColumns * kGroupWords;

@@ -57,6 +57,9 @@ constexpr int kPreparations = 3;
 
 Preparation preparation_of(hearth_type type);
 
+// preparation: not Exact.
+PrepareTile find_prepare(const LinearKernels& kernels, Preparation preparation);
+
 // Bytes of a row of a tile.
 int64_t tile_row_bytes(const LinearKernels& kernels, Preparation preparation, int64_t columns);
 
