@@ -72,6 +72,17 @@ inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Spa
     for (int k = begin; k < end; ++k) prefetch_row(row[k], bytes);
 }
 
+// Rows to ask for while others are at work: so many of them for each one that passes.
+struct Ahead {
+    const uint8_t* const* row;  // null: none
+    int count;
+    size_t bytes;
+
+    [[gnu::always_inline]] void prefetch(int begin, int keys) const {
+        if (row) prefetch_rows(row, begin, begin + keys < count ? begin + keys : count, bytes);
+    }
+};
+
 // One vector of scores of Lines lines and kWidth / Lines keys: lane l * kKeys + k is q_l . key_k.
 //
 // Unrolling is asked for and the sums are copied before they are added up: GCC 12 keeps them in memory where
@@ -115,31 +126,29 @@ inline Floats dot(const uint8_t* const* address, const float* queries, int width
 }
 
 template <typename Source, int Lines>
-inline void score(const AttentionTile& tile, const Span& span, const Span* next, const float* queries,
+inline void score(const AttentionTile& tile, const Span& span, const Ahead& ahead, const float* queries,
                   float* scores) {
     constexpr int kKeys = kWidth / Lines;
     for (int k = 0; k < span.count; k += kKeys * kSideBySide) {
         for (int i = 0; i < kSideBySide; ++i)
             store(scores + k * Lines + i * kWidth,
                   dot<Source, Lines>(span.key + k + i * kKeys, queries, tile.keys.width));
-        if (!next) continue;
-        const int end = k + kKeys * kSideBySide < next->count ? k + kKeys * kSideBySide : next->count;
-        prefetch_rows(next->key, k, end, tile.keys.row_bytes);
-        if (!tile.values_in_keys) prefetch_rows(next->value, k, end, tile.values.row_bytes);
+        ahead.prefetch(k, kKeys * kSideBySide);
     }
 }
 
 // weighted[l] = weighted[l] * factor[l] + sum over keys of p[l, k] * value_k, for the columns that Vectors
 // vectors cover; Partial: the last `rest` columns only.
 template <typename Source, int Lines, int Vectors, bool Partial>
-inline void weigh_columns(const uint8_t* const* address, int count, int column, int rest, const float* p,
-                          const float* factors, float* weighted, int stride) {
+inline void weigh_columns(const uint8_t* const* address, int count, int column, int rest, const Ahead& ahead,
+                          const float* p, const float* factors, float* weighted, int stride) {
     constexpr int kKeys = kWidth / Lines;
     Floats total[Lines][Vectors];
     for (int l = 0; l < Lines; ++l)
         for (int v = 0; v < Vectors; ++v)
             total[l][v] = load(weighted + l * stride + column + v * kWidth) * splat(factors[l * kKeys]);
-    for (int j = 0; j < count; j += kKeys, p += kWidth)
+    for (int j = 0; j < count; j += kKeys, p += kWidth) {
+        if (column == 0) ahead.prefetch(j, kKeys);
         for (int k = 0; k < kKeys; ++k) {
             Floats x[Vectors];
             if constexpr (Partial)
@@ -151,29 +160,31 @@ inline void weigh_columns(const uint8_t* const* address, int count, int column, 
                 for (int v = 0; v < Vectors; ++v) total[l][v] = fma(weight, x[v], total[l][v]);
             }
         }
+    }
     for (int l = 0; l < Lines; ++l)
         for (int v = 0; v < Vectors; ++v) store(weighted + l * stride + column + v * kWidth, total[l][v]);
 }
 
 template <typename Source, int Lines, int Vectors>
-inline void weigh_from(const uint8_t* const* address, int count, int column, int width, const float* p,
-                       const float* factors, float* weighted) {
+inline void weigh_from(const uint8_t* const* address, int count, int column, int width, const Ahead& ahead,
+                       const float* p, const float* factors, float* weighted) {
     const int stride = padded(width);
     for (; column + Vectors * kWidth <= width; column += Vectors * kWidth)
-        weigh_columns<Source, Lines, Vectors, false>(address, count, column, 0, p, factors, weighted, stride);
+        weigh_columns<Source, Lines, Vectors, false>(address, count, column, 0, ahead, p, factors, weighted,
+                                                     stride);
     if constexpr (Vectors > 1)
-        weigh_from<Source, Lines, Vectors / 2>(address, count, column, width, p, factors, weighted);
+        weigh_from<Source, Lines, Vectors / 2>(address, count, column, width, ahead, p, factors, weighted);
     else if (column < width)
-        weigh_columns<Source, Lines, 1, true>(address, count, column, width - column, p, factors, weighted,
-                                              stride);
+        weigh_columns<Source, Lines, 1, true>(address, count, column, width - column, ahead, p, factors,
+                                              weighted, stride);
 }
 
 template <typename Source, int Lines>
-inline void weigh(const AttentionTile& tile, const uint8_t* const* address, int count, const float* p,
-                  const float* factors, float* weighted) {
+inline void weigh(const AttentionTile& tile, const uint8_t* const* address, int count, const Ahead& ahead,
+                  const float* p, const float* factors, float* weighted) {
     // As many sums as registers hold beside the values.
     constexpr int kSums = kWidth == 8 ? 8 : 16, kMost = kSums / Lines < 8 ? kSums / Lines : 8;
-    weigh_from<Source, Lines, kMost>(address, count, 0, tile.values.width, p, factors, weighted);
+    weigh_from<Source, Lines, kMost>(address, count, 0, tile.values.width, ahead, p, factors, weighted);
 }
 
 template <int N>
@@ -181,14 +192,21 @@ inline void extend_pass(const AttentionTile& tile, const AttentionWork& work, co
                         int first, int pass, int64_t key, const Span& span, const Span* next) {
     const float* queries = work.queries + first * padded(tile.keys.width);
     float* factors = work.factors + pass * kWidth;
+    // Keys of the next span are asked for while keys are at work, and values with values: all of them with
+    // the keys would leave the memory idle for half of the time.
+    Ahead keys{}, values{};
+    if (next) {
+        keys = {next->key, next->count, tile.keys.row_bytes};
+        if (!tile.values_in_keys) values = {next->value, next->count, tile.values.row_bytes};
+    }
     with_source(tile.keys.type,
-                [&](auto source) { score<decltype(source), N>(tile, span, next, queries, work.scores); });
+                [&](auto source) { score<decltype(source), N>(tile, span, keys, queries, work.scores); });
     exponentiate<N>(tile, first, state.largest + pass * kWidth, state.sum + pass * kWidth, work.scores,
                     kWidth, key, span.count, factors);
     float* weighted = state.weighted + first * padded(tile.values.width);
     const uint8_t* const* address = tile.values_in_keys ? span.key : span.value;
     with_source(tile.values.type, [&](auto source) {
-        weigh<decltype(source), N>(tile, address, span.count, work.scores, factors, weighted);
+        weigh<decltype(source), N>(tile, address, span.count, values, work.scores, factors, weighted);
     });
 }
 
