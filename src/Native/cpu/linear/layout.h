@@ -68,6 +68,9 @@ enum class ScaleKind {
            // 1)
 };
 
+// Where the words of upper and the bytes of lower bits lie in a header of Super32.
+constexpr int kCrumbsAt = 64, kNibblesAt = 128;
+
 // Where the upper bits of a block's scale lie in a word of Super32; those of its minimum lie 4 bits above.
 // Shifted by 4 - crumb_bit(block) they are above the lower four, and the minimum's above its own << 4.
 static constexpr int crumb_bit(int block) {

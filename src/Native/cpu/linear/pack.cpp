@@ -142,10 +142,8 @@ constexpr int paired(int group, int row) {
     return 32 * (group / 2) + 2 * row + group % 2;
 }
 
-constexpr int kCrumbs = 64, kNibbles = 128;  // of a header with 6-bit scales and minimums
-
 constexpr int crumbs_at(int group, int row) {
-    return kCrumbs + 4 * row + 2 * (group % 2);
+    return kCrumbsAt + 4 * row + 2 * (group % 2);
 }
 
 template <typename Block>
@@ -156,7 +154,7 @@ void write_super32(const Block& block, int row, uint8_t* header) {
     for (int g = 0; g < 8; ++g) {
         uint8_t scale, minimum;
         read_scale_and_minimum(block.scales, g, scale, minimum);
-        header[kNibbles + paired(g, row)] = static_cast<uint8_t>((scale & 15) | (minimum & 15) << 4);
+        header[kNibblesAt + paired(g, row)] = static_cast<uint8_t>((scale & 15) | (minimum & 15) << 4);
         crumbs[g % 2] |= static_cast<uint16_t>((scale >> 4 | minimum >> 4 << 4) << crumb_bit(g / 2));
     }
     for (int g = 0; g < 2; ++g) put_half(header + crumbs_at(g, row), crumbs[g]);
@@ -297,7 +295,7 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
     } else if constexpr (kKind == ScaleKind::Exponent) {
         return {std::ldexp(1.0f, header[16 * group + row] - 128), 0.0f};
     } else if constexpr (kKind == ScaleKind::Super32) {
-        const int low = header[kNibbles + paired(group, row)];
+        const int low = header[kNibblesAt + paired(group, row)];
         const int high = get_half(header + crumbs_at(group, row)) >> crumb_bit(group / 2);
         return {half_at(0) * static_cast<float>((low & 15) | (high & 3) << 4),
                 -(half_at(32) * static_cast<float>(low >> 4 | (high & 0x30)))};

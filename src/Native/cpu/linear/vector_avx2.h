@@ -77,32 +77,13 @@ struct Isa {
     static I pair_up(I a, I b) {
         return _mm256_blend_epi16(_mm256_srai_epi32(a, kShift), _mm256_slli_epi32(b, 16 - kShift), 0xAA);
     }
-    // sum += both 16-bit halves of a lane * those of b.
-    static I dot_words(I sum, I a, I b) {
-#if defined(__AVXVNNI__)
-        return _mm256_dpwssd_avx_epi32(sum, a, b);
-#else
-        return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-#endif
-    }
+    static F multiply(F a, F b) { return _mm256_mul_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    static F negative_fma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
 
-    static F multiply(F a, F b) {
-        return _mm256_mul_ps(a, b);
-    }
-    static F fma(F a, F b, F c) {
-        return _mm256_fmadd_ps(a, b, c);
-    }
-    static F negative_fma(F a, F b, F c) {
-        return _mm256_fnmadd_ps(a, b, c);
-    }
+    static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
 
-    static F to_float(I a) {
-        return _mm256_cvtepi32_ps(a);
-    }
-
-    static B load_codes(const uint8_t* p) {
-        return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
-    }
+    static B load_codes(const uint8_t* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
     template <int kShift>
     static B shift(B a) {
         if constexpr (kShift > 0)
@@ -129,6 +110,10 @@ struct Isa {
     }
 
 #if defined(__AVXVNNI__)
+    // sum += both 16-bit halves of a lane * those of b.
+    static I dot_words(I sum, I a, I b) {
+        return _mm256_dpwssd_avx_epi32(sum, a, b);
+    }
     // The sum that a group's accumulator starts with so that codes count from 1 << kShift.
     template <int kBits, int kShift>
     static I start(const int32_t* sum) {
@@ -144,6 +129,10 @@ struct Isa {
         return _mm256_dpbusd_avx_epi32(sum, codes1, _mm256_set1_epi32(*quad1));
     }
 #else
+    // sum += both 16-bit halves of a lane * those of b.
+    static I dot_words(I sum, I a, I b) {
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+    }
     // The sum that a group's accumulator starts with so that codes count from 1 << kShift. Codes of 8 bits
     // are centred by dot_pair itself.
     template <int kBits, int kShift>
