@@ -77,6 +77,7 @@ struct Isa {
     static I pair_up(I a, I b) {
         return _mm256_blend_epi16(_mm256_srai_epi32(a, kShift), _mm256_slli_epi32(b, 16 - kShift), 0xAA);
     }
+
     static F multiply(F a, F b) { return _mm256_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
     static F negative_fma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
