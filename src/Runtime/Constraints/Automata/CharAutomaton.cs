@@ -1,0 +1,305 @@
+namespace Hearth.Runtime.Constraints.Automata;
+
+/// <summary>A deterministic automaton over characters, made of an expression's derivatives as they are asked for.</summary>
+/// <remarks>
+/// Of an expression with intersections or complements all states are made at once, because a state from which no text
+/// can be completed does not show it. Safe for several threads.
+/// </remarks>
+internal sealed class CharAutomaton
+{
+    /// <summary>States that are made to find out which of them can be completed.</summary>
+    public const int MostStates = 20_000;
+
+    private readonly ExpressionFactory _factory;
+    private readonly Dictionary<Expression, CharState> _states = [];
+    private readonly int[] _starts; // of the classes' ranges, ascending
+    private readonly int[] _classes; // of each range
+    private readonly int[] _representatives; // of each class
+    private readonly byte[] _ascii = new byte[128];
+
+    /// <summary>Creates the automaton of an expression.</summary>
+    /// <param name="factory">That which made the expression; used by this automaton under its lock.</param>
+    /// <param name="root">What a text must match as a whole.</param>
+    /// <exception cref="ConstraintException">It is too complex to tell which states can be completed.</exception>
+    public CharAutomaton(ExpressionFactory factory, Expression root)
+    {
+        _factory = factory;
+        (_starts, _classes, _representatives) = CharClasses.Of(root);
+        for (var i = 0; i < _ascii.Length; i++)
+        {
+            _ascii[i] = (byte)Math.Min(FindClass(i), byte.MaxValue);
+        }
+
+        Start = StateOf(root);
+        if (root.IsBoolean)
+        {
+            FindLiving();
+        }
+    }
+
+    /// <summary>Where every text begins; dead where no text matches.</summary>
+    public CharState Start { get; }
+
+    /// <summary>Classes of characters that behave alike.</summary>
+    public int ClassCount => _representatives.Length;
+
+    /// <summary>The class of a scalar value.</summary>
+    public int ClassOf(int character) => character < 128 && _ascii[character] < byte.MaxValue ? _ascii[character] : FindClass(character);
+
+    /// <summary>The characters of a class.</summary>
+    public CharSet SetOf(int characterClass) => CharSet.FromRanges(Ranges().Where(range => range.Class == characterClass).Select(range => (range.First, range.Last)));
+
+    /// <summary>The classes that a range of code points meets, each perhaps several times.</summary>
+    public IEnumerable<int> ClassesIn(int first, int last)
+    {
+        for (var i = FindRange(first); i < _starts.Length && _starts[i] <= last; i++)
+        {
+            yield return _classes[i];
+        }
+    }
+
+    internal CharState Step(CharState state, int characterClass)
+    {
+        lock (_factory)
+        {
+            return StateOf(_factory.Derive(state.Expression, _representatives[characterClass]));
+        }
+    }
+
+    private IEnumerable<(int First, int Last, int Class)> Ranges()
+    {
+        for (var i = 0; i < _starts.Length; i++)
+        {
+            yield return (_starts[i], i + 1 < _starts.Length ? _starts[i + 1] - 1 : CharSet.Last, _classes[i]);
+        }
+    }
+
+    private int FindClass(int character) => _classes[FindRange(character)];
+
+    private int FindRange(int character)
+    {
+        var place = Array.BinarySearch(_starts, character);
+        return place >= 0 ? place : ~place - 1;
+    }
+
+    private CharState StateOf(Expression expression)
+    {
+        if (!_states.TryGetValue(expression, out var state))
+        {
+            state = new CharState(this, expression);
+            _states.Add(expression, state);
+        }
+
+        return state;
+    }
+
+    // Makes all states, then goes backwards from the accepting ones.
+    private void FindLiving()
+    {
+        var order = new List<CharState> { Start };
+        var seen = new HashSet<CharState>(order);
+        var before = new Dictionary<CharState, List<CharState>>();
+        for (var i = 0; i < order.Count; i++)
+        {
+            for (var c = 0; c < ClassCount; c++)
+            {
+                var next = order[i].NextOfClass(c);
+                if (seen.Add(next))
+                {
+                    order.Add(next);
+                }
+
+                if (!before.TryGetValue(next, out var list))
+                {
+                    before.Add(next, list = []);
+                }
+
+                list.Add(order[i]);
+            }
+
+            if (order.Count > MostStates)
+            {
+                throw new ConstraintException($"a pattern is too complex: it comes to more than {MostStates} states", keyword: "pattern");
+            }
+        }
+
+        var living = new Stack<CharState>(order.Where(state => state.IsAccepting));
+        var alive = new HashSet<CharState>(living);
+        while (living.TryPop(out var state))
+        {
+            foreach (var previous in before.GetValueOrDefault(state) ?? [])
+            {
+                if (alive.Add(previous))
+                {
+                    living.Push(previous);
+                }
+            }
+        }
+
+        foreach (var state in order)
+        {
+            state.IsDead = !alive.Contains(state);
+        }
+    }
+}
+
+/// <summary>A state of a <see cref="CharAutomaton"/>: what may follow the characters read so far.</summary>
+internal sealed class CharState
+{
+    private readonly CharAutomaton _automaton;
+    private readonly CharState?[] _next;
+    private CharSet? _loop;
+
+    internal CharState(CharAutomaton automaton, Expression expression)
+    {
+        _automaton = automaton;
+        _next = new CharState?[automaton.ClassCount];
+        Expression = expression;
+        IsDead = expression.Kind == ExpressionKind.Nothing;
+        IsEverything = expression.IsEverything;
+    }
+
+    internal CharAutomaton Automaton => _automaton;
+
+    internal Expression Expression { get; }
+
+    /// <summary>Whether the text may end here.</summary>
+    public bool IsAccepting => Expression.IsNullable;
+
+    /// <summary>Whether no text can be completed from here.</summary>
+    public bool IsDead { get; internal set; }
+
+    /// <summary>Whether whatever follows matches.</summary>
+    public bool IsEverything { get; }
+
+    /// <summary>The characters after which the state is the same.</summary>
+    public CharSet Loop
+    {
+        get
+        {
+            return _loop ??= IsEverything ? CharSet.Any : Find();
+
+            CharSet Find()
+            {
+                var loop = CharSet.None;
+                for (var c = 0; c < _next.Length; c++)
+                {
+                    if (NextOfClass(c) == this)
+                    {
+                        loop = loop.Union(_automaton.SetOf(c));
+                    }
+                }
+
+                return loop;
+            }
+        }
+    }
+
+    /// <summary>The state after a scalar value; perhaps a dead one.</summary>
+    public CharState Next(int character) => IsEverything ? this : NextOfClass(_automaton.ClassOf(character));
+
+    /// <summary>Whether any of a range of code points can be read.</summary>
+    public bool CanRead(int first, int last)
+    {
+        if (IsEverything)
+        {
+            return true;
+        }
+
+        foreach (var c in _automaton.ClassesIn(first, last))
+        {
+            if (!NextOfClass(c).IsDead)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    internal CharState NextOfClass(int characterClass)
+    {
+        var next = Volatile.Read(ref _next[characterClass]);
+        if (next is null)
+        {
+            next = _automaton.Step(this, characterClass);
+            Volatile.Write(ref _next[characterClass], next);
+        }
+
+        return next;
+    }
+}
+
+/// <summary>Characters that no set of an expression tells apart.</summary>
+internal static class CharClasses
+{
+    /// <summary>Splits all code points into ranges, each of one class.</summary>
+    /// <returns>The ranges' first code points, their classes, and a member of each class. Surrogates count as members of their neighbours' classes: no text holds them.</returns>
+    public static (int[] Starts, int[] Classes, int[] Representatives) Of(Expression root)
+    {
+        var sets = new List<CharSet>();
+        var known = new HashSet<CharSet>();
+        var seen = new HashSet<Expression>();
+        var open = new Stack<Expression>([root]);
+        while (open.TryPop(out var expression))
+        {
+            if (!seen.Add(expression))
+            {
+                continue;
+            }
+
+            if (expression.Set is { } set && !set.Equals(CharSet.Any) && known.Add(set))
+            {
+                sets.Add(set);
+            }
+
+            foreach (var part in expression.Parts)
+            {
+                open.Push(part);
+            }
+        }
+
+        var bounds = new SortedSet<int> { 0, 0xE000 };
+        foreach (var (first, last) in sets.SelectMany(set => set.Ranges()))
+        {
+            bounds.Add(first);
+            bounds.Add(last + 1);
+        }
+
+        bounds.Remove(0xD800);
+        bounds.Remove(CharSet.Last + 1);
+        int[] starts = [.. bounds];
+        var signatures = new ulong[starts.Length][];
+        for (var i = 0; i < starts.Length; i++)
+        {
+            signatures[i] = new ulong[(sets.Count + 63) / 64];
+        }
+
+        for (var s = 0; s < sets.Count; s++)
+        {
+            foreach (var (first, last) in sets[s].Ranges())
+            {
+                for (var i = Array.BinarySearch(starts, first); i < starts.Length && starts[i] <= last; i++)
+                {
+                    signatures[i][s / 64] |= 1UL << (s % 64);
+                }
+            }
+        }
+
+        var numbers = new Dictionary<string, int>();
+        var classes = new int[starts.Length];
+        var representatives = new List<int>();
+        for (var i = 0; i < starts.Length; i++)
+        {
+            var key = string.Join(',', signatures[i]);
+            if (!numbers.TryGetValue(key, out classes[i]))
+            {
+                classes[i] = numbers.Count;
+                numbers.Add(key, classes[i]);
+                representatives.Add(starts[i]);
+            }
+        }
+
+        return (starts, classes, [.. representatives]);
+    }
+}
