@@ -1,0 +1,88 @@
+namespace Hearth.Runtime.Constraints.Lexemes;
+
+/// <summary>How far the bytes of a lexeme have been read: a state of a deterministic automaton over bytes, made as it is asked for.</summary>
+/// <remarks>
+/// Every state but <see cref="Dead"/> can be completed. Lexers make equal states once, so states are compared by identity.
+/// Reading is safe from several threads: a transition that two make at once comes out the same.
+/// </remarks>
+internal abstract class LexState
+{
+    private static int s_count;
+
+    private LexState?[]? _next;
+
+    private protected LexState(bool isAccepting) => IsAccepting = isAccepting;
+
+    /// <summary>The state from which nothing can be completed.</summary>
+    public static LexState Dead { get; } = new DeadState();
+
+    /// <summary>Orders states by age.</summary>
+    public int Id { get; } = Interlocked.Increment(ref s_count);
+
+    /// <summary>Whether the lexeme may end here.</summary>
+    public bool IsAccepting { get; }
+
+    /// <summary>Whether the text of the lexeme matters to what follows it; see <see cref="CapturedText"/>.</summary>
+    public virtual bool IsCapturing => false;
+
+    /// <summary>The bytes read so far, where <see cref="IsCapturing"/>.</summary>
+    public virtual byte[] CapturedText() => [];
+
+    /// <summary>The state that behaves alike for masks, where this one only remembers more.</summary>
+    public virtual LexState Shape => this;
+
+    /// <summary>Which tokens may come next, once that was asked for.</summary>
+    internal object? Plan { get; set; }
+
+    /// <summary>The state after a byte, or <see cref="Dead"/>.</summary>
+    public LexState Next(byte value)
+    {
+        var next = _next ?? Interlocked.CompareExchange(ref _next, new LexState?[256], null) ?? _next;
+        var state = Volatile.Read(ref next[value]);
+        if (state is null)
+        {
+            state = Compute(value);
+            Volatile.Write(ref next[value], state);
+        }
+
+        return state;
+    }
+
+    /// <summary>Whether anything can be read from here.</summary>
+    public bool CanContinue()
+    {
+        for (var value = 0; value < 256; value++)
+        {
+            if (Next((byte)value) != Dead)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>What the string state says of long runs of characters, by which masks are found faster; null: nothing.</summary>
+    public virtual StringRun? Run => null;
+
+    /// <summary>Finds the state after a byte; called again where several threads ask at once.</summary>
+    private protected abstract LexState Compute(byte value);
+
+    private sealed class DeadState() : LexState(isAccepting: false)
+    {
+        private protected override LexState Compute(byte value) => this;
+    }
+}
+
+/// <summary>The end of a lexeme that nothing can extend, a closing quote or a last byte.</summary>
+internal sealed class EndState : LexState
+{
+    private EndState()
+        : base(isAccepting: true)
+    {
+    }
+
+    public static EndState Instance { get; } = new();
+
+    private protected override LexState Compute(byte value) => Dead;
+}

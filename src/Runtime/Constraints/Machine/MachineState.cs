@@ -1,0 +1,53 @@
+using Hearth.Runtime.Constraints.Lexemes;
+
+namespace Hearth.Runtime.Constraints.Machine;
+
+/// <summary>One reading of the text so far: a lexeme in progress, the place behind it, and all stacks of calls under it.</summary>
+internal readonly record struct MachineThread(LexState Lexeme, Node Target, StackSet Stacks);
+
+/// <summary>All readings of the text so far. Made by <see cref="PushdownMachine"/>, equal ones once; immutable but for what it remembers.</summary>
+internal sealed class MachineState
+{
+    private Transition[] _transitions = [];
+
+    internal MachineState(MachineThread[] threads, bool canEnd)
+    {
+        Threads = threads;
+        CanEnd = canEnd;
+    }
+
+    /// <summary>Ordered by lexeme and place.</summary>
+    public MachineThread[] Threads { get; }
+
+    /// <summary>Whether the text may end here.</summary>
+    public bool CanEnd { get; }
+
+    /// <summary>Whether nothing can follow.</summary>
+    public bool MustEnd => CanEnd && Threads.Length == 0;
+
+    /// <summary>Whether no text begins like this.</summary>
+    public bool IsDead => !CanEnd && Threads.Length == 0;
+
+    /// <summary>The mask of tokens, once it was asked for.</summary>
+    internal ulong[]? Mask { get; set; }
+
+    /// <summary>The only byte that can follow; -1: there are several, or none; -2: not yet known.</summary>
+    internal int ForcedByte { get; set; } = -2;
+
+    internal MachineState? KnownNext(byte value)
+    {
+        foreach (var transition in Volatile.Read(ref _transitions))
+        {
+            if (transition.Value == value)
+            {
+                return transition.State;
+            }
+        }
+
+        return null;
+    }
+
+    internal void Remember(byte value, MachineState next) => Volatile.Write(ref _transitions, [.. _transitions, new Transition(value, next)]);
+
+    private readonly record struct Transition(byte Value, MachineState State);
+}
