@@ -10,6 +10,7 @@ internal abstract class LexState
     private static int s_count;
 
     private LexState?[]? _next;
+    private bool? _canContinue;
 
     private protected LexState(bool isAccepting) => IsAccepting = isAccepting;
 
@@ -49,17 +50,25 @@ internal abstract class LexState
     }
 
     /// <summary>Whether anything can be read from here.</summary>
-    public bool CanContinue()
+    public bool CanContinue
     {
-        for (var value = 0; value < 256; value++)
+        get
         {
-            if (Next((byte)value) != Dead)
+            return _canContinue ??= Find();
+
+            bool Find()
             {
-                return true;
+                for (var value = 0; value < 256; value++)
+                {
+                    if (Next((byte)value) != Dead)
+                    {
+                        return true;
+                    }
+                }
+
+                return false;
             }
         }
-
-        return false;
     }
 
     /// <summary>What the string state says of long runs of characters, by which masks are found faster; null: nothing.</summary>

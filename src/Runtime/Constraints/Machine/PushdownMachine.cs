@@ -145,7 +145,7 @@ internal sealed class PushdownMachine
                 return;
             }
 
-            if (lexeme != EndState.Instance)
+            if (!lexeme.IsAccepting || lexeme.CanContinue)
             {
                 var key = (lexeme, target);
                 _threads[key] = _threads.TryGetValue(key, out var others) ? machine._stacks.Union(others, stacks) : stacks;
@@ -172,9 +172,9 @@ internal sealed class PushdownMachine
 
             if (node == Node.End)
             {
-                foreach (var (top, rest) in stacks.Tops)
+                foreach (var (top, below) in stacks.Tops)
                 {
-                    Follow(top, rest);
+                    Follow(top, below);
                 }
 
                 return;

@@ -4,7 +4,7 @@ namespace Hearth.Runtime.Constraints.Machine;
 /// <remarks>The form is canonical: equal sets are the same object, whatever order they were made in. Made by <see cref="StackSets"/>.</remarks>
 internal sealed class StackSet
 {
-    internal StackSet(int id, bool holdsEmpty, (Node Top, StackSet Rest)[] tops)
+    internal StackSet(int id, bool holdsEmpty, (Node Top, StackSet Below)[] tops)
     {
         Id = id;
         HoldsEmpty = holdsEmpty;
@@ -17,7 +17,7 @@ internal sealed class StackSet
     public bool HoldsEmpty { get; }
 
     /// <summary>What stacks begin with and what lies below, by the top's number.</summary>
-    public (Node Top, StackSet Rest)[] Tops { get; }
+    public (Node Top, StackSet Below)[] Tops { get; }
 }
 
 /// <summary>Makes sets of stacks. Not thread-safe.</summary>
@@ -36,7 +36,7 @@ internal sealed class StackSets
     public int Count => _known.Count + _unions.Count;
 
     /// <summary>A node on top of every stack.</summary>
-    public StackSet Push(Node top, StackSet rest) => Intern(holdsEmpty: false, [(top, rest)]);
+    public StackSet Push(Node top, StackSet below) => Intern(holdsEmpty: false, [(top, below)]);
 
     /// <summary>The stacks of both.</summary>
     public StackSet Union(StackSet a, StackSet b)
@@ -56,7 +56,7 @@ internal sealed class StackSets
             return known;
         }
 
-        var tops = new List<(Node Top, StackSet Rest)>(a.Tops.Length + b.Tops.Length);
+        var tops = new List<(Node Top, StackSet Below)>(a.Tops.Length + b.Tops.Length);
         for (int i = 0, j = 0; i < a.Tops.Length || j < b.Tops.Length;)
         {
             if (j == b.Tops.Length || (i < a.Tops.Length && a.Tops[i].Top.Id < b.Tops[j].Top.Id))
@@ -70,7 +70,7 @@ internal sealed class StackSets
             else
             {
                 System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
-                tops.Add((a.Tops[i].Top, Union(a.Tops[i++].Rest, b.Tops[j++].Rest)));
+                tops.Add((a.Tops[i].Top, Union(a.Tops[i++].Below, b.Tops[j++].Below)));
             }
         }
 
@@ -87,7 +87,7 @@ internal sealed class StackSets
         _known.Add(new Key(OnlyEmpty.HoldsEmpty, OnlyEmpty.Tops), OnlyEmpty);
     }
 
-    private StackSet Intern(bool holdsEmpty, (Node Top, StackSet Rest)[] tops)
+    private StackSet Intern(bool holdsEmpty, (Node Top, StackSet Below)[] tops)
     {
         var key = new Key(holdsEmpty, tops);
         if (!_known.TryGetValue(key, out var known))
@@ -98,10 +98,10 @@ internal sealed class StackSets
         return known;
     }
 
-    private readonly struct Key(bool holdsEmpty, (Node Top, StackSet Rest)[] tops) : IEquatable<Key>
+    private readonly struct Key(bool holdsEmpty, (Node Top, StackSet Below)[] tops) : IEquatable<Key>
     {
         private readonly bool _holdsEmpty = holdsEmpty;
-        private readonly (Node Top, StackSet Rest)[] _tops = tops;
+        private readonly (Node Top, StackSet Below)[] _tops = tops;
 
         public bool Equals(Key other) => _holdsEmpty == other._holdsEmpty && _tops.AsSpan().SequenceEqual(other._tops);
 
@@ -111,10 +111,10 @@ internal sealed class StackSets
         {
             var hash = new HashCode();
             hash.Add(_holdsEmpty);
-            foreach (var (top, rest) in _tops)
+            foreach (var (top, below) in _tops)
             {
                 hash.Add(top.Id);
-                hash.Add(rest.Id);
+                hash.Add(below.Id);
             }
 
             return hash.ToHashCode();
