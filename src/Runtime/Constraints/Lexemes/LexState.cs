@@ -10,7 +10,7 @@ internal abstract class LexState
     private static int s_count;
 
     private LexState?[]? _next;
-    private bool? _canContinue;
+    private sbyte _canContinue; // 0: not yet known; 1: yes; -1: no
 
     private protected LexState(bool isAccepting) => IsAccepting = isAccepting;
 
@@ -54,20 +54,18 @@ internal abstract class LexState
     {
         get
         {
-            return _canContinue ??= Find();
-
-            bool Find()
+            if (_canContinue == 0)
             {
-                for (var value = 0; value < 256; value++)
+                var value = 0;
+                while (value < 256 && Next((byte)value) == Dead)
                 {
-                    if (Next((byte)value) != Dead)
-                    {
-                        return true;
-                    }
+                    value++;
                 }
 
-                return false;
+                _canContinue = (sbyte)(value < 256 ? 1 : -1);
             }
+
+            return _canContinue > 0;
         }
     }
 

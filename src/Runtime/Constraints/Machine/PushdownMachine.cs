@@ -75,7 +75,7 @@ internal sealed class PushdownMachine
     }
 
     /// <summary>The only byte that can follow, or -1.</summary>
-    public int FindForcedByte(MachineState state)
+    public static int FindForcedByte(MachineState state)
     {
         if (state.ForcedByte == -2)
         {
