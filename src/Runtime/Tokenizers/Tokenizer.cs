@@ -168,6 +168,17 @@ public abstract class Tokenizer
         return ids;
     }
 
+    /// <summary>Whether the first space of a token is dropped where it begins a text or follows a user-defined token.</summary>
+    internal bool DropsFirstSpace => DropsLeadingSpace;
+
+    /// <summary>The token ids of a text that follows another: nothing is put before it, and control tokens are plain text.</summary>
+    internal List<int> EncodeBehindText(ReadOnlySpan<byte> utf8)
+    {
+        var ids = new List<int>((utf8.Length / 4) + 4);
+        AppendFragments(_splitter, utf8, parseSpecial: false, mark: [], ids, afterSpecial: false);
+        return ids;
+    }
+
     /// <summary>The token ids of a text in which control tokens count as such unless a mark breaks their spelling.</summary>
     /// <remarks>The marks are no part of the text; begin and end tokens are not added.</remarks>
     /// <param name="text">The text with its marks.</param>
@@ -200,9 +211,8 @@ public abstract class Tokenizer
     private void AppendFragments(ReadOnlySpan<byte> utf8, bool parseSpecial, ReadOnlySpan<byte> mark, List<int> ids)
         => AppendFragments(_splitter, utf8, parseSpecial, mark, ids);
 
-    private void AppendFragments(SpecialTokenSplitter splitter, ReadOnlySpan<byte> utf8, bool parseSpecial, ReadOnlySpan<byte> mark, List<int> ids)
+    private void AppendFragments(SpecialTokenSplitter splitter, ReadOnlySpan<byte> utf8, bool parseSpecial, ReadOnlySpan<byte> mark, List<int> ids, bool afterSpecial = true)
     {
-        var afterSpecial = true;
         foreach (var fragment in splitter.Split(utf8, parseSpecial))
         {
             if (fragment.Token >= 0)

@@ -91,6 +91,20 @@ internal sealed class CharSet : IEquatable<CharSet>
         return place >= 0 || (~place & 1) == 1;
     }
 
+    /// <summary>Members of the set.</summary>
+    public int Count => Ranges().Sum(static range => range.Last - range.First + 1);
+
+    /// <summary>Whether the set has a number of members.</summary>
+    public bool HasAtLeast(int count)
+    {
+        for (var i = 0; i < _bounds.Length && count > 0; i += 2)
+        {
+            count -= _bounds[i + 1] - _bounds[i] + 1;
+        }
+
+        return count <= 0;
+    }
+
     /// <summary>Whether any of a range is in the set.</summary>
     public bool Overlaps(int first, int last)
     {

@@ -23,6 +23,9 @@ internal abstract class LexState
     /// <summary>Whether the lexeme may end here.</summary>
     public bool IsAccepting { get; }
 
+    /// <summary>Which of several lexemes ends here, where that decides what follows; otherwise -1.</summary>
+    public virtual int Choice => -1;
+
     /// <summary>Whether the text of the lexeme matters to what follows it; see <see cref="CapturedText"/>.</summary>
     public virtual bool IsCapturing => false;
 
@@ -33,9 +36,9 @@ internal abstract class LexState
     public virtual LexState Shape => this;
 
     /// <summary>Which tokens may come next, once that was asked for.</summary>
-    internal object? Plan { get; set; }
+    internal Tokens.LexPlan? Plan { get; set; }
 
-    /// <summary>The state after a byte, or <see cref="Dead"/>.</summary>
+    /// <summary>The state after a byte, or <see cref="Dead"/>; not for states that capture.</summary>
     public LexState Next(byte value)
     {
         var next = _next ?? Interlocked.CompareExchange(ref _next, new LexState?[256], null) ?? _next;
@@ -57,7 +60,7 @@ internal abstract class LexState
             if (_canContinue == 0)
             {
                 var value = 0;
-                while (value < 256 && Next((byte)value) == Dead)
+                while (value < 256 && Shape.Next((byte)value) == Dead)
                 {
                     value++;
                 }
@@ -82,14 +85,13 @@ internal abstract class LexState
 }
 
 /// <summary>The end of a lexeme that nothing can extend, a closing quote or a last byte.</summary>
-internal sealed class EndState : LexState
+/// <param name="choice">Which of several lexemes was read, where that decides what follows (<see cref="Machine.Node.Choose"/>); -1: it does not matter.</param>
+internal sealed class EndState(int choice) : LexState(isAccepting: true)
 {
-    private EndState()
-        : base(isAccepting: true)
-    {
-    }
+    public static EndState Instance { get; } = new(-1);
 
-    public static EndState Instance { get; } = new();
+    /// <inheritdoc/>
+    public override int Choice => choice;
 
     private protected override LexState Compute(byte value) => Dead;
 }

@@ -7,11 +7,13 @@ namespace Hearth.Runtime.Constraints.Lexemes;
 internal sealed class LiteralLexer
 {
     private readonly byte[][] _texts;
+    private readonly EndState[]? _ends;
     private readonly Dictionary<(int First, int Last, int Depth), LexState> _states = [];
 
-    private LiteralLexer(byte[][] texts)
+    private LiteralLexer(byte[][] texts, EndState[]? ends)
     {
         _texts = texts;
+        _ends = ends;
     }
 
     /// <summary>The state before any of the texts.</summary>
@@ -20,8 +22,13 @@ internal sealed class LiteralLexer
     {
         byte[][] sorted = [.. texts];
         Array.Sort(sorted, static (a, b) => a.AsSpan().SequenceCompareTo(b));
-        return new LiteralLexer(sorted).StateOf(0, sorted.Length, 0);
+        return new LiteralLexer(sorted, null).StateOf(0, sorted.Length, 0);
     }
+
+    /// <summary>The state before any of some texts that tell what follows them.</summary>
+    /// <param name="sorted">At least one, none of them empty or the beginning of another, in the order of their bytes, with the ends that they lead to.</param>
+    public static LexState Start(IReadOnlyList<(byte[] Text, EndState End)> sorted)
+        => new LiteralLexer([.. sorted.Select(one => one.Text)], [.. sorted.Select(one => one.End)]).StateOf(0, sorted.Count, 0);
 
     /// <summary>The state before one text.</summary>
     public static LexState Start(string text) => Start([Encoding.UTF8.GetBytes(text)]);
@@ -32,7 +39,7 @@ internal sealed class LiteralLexer
         var ends = _texts[first].Length == depth;
         if (ends && _texts[last - 1].Length == depth)
         {
-            return EndState.Instance;
+            return _ends?[first] ?? EndState.Instance;
         }
 
         lock (_states)

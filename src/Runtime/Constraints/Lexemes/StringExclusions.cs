@@ -22,6 +22,15 @@ internal sealed class StringExclusions
     /// <summary>Whether what was read is one of the texts.</summary>
     public bool IsExcluded(ExclusionPlace place) => _texts[place.First].Length == place.Depth;
 
+    /// <summary>What is left of the texts that begin with what was read.</summary>
+    public IEnumerable<string> Remaining(ExclusionPlace place)
+    {
+        for (var i = place.First; i < place.Last; i++)
+        {
+            yield return string.Concat(_texts[i][place.Depth..].Select(char.ConvertFromUtf32));
+        }
+    }
+
     /// <summary>The place after a further character.</summary>
     public ExclusionPlace Next(ExclusionPlace place, int character)
     {

@@ -46,6 +46,9 @@ internal sealed class StringLexer
     /// <summary>The same lexer without some texts; each must be allowed, and the language must be everything but for lengths.</summary>
     public StringLexer Without(CharState language, StringExclusions exclusions) => new(this, language, exclusions);
 
+    /// <summary>Characters that were read up to a state of a lexer that counts; one that is begun counts as one.</summary>
+    public static int CountOf(LexState state) => ((State)state).Count;
+
     private LexState StateOf(CharState language, int count, Partial partial, ExclusionPlace place)
     {
         if (place.IsOff && _withoutExclusions is not null)
@@ -139,8 +142,11 @@ internal sealed class StringLexer
 
     private sealed class State(StringLexer lexer, Key key, bool isAccepting) : LexState(isAccepting)
     {
+        public int Count => key.Count + (key.Partial.Kind == PartialKind.None ? 0 : 1);
+
         public override StringRun? Run
-            => key.Partial.Kind == PartialKind.None && key.Place.IsOff ? new StringRun(key.Language.Loop, lexer._lengths, key.Count, key.Language, lexer.IsJson) : null;
+            => key.Partial.Kind != PartialKind.None ? null
+                : new StringRun(key.Language.Loop, lexer._lengths, key.Count, key.Language, lexer.IsJson, key.Place.IsOff ? null : lexer._exclusions!.Remaining(key.Place));
 
         private protected override LexState Compute(byte value)
         {
@@ -251,4 +257,5 @@ internal sealed class StringLexer
 /// <param name="Count">How many were read, normalized.</param>
 /// <param name="Language">What must follow.</param>
 /// <param name="IsJson">Whether a quote ends the text.</param>
-internal sealed record StringRun(CharSet Loop, StringLengths Lengths, int Count, CharState Language, bool IsJson);
+/// <param name="Excluded">Texts that must not follow as they are; null: none. The language is everything then.</param>
+internal sealed record StringRun(CharSet Loop, StringLengths Lengths, int Count, CharState Language, bool IsJson, IEnumerable<string>? Excluded);

@@ -28,6 +28,9 @@ internal sealed class MachineState
     /// <summary>Whether no text begins like this.</summary>
     public bool IsDead => !CanEnd && Threads.Length == 0;
 
+    /// <summary>Whether the text that is being read matters to what follows it.</summary>
+    public bool IsCapturing { get; init; }
+
     /// <summary>The mask of tokens, once it was asked for.</summary>
     internal ulong[]? Mask { get; set; }
 

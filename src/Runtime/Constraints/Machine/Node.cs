@@ -22,6 +22,10 @@ internal abstract class Node
     /// <param name="text">The lexeme, where it is captured (<see cref="LexState.IsCapturing"/>).</param>
     public virtual Node Capture(byte[] text) => this;
 
+    /// <summary>The node that stands for this one once it is known which lexeme was read before it.</summary>
+    /// <param name="choice">The lexeme's <see cref="LexState.Choice"/>, at least 0.</param>
+    public virtual Node Choose(int choice) => this;
+
     /// <summary>Finds the ways on; asked for once, or by several threads at once.</summary>
     private protected abstract IEnumerable<Edge> Expand();
 

@@ -54,11 +54,16 @@ internal sealed class PushdownMachine
             var builder = new Builder(this);
             foreach (var (lexeme, target, stacks) in state.Threads)
             {
-                builder.Read(lexeme.Next(value), target, stacks);
+                builder.Read(lexeme is CaptureState capturing ? capturing.Advance(value) : lexeme.Next(value), target, stacks);
             }
 
+            // What depends on the text itself would be remembered once a text.
             var next = builder.ToState();
-            state.Remember(value, next);
+            if (!next.IsCapturing && !state.IsCapturing)
+            {
+                state.Remember(value, next);
+            }
+
             return next;
         }
     }
@@ -73,6 +78,9 @@ internal sealed class PushdownMachine
             return builder.ToState();
         }
     }
+
+    private static Node Behind(LexState lexeme, Node target)
+        => lexeme.IsCapturing ? target.Capture(lexeme.CapturedText()) : lexeme.Choice >= 0 ? target.Choose(lexeme.Choice) : target;
 
     /// <summary>The only byte that can follow, or -1.</summary>
     public static int FindForcedByte(MachineState state)
@@ -91,7 +99,7 @@ internal sealed class PushdownMachine
             {
                 for (var value = 0; value < 256; value++)
                 {
-                    if (value != found && thread.Lexeme.Next((byte)value) != LexState.Dead)
+                    if (value != found && thread.Lexeme.Shape.Next((byte)value) != LexState.Dead)
                     {
                         if (found >= 0)
                         {
@@ -112,6 +120,11 @@ internal sealed class PushdownMachine
         if (threads.Length == 0 && !canEnd)
         {
             return Dead;
+        }
+
+        if (Array.Exists(threads, static thread => thread.Lexeme.IsCapturing))
+        {
+            return new MachineState(threads, canEnd) { IsCapturing = true };
         }
 
         var key = new StateKey(threads, canEnd);
@@ -157,7 +170,7 @@ internal sealed class PushdownMachine
 
             if (lexeme.IsAccepting)
             {
-                Follow(lexeme.IsCapturing ? target.Capture(lexeme.CapturedText()) : target, stacks);
+                Follow(Behind(lexeme, target), stacks);
             }
         }
 

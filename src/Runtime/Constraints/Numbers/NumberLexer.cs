@@ -22,6 +22,7 @@ internal sealed class NumberLexer
     private readonly NumberRange[] _negative;
     private readonly bool _isAll;
     private readonly bool _isOnlyMultiple;
+    private readonly bool _isPlain;
     private readonly Dictionary<NumberText, LexState> _states = [];
 
     private NumberLexer(NumberRange[] ranges)
@@ -29,6 +30,7 @@ internal sealed class NumberLexer
         _ranges = ranges;
         _isAll = Array.Exists(ranges, range => range.IsAll);
         _isOnlyMultiple = ranges is [{ Least: null, Most: null, NotMultiples: [], Multiple.Digits.IsOne: true }];
+        _isPlain = Array.TrueForAll(ranges, range => range.IsPlain);
         _positive = [.. ranges.Select(range => range.NotNegative()).OfType<NumberRange>()];
         _negative = [.. ranges.Select(range => range.Mirror().NotNegative()).OfType<NumberRange>()];
     }
@@ -48,7 +50,9 @@ internal sealed class NumberLexer
 
     /// <summary>The state before a number.</summary>
     /// <param name="ranges">The number lies in one of them; at least one has a member.</param>
-    public static LexState Start(IEnumerable<NumberRange> ranges) => new NumberLexer([.. ranges]).StateOf(default);
+    /// <returns>A state for the numbers that may have a point or exponent, and one for those that may not; each only where there are such ranges.</returns>
+    public static IEnumerable<LexState> Start(IEnumerable<NumberRange> ranges)
+        => ranges.GroupBy(range => range.IsPlain).Select(group => new NumberLexer([.. group]).StateOf(default));
 
     private LexState StateOf(NumberText text)
     {
@@ -90,7 +94,7 @@ internal sealed class NumberLexer
         if (text.Phase < Phase.E)
         {
             return text.Digits.IsZero
-                ? Array.Exists(ranges, range => range.HasMember())
+                ? Array.Exists(ranges, range => _isPlain && text.Phase == Phase.Zero ? range.Contains(ExactNumber.Zero) : range.HasMember())
                 : Array.Exists(ranges, range => range.HasMemberThatBegins(text.Digits));
         }
 
@@ -159,8 +163,8 @@ internal sealed class NumberLexer
                 {
                     (byte)'-' when text.Phase == Phase.Start => lexer.StateOf(text with { Phase = Phase.Minus, IsNegative = true }),
                     (byte)'-' or (byte)'+' when text.Phase == Phase.E => lexer.StateOf(text with { Phase = Phase.Sign, IsExponentNegative = value == '-' }),
-                    (byte)'.' when text.Phase is Phase.Zero or Phase.Whole => lexer.StateOf(text with { Phase = Phase.Point }),
-                    (byte)'e' or (byte)'E' when text.Phase is Phase.Zero or Phase.Whole or Phase.Fraction => lexer.StateOf(text with { Phase = Phase.E }),
+                    (byte)'.' when !lexer._isPlain && text.Phase is (Phase.Zero or Phase.Whole) => lexer.StateOf(text with { Phase = Phase.Point }),
+                    (byte)'e' or (byte)'E' when !lexer._isPlain && text.Phase is (Phase.Zero or Phase.Whole or Phase.Fraction) => lexer.StateOf(text with { Phase = Phase.E }),
                     _ => Dead,
                 };
             }

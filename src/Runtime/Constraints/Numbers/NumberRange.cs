@@ -31,8 +31,11 @@ internal sealed record NumberRange
     /// <summary>Positive, ascending.</summary>
     public ExactNumber[] NotMultiples { get; init; } = [];
 
+    /// <summary>Whether a number is written without point and exponent.</summary>
+    public bool IsPlain { get; init; }
+
     /// <summary>Whether no number is left out.</summary>
-    public bool IsAll => Least is null && Most is null && Multiple is null && NotMultiples.Length == 0;
+    public bool IsAll => Least is null && Most is null && Multiple is null && NotMultiples.Length == 0 && !IsPlain;
 
     /// <summary>One number.</summary>
     public static NumberRange Of(ExactNumber value) => new() { Least = value, Most = value };
@@ -50,6 +53,7 @@ internal sealed record NumberRange
             ExcludesMost = excludesMost,
             Multiple = Multiple is { } a && other.Multiple is { } b ? ExactNumber.LeastCommonMultiple(a, b) : Multiple ?? other.Multiple,
             NotMultiples = [.. NotMultiples.Union(other.NotMultiples).Order()],
+            IsPlain = IsPlain || other.IsPlain,
         };
 
         static (ExactNumber?, bool) Tighter(ExactNumber? a, bool excludesA, ExactNumber? b, bool excludesB, int sign)
@@ -64,7 +68,7 @@ internal sealed record NumberRange
         }
     }
 
-    /// <summary>Ranges that together hold every number that is not in this one.</summary>
+    /// <summary>Ranges that together hold every number that is not in this one, by its value.</summary>
     public IEnumerable<NumberRange> Complement()
     {
         if (Least is { } least)
@@ -166,6 +170,20 @@ internal sealed record NumberRange
             return HasMember();
         }
 
+        if (IsPlain)
+        {
+            // More digits can follow, but no point can go before these.
+            for (var power = 0; ExactNumber.CompareMagnitudes(digits, power, most) <= 0; power++)
+            {
+                if (Between(digits, digits + 1, power).NotNegative() is { } whole && whole.HasMember())
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
         var least = Least!.Value;
         if (most.IsZero || (least.IsZero && Multiple is null))
         {
@@ -192,8 +210,7 @@ internal sealed record NumberRange
                 return false;
             }
 
-            var part = Intersect(new NumberRange { Least = new ExactNumber(digits, exponent), Most = new ExactNumber(after, exponent), ExcludesMost = true });
-            if (part.NotNegative() is { } possible && possible.HasMember())
+            if (Between(digits, after, exponent).NotNegative() is { } possible && possible.HasMember())
             {
                 return true;
             }
@@ -244,6 +261,9 @@ internal sealed record NumberRange
 
         return (first, last);
     }
+
+    private NumberRange Between(BigInteger first, BigInteger after, int exponent)
+        => Intersect(new NumberRange { Least = new ExactNumber(first, exponent), Most = new ExactNumber(after, exponent), ExcludesMost = true });
 
     // The least power of ten with which digits are a multiple; with every greater one they are too.
     private static int? FirstExponent(BigInteger digits, ExactNumber multiple)

@@ -1,0 +1,215 @@
+using System.Text;
+using Hearth.Runtime.Constraints.Automata;
+using Hearth.Runtime.Constraints.Lexemes;
+
+namespace Hearth.Runtime.Constraints.Tokens;
+
+/// <summary>How each token goes on in a run of some characters inside of a JSON string: stays in it, ends the string, or leaves the run.</summary>
+/// <remarks>What is found once for a set of characters serves every state in such a run, whatever its counts. Immutable.</remarks>
+internal sealed class CharacterSlice
+{
+    /// <summary>Characters up to which tokens have masks by length; longer ones are listed.</summary>
+    private const int MostMasked = 32;
+
+    private readonly ulong[][] _upTo; // [characters]: tokens inside with at most so many
+    private readonly (int Token, int Characters)[] _long;
+    private readonly TokenTrie _behind;
+    private readonly int[] _enders;
+    private readonly int[] _enderCharacters;
+    private readonly Dictionary<string, List<int>> _endersByText = [];
+
+    private CharacterSlice(ConstraintVocabulary vocabulary, List<(int Token, int Characters)> inside, List<Ender> enders, TokenTrie? rest)
+    {
+        _upTo = new ulong[MostMasked + 1][];
+        for (var i = 0; i <= MostMasked; i++)
+        {
+            _upTo[i] = new ulong[vocabulary.MaskLength];
+        }
+
+        foreach (var (token, characters) in inside)
+        {
+            for (var i = characters; i <= MostMasked; i++)
+            {
+                _upTo[i][token / 64] |= 1UL << (token % 64);
+            }
+        }
+
+        _long = [.. inside.Where(one => one.Characters > MostMasked)];
+        _enders = [.. enders.Select(ender => ender.Token)];
+        _enderCharacters = [.. enders.Select(ender => ender.Characters)];
+        _behind = TokenTrie.Build([.. enders.Select((ender, i) => (ender.Behind, i))]);
+        for (var i = 0; i < enders.Count; i++)
+        {
+            if (!_endersByText.TryGetValue(enders[i].Inside, out var list))
+            {
+                _endersByText.Add(enders[i].Inside, list = []);
+            }
+
+            list.Add(i);
+        }
+
+        Rest = rest;
+    }
+
+    /// <summary>The tokens of neither kind; null: there are none.</summary>
+    public TokenTrie? Rest { get; }
+
+    /// <summary>Of any JSON string: escapes and parts of characters count as characters inside, so nothing is left over.</summary>
+    public static CharacterSlice OfEverything(ConstraintVocabulary vocabulary)
+    {
+        // A lexer that counts: where a token leads says how many characters it has.
+        var counting = new StringLexer(vocabulary.Everything, new StringLengths(0, ushort.MaxValue, vocabulary.Everything), isJson: true);
+        var inside = new List<(int, int)>();
+        var enders = new List<Ender>();
+        var trie = vocabulary.Trie;
+        var states = new LexState[trie.Longest + 1];
+        states[0] = counting.Start;
+        for (var node = 1; node < trie.NodeCount;)
+        {
+            var depth = trie.Depths[node];
+            var state = states[depth - 1].Next(trie.Labels[node]);
+            if (state == LexState.Dead)
+            {
+                node = trie.Ends[node];
+                continue;
+            }
+
+            if (state == EndState.Instance)
+            {
+                var characters = StringLexer.CountOf(states[depth - 1]);
+                for (var below = node; below < trie.Ends[node]; below++)
+                {
+                    foreach (var token in trie.EntriesAt(below))
+                    {
+                        ReadOnlyMemory<byte> bytes = vocabulary.Bytes(token).ToArray();
+                        enders.Add(new Ender(token, characters, Unescape(bytes.Span[..(depth - 1)]), bytes[depth..]));
+                    }
+                }
+
+                node = trie.Ends[node];
+                continue;
+            }
+
+            states[depth] = state;
+            foreach (var token in trie.EntriesAt(node))
+            {
+                inside.Add((token, StringLexer.CountOf(state)));
+            }
+
+            node++;
+        }
+
+        return new CharacterSlice(vocabulary, inside, enders, rest: null);
+    }
+
+    /// <summary>Of a set of characters, each written as itself.</summary>
+    public static CharacterSlice Of(ConstraintVocabulary vocabulary, CharSet characters)
+    {
+        var inside = new List<(int, int)>();
+        var enders = new List<Ender>();
+        var rest = new List<(ReadOnlyMemory<byte>, int)>();
+        foreach (var token in vocabulary.Trie.Entries)
+        {
+            ReadOnlyMemory<byte> bytes = vocabulary.Bytes(token).ToArray();
+            var (count, length) = (0, 0);
+            while (length < bytes.Length
+                && Rune.DecodeFromUtf8(bytes.Span[length..], out var rune, out var consumed) == System.Buffers.OperationStatus.Done
+                && characters.Contains(rune.Value))
+            {
+                length += consumed;
+                count++;
+            }
+
+            if (length == bytes.Length)
+            {
+                inside.Add((token, count));
+            }
+            else if (bytes.Span[length] == '"')
+            {
+                enders.Add(new Ender(token, count, Encoding.UTF8.GetString(bytes.Span[..length]), bytes[(length + 1)..]));
+            }
+            else
+            {
+                rest.Add((bytes, token));
+            }
+        }
+
+        return new CharacterSlice(vocabulary, inside, enders, TokenTrie.Build(rest));
+    }
+
+    /// <summary>The tokens that stay inside of a run, into lists of masks and of tokens.</summary>
+    /// <param name="run">The state in whose run of these characters they come.</param>
+    /// <param name="bits">Receives masks.</param>
+    /// <param name="tokens">Receives tokens.</param>
+    public void AddInside(StringRun run, List<ulong[]> bits, List<int> tokens)
+    {
+        // Mostly all lengths up to one are possible; a pattern that skips some has them one by one.
+        var possible = 0;
+        while (possible < MostMasked && CanComplete(run, possible + 1))
+        {
+            possible++;
+        }
+
+        bits.Add(_upTo[possible]);
+        for (var length = possible + 2; length <= MostMasked; length++)
+        {
+            if (CanComplete(run, length))
+            {
+                var exactly = new ulong[_upTo[length].Length];
+                for (var i = 0; i < exactly.Length; i++)
+                {
+                    exactly[i] = _upTo[length][i] & ~_upTo[length - 1][i];
+                }
+
+                bits.Add(exactly);
+            }
+        }
+
+        foreach (var (token, length) in _long)
+        {
+            if (CanComplete(run, length))
+            {
+                tokens.Add(token);
+            }
+        }
+    }
+
+    /// <summary>The tokens that end the string.</summary>
+    /// <param name="run">The state in whose run of these characters they come.</param>
+    /// <param name="excluded">Texts that must not be ended, from here on; null: none.</param>
+    public Crossing EndersOf(StringRun run, IEnumerable<string>? excluded)
+    {
+        var fewest = Math.Max(0, run.Lengths.Least - run.Count);
+        var most = run.Lengths.Most == StringLengths.Unlimited ? int.MaxValue : run.Lengths.Most - run.Count;
+        HashSet<int>? without = null;
+        foreach (var text in excluded ?? [])
+        {
+            if (_endersByText.TryGetValue(text, out var entries))
+            {
+                (without ??= []).UnionWith(entries);
+            }
+        }
+
+        return new GatheredCrossing
+        {
+            End = EndState.Instance,
+            Behind = _behind,
+            Tokens = _enders,
+            Characters = _enderCharacters,
+            Fewest = fewest,
+            Most = most,
+            Excluded = without,
+        };
+    }
+
+    private static bool CanComplete(StringRun run, int characters) => run.Lengths.CanComplete(run.Language, run.Lengths.Normalize(run.Count + characters));
+
+    private static string Unescape(ReadOnlySpan<byte> inside) => JsonText.Unescape(inside);
+
+    /// <summary>A token that ends the string.</summary>
+    /// <param name="Token">Its id.</param>
+    /// <param name="Characters">Characters before the quote.</param>
+    /// <param name="Inside">Those characters.</param>
+    /// <param name="Behind">The bytes behind the quote.</param>
+    private sealed record Ender(int Token, int Characters, string Inside, ReadOnlyMemory<byte> Behind);
+}

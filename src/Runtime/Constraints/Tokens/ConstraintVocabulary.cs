@@ -1,0 +1,109 @@
+using Hearth.Runtime.Constraints.Automata;
+using Hearth.Runtime.Constraints.Lexemes;
+using Hearth.Runtime.Tokenizers;
+
+namespace Hearth.Runtime.Constraints.Tokens;
+
+/// <summary>A model's tokens as constraints see them: the bytes that each adds to the text, and what all constraints share.</summary>
+/// <remarks>Safe for several threads.</remarks>
+internal sealed class ConstraintVocabulary
+{
+    /// <summary>Sets of characters whose tokens are remembered.</summary>
+    private const int MostSlices = 24;
+
+    private readonly Tokenizer _tokenizer;
+    private readonly Lazy<CharacterSlice> _everything;
+    private readonly Dictionary<CharSet, CharacterSlice> _slices = [];
+    private readonly Dictionary<CharSet, int> _asked = [];
+
+    /// <summary>Creates the vocabulary of a model.</summary>
+    /// <param name="tokenizer">Spells the tokens.</param>
+    /// <param name="size">Logits of the model; ids beyond the tokenizer's have no text.</param>
+    public ConstraintVocabulary(Tokenizer tokenizer, int size)
+    {
+        _tokenizer = tokenizer;
+        Size = size;
+        var strings = new List<(ReadOnlyMemory<byte>, int)>(tokenizer.VocabularySize);
+        Ends = [.. tokenizer.EndOfGenerationIds.Where(id => id < size)];
+        for (var id = 0; id < Math.Min(size, tokenizer.VocabularySize); id++)
+        {
+            if (IsText(id) && tokenizer.TokenBytes(id) is { Length: > 0 } bytes)
+            {
+                strings.Add((bytes.ToArray(), id));
+            }
+        }
+
+        Trie = TokenTrie.Build(strings);
+        var factory = new ExpressionFactory();
+        var everything = new CharAutomaton(factory, factory.Everything).Start;
+        Everything = everything;
+        AnyString = new StringLexer(everything, StringLengths.Any(everything), isJson: true);
+        _everything = new(() => CharacterSlice.OfEverything(this));
+    }
+
+    /// <summary>Bits of a mask.</summary>
+    public int Size { get; }
+
+    /// <summary>Words of a mask.</summary>
+    public int MaskLength => (Size + 63) / 64;
+
+    /// <summary>All tokens that are text, by their bytes.</summary>
+    public TokenTrie Trie { get; }
+
+    /// <summary>The tokens that end a text.</summary>
+    public int[] Ends { get; }
+
+    /// <summary>The language of all texts.</summary>
+    public CharState Everything { get; }
+
+    /// <summary>The inside of any JSON string; shared by all constraints, as is what it remembers.</summary>
+    public StringLexer AnyString { get; }
+
+    /// <summary>How all tokens go on in any JSON string.</summary>
+    public CharacterSlice EverythingSlice => _everything.Value;
+
+    /// <summary>Whether a space is dropped from a token that begins a text or follows a token of its own kind.</summary>
+    public bool DropsLeadingSpace => _tokenizer.DropsFirstSpace;
+
+    /// <summary>The bytes of a token; none where it is no text.</summary>
+    public ReadOnlySpan<byte> Bytes(int token) => IsText(token) ? _tokenizer.TokenBytes(token) : [];
+
+    /// <summary>Whether the token after this one loses a leading space.</summary>
+    public bool RestartsText(int token) => _tokenizer.KindOf(token) == TokenKind.UserDefined;
+
+    /// <summary>The tokens of a text that follows another.</summary>
+    public List<int> Encode(ReadOnlySpan<byte> utf8) => _tokenizer.EncodeBehindText(utf8);
+
+    /// <summary>How tokens go on in a run of some characters; null until it was asked for some times, since it takes a pass over all tokens.</summary>
+    public CharacterSlice? SliceOf(CharSet characters)
+    {
+        lock (_slices)
+        {
+            if (_slices.TryGetValue(characters, out var known))
+            {
+                return known;
+            }
+
+            var asked = _asked[characters] = _asked.GetValueOrDefault(characters) + 1;
+            if (_asked.Count > 1000)
+            {
+                _asked.Clear();
+            }
+
+            if (asked < 3)
+            {
+                return null;
+            }
+
+            if (_slices.Count >= MostSlices)
+            {
+                _slices.Clear();
+            }
+
+            return _slices[characters] = CharacterSlice.Of(this, characters);
+        }
+    }
+
+    private bool IsText(int id)
+        => (uint)id < (uint)_tokenizer.VocabularySize && _tokenizer.KindOf(id) is TokenKind.Normal or TokenKind.UserDefined or TokenKind.Byte && !_tokenizer.IsEndOfGeneration(id);
+}

@@ -1,0 +1,141 @@
+using Hearth.Runtime.Constraints.Automata;
+using Hearth.Runtime.Constraints.Lexemes;
+
+namespace Hearth.Runtime.Constraints.Tokens;
+
+/// <summary>Finds which tokens may follow a state of a lexeme, once a state.</summary>
+internal static class LexPlanner
+{
+    /// <summary>Characters that a run must have for the tokens of it to be worth looking up apart.</summary>
+    private const int LeastRun = 10;
+
+    /// <summary>Tokens that are gathered into a tree of their own.</summary>
+    private const int MostGathered = 4096;
+
+    private static readonly CharSet s_unescaped = CharSet.FromRanges([(0, 0x1F), ('"', '"'), ('\\', '\\')]).Complement();
+
+    /// <summary>The plan of a state.</summary>
+    public static LexPlan PlanOf(LexState state, ConstraintVocabulary vocabulary) => state.Plan ??= Make(state, vocabulary);
+
+    private static LexPlan Make(LexState state, ConstraintVocabulary vocabulary)
+    {
+        var bits = new List<ulong[]>();
+        var tokens = new List<int>();
+        var crossings = new List<Crossing>();
+        if (state.Run is { IsJson: true } run)
+        {
+            if (run.Language.IsEverything)
+            {
+                var everything = vocabulary.EverythingSlice;
+                everything.AddInside(run, bits, tokens);
+                crossings.Add(everything.EndersOf(run, run.Excluded));
+                return new LexPlan([.. bits], [.. tokens], [.. crossings]);
+            }
+
+            var characters = run.Loop.Intersect(s_unescaped);
+            if (characters.HasAtLeast(LeastRun) && vocabulary.SliceOf(characters) is { } slice)
+            {
+                slice.AddInside(run, bits, tokens);
+                if (run.Language.IsAccepting)
+                {
+                    crossings.Add(slice.EndersOf(run, excluded: null));
+                }
+
+                Walk(state, slice.Rest!, tokens, crossings, vocabulary);
+                return new LexPlan([.. bits], [.. tokens], [.. crossings]);
+            }
+        }
+
+        Walk(state, vocabulary.Trie, tokens, crossings, vocabulary);
+        if (tokens.Count > vocabulary.Size / 32)
+        {
+            var own = new ulong[vocabulary.MaskLength];
+            foreach (var token in tokens)
+            {
+                own[token / 64] |= 1UL << (token % 64);
+            }
+
+            bits.Add(own);
+            tokens.Clear();
+        }
+
+        return new LexPlan([.. bits], [.. tokens], [.. crossings]);
+    }
+
+    private static void Walk(LexState start, TokenTrie trie, List<int> tokens, List<Crossing> crossings, ConstraintVocabulary vocabulary)
+    {
+        var states = new LexState[trie.Longest + 1];
+        states[0] = start;
+        var ends = new Dictionary<LexState, List<int>>();
+        for (var node = 1; node < trie.NodeCount;)
+        {
+            var depth = trie.Depths[node];
+            var state = states[depth - 1].Next(trie.Labels[node]);
+            if (state == LexState.Dead)
+            {
+                node = trie.Ends[node];
+                continue;
+            }
+
+            states[depth] = state;
+            foreach (var token in trie.EntriesAt(node))
+            {
+                tokens.Add(token);
+            }
+
+            if (state.IsAccepting)
+            {
+                // What follows is the same wherever a lexeme ends, unless the end itself says which lexeme it was.
+                var end = state.Choice >= 0 ? state : EndState.Instance;
+                if (trie.Ends[node] > node + 1)
+                {
+                    if (!ends.TryGetValue(end, out var nodes))
+                    {
+                        ends.Add(end, nodes = []);
+                    }
+
+                    nodes.Add(node);
+                }
+
+                if (!state.CanContinue)
+                {
+                    node = trie.Ends[node];
+                    continue;
+                }
+            }
+
+            node++;
+        }
+
+        foreach (var (end, nodes) in ends)
+        {
+            crossings.Add(Gather(end, nodes, trie, vocabulary));
+        }
+    }
+
+    // Gathered, tokens that go on alike are looked at once; where very many are, they are better left in place.
+    private static Crossing Gather(LexState end, List<int> nodes, TokenTrie trie, ConstraintVocabulary vocabulary)
+    {
+        var count = nodes.Sum(node => trie.FirstEntries[trie.Ends[node]] - trie.FirstEntries[node + 1]);
+        if (nodes.Count == 1 || count > MostGathered)
+        {
+            return new SubtreeCrossing { End = end, Behind = trie, Nodes = [.. nodes] };
+        }
+
+        var behind = new List<(ReadOnlyMemory<byte> Text, int Entry)>(count);
+        var tokens = new List<int>(count);
+        foreach (var node in nodes)
+        {
+            for (var below = node + 1; below < trie.Ends[node]; below++)
+            {
+                foreach (var token in trie.EntriesAt(below))
+                {
+                    behind.Add((vocabulary.Bytes(token)[trie.Depths[node]..].ToArray(), tokens.Count));
+                    tokens.Add(token);
+                }
+            }
+        }
+
+        return new GatheredCrossing { End = end, Behind = TokenTrie.Build(behind), Tokens = [.. tokens] };
+    }
+}

@@ -1,0 +1,162 @@
+using Hearth.Runtime.Constraints.Machine;
+
+namespace Hearth.Runtime.Constraints.Tokens;
+
+/// <summary>Finds the tokens that may follow a state of a machine, exactly.</summary>
+/// <remarks>Safe for several threads.</remarks>
+internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary vocabulary)
+{
+    /// <summary>Masks that are remembered.</summary>
+    private const int MostMasks = 256;
+
+    private readonly Queue<MachineState> _remembered = new();
+
+    /// <summary>Fills a mask, the tokens that end a text among it where the state allows the end.</summary>
+    /// <param name="state">Not dead.</param>
+    /// <param name="mask">At least <see cref="ConstraintVocabulary.MaskLength"/> words; those beyond are cleared.</param>
+    public void Fill(MachineState state, Span<ulong> mask)
+    {
+        if (state.Mask is { } known)
+        {
+            known.CopyTo(mask);
+            mask[known.Length..].Clear();
+            return;
+        }
+
+        mask.Clear();
+        foreach (var thread in state.Threads)
+        {
+            Add(state, thread, mask);
+        }
+
+        if (state.CanEnd)
+        {
+            foreach (var token in vocabulary.Ends)
+            {
+                Allow(mask, token);
+            }
+        }
+
+        if (!state.IsCapturing)
+        {
+            Remember(state, mask[..vocabulary.MaskLength].ToArray());
+        }
+    }
+
+    private void Remember(MachineState state, ulong[] mask)
+    {
+        lock (_remembered)
+        {
+            state.Mask = mask;
+            _remembered.Enqueue(state);
+            if (_remembered.Count > MostMasks)
+            {
+                _remembered.Dequeue().Mask = null;
+            }
+        }
+    }
+
+    private void Add(MachineState state, in MachineThread thread, Span<ulong> mask)
+    {
+        var plan = LexPlanner.PlanOf(thread.Lexeme.Shape, vocabulary);
+        foreach (var bits in plan.SharedBits)
+        {
+            for (var i = 0; i < bits.Length; i++)
+            {
+                mask[i] |= bits[i];
+            }
+        }
+
+        foreach (var token in plan.Tokens)
+        {
+            Allow(mask, token);
+        }
+
+        foreach (var crossing in plan.Crossings)
+        {
+            var target = crossing.End.Choice >= 0 ? thread.Target.Choose(crossing.End.Choice) : thread.Target;
+            var after = machine.After(target, thread.Stacks);
+            if (crossing is SubtreeCrossing subtrees)
+            {
+                foreach (var node in subtrees.Nodes)
+                {
+                    CrossSubtree(subtrees.Behind, node, after, mask);
+                }
+            }
+            else
+            {
+                CrossGathered(state, thread.Lexeme.IsCapturing, (GatheredCrossing)crossing, after, mask);
+            }
+        }
+    }
+
+    private void CrossSubtree(TokenTrie trie, int root, MachineState after, Span<ulong> mask)
+    {
+        var depth = trie.Depths[root];
+        var states = new MachineState[trie.Longest - depth + 1];
+        states[0] = after;
+        for (var node = root + 1; node < trie.Ends[root];)
+        {
+            var next = machine.Next(states[trie.Depths[node] - depth - 1], trie.Labels[node]);
+            if (next.IsDead)
+            {
+                node = trie.Ends[node];
+                continue;
+            }
+
+            states[trie.Depths[node] - depth] = next;
+            foreach (var token in trie.EntriesAt(node))
+            {
+                Allow(mask, token);
+            }
+
+            node++;
+        }
+    }
+
+    private void CrossGathered(MachineState state, bool isCapturing, GatheredCrossing crossing, MachineState after, Span<ulong> mask)
+    {
+        var trie = crossing.Behind;
+        var states = new MachineState[trie.Longest + 1];
+        states[0] = after;
+        for (var node = 0; node < trie.NodeCount;)
+        {
+            var depth = trie.Depths[node];
+            if (depth > 0)
+            {
+                var next = machine.Next(states[depth - 1], trie.Labels[node]);
+                if (next.IsDead)
+                {
+                    node = trie.Ends[node];
+                    continue;
+                }
+
+                states[depth] = next;
+            }
+
+            foreach (var entry in trie.EntriesAt(node))
+            {
+                // A captured text was not known to the state behind it: a token that goes on to another of its kind is read whole.
+                var token = crossing.Tokens[entry];
+                if (crossing.Allows(entry) && (!isCapturing || depth < 3 || Accepts(state, token)))
+                {
+                    Allow(mask, token);
+                }
+            }
+
+            node++;
+        }
+    }
+
+    private bool Accepts(MachineState state, int token)
+    {
+        foreach (var value in vocabulary.Bytes(token))
+        {
+            state = machine.Next(state, value);
+        }
+
+        return !state.IsDead;
+    }
+
+    private static void Allow(Span<ulong> mask, int token) => mask[token / 64] |= 1UL << (token % 64);
+}
