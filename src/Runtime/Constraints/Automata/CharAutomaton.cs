@@ -97,7 +97,7 @@ internal sealed class CharAutomaton
         return state;
     }
 
-    // Searches for an accepting state; what leads to it is alive, and where none is found all that was seen is dead.
+    // Searches for an accepting state, first where the least is missing; what leads to it is alive, and where none is found all that was seen is dead.
     internal void FindLife(CharState from)
     {
         lock (_factory)
@@ -108,8 +108,8 @@ internal sealed class CharAutomaton
             }
 
             var before = new Dictionary<CharState, CharState?> { [from] = null };
-            var open = new Stack<CharState>([from]);
-            while (open.TryPop(out var state))
+            var open = new PriorityQueue<CharState, int>([(from, 0)]);
+            while (open.TryDequeue(out var state, out _))
             {
                 for (var c = 0; c < ClassCount; c++)
                 {
@@ -126,7 +126,7 @@ internal sealed class CharAutomaton
 
                     if (next.Known == Life.Unknown && before.TryAdd(next, state))
                     {
-                        open.Push(next);
+                        open.Enqueue(next, next.Expression.Shortest);
                     }
                 }
 

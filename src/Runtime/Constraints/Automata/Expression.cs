@@ -65,6 +65,17 @@ internal sealed class Expression
             ExpressionKind.Look => least == 1,
             _ => false,
         };
+        Shortest = (int)Math.Min(Unlimited, kind switch
+        {
+            ExpressionKind.Nothing => Unlimited,
+            ExpressionKind.Set => 1,
+            ExpressionKind.Sequence => (long)parts[0].Shortest + parts[1].Shortest,
+            ExpressionKind.Either => parts.Min(part => part.Shortest),
+            ExpressionKind.All => parts.Max(part => part.Shortest),
+            ExpressionKind.Repeat => (long)least * parts[0].Shortest,
+            ExpressionKind.Look => parts[0].Shortest,
+            _ => 0,
+        });
         IsBoolean = kind is ExpressionKind.All or ExpressionKind.Not or >= ExpressionKind.Ahead || Array.Exists(parts, part => part.IsBoolean);
         Looks = kind switch
         {
@@ -100,6 +111,9 @@ internal sealed class Expression
 
     /// <summary>Whether the empty text matches; without meaning where <see cref="Looks"/> is not 0.</summary>
     public bool IsNullable { get; }
+
+    /// <summary>Characters that a matching text has at least; a lower bound where intersections or complements are in it.</summary>
+    public int Shortest { get; }
 
     /// <summary>Whether an intersection or complement is in it, so that it may match nothing without looking so.</summary>
     public bool IsBoolean { get; }

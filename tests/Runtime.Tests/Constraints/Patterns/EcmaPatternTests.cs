@@ -133,10 +133,11 @@ public class EcmaPatternTests
     public void RandomPatternsMatchAsInDotNet()
     {
         var random = new Random(20);
+        var compared = 0;
         for (var round = 0; round < 3000; round++)
         {
             var pattern = RandomPattern.Make(random, depth: 4);
-            var expected = new Regex(pattern.Replace("$", "\\z", StringComparison.Ordinal), RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
+            var expected = new Regex(pattern.Replace("$", "\\z", StringComparison.Ordinal), RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(200));
             var factory = new ExpressionFactory();
             var automaton = new CharAutomaton(factory, EcmaPattern.Parse(pattern, factory, anchored: false));
             for (var i = 0; i < 40; i++)
@@ -148,9 +149,22 @@ public class EcmaPatternTests
                 }
 
                 var (whole, accepted) = (text.ToString(), Accepts(automaton, text.ToString()));
-                Assert.True(expected.IsMatch(whole) == accepted, $"{pattern} on '{whole}': {accepted}");
+                bool known;
+                try
+                {
+                    known = expected.IsMatch(whole);
+                }
+                catch (RegexMatchTimeoutException)
+                {
+                    break; // a backtracking engine does not come to an end with some of these
+                }
+
+                Assert.True(known == accepted, $"{pattern} on '{whole}': {accepted}");
+                compared++;
             }
         }
+
+        Assert.True(compared > 100_000, $"only {compared} texts were compared");
     }
 
     [Theory]
