@@ -2,12 +2,12 @@ namespace Hearth.Runtime.Constraints.Automata;
 
 /// <summary>A deterministic automaton over characters, made of an expression's derivatives as they are asked for.</summary>
 /// <remarks>
-/// Of an expression with intersections or complements all states are made at once, because a state from which no text
-/// can be completed does not show it. Safe for several threads.
+/// A state of an expression with intersections or complements does not show whether a text can be completed from it: that
+/// is searched for when it is asked. Safe for several threads.
 /// </remarks>
 internal sealed class CharAutomaton
 {
-    /// <summary>States that are made to find out which of them can be completed.</summary>
+    /// <summary>States that are searched at most to find out whether one can be completed.</summary>
     public const int MostStates = 20_000;
 
     private readonly ExpressionFactory _factory;
@@ -20,7 +20,7 @@ internal sealed class CharAutomaton
     /// <summary>Creates the automaton of an expression.</summary>
     /// <param name="factory">That which made the expression; used by this automaton under its lock.</param>
     /// <param name="root">What a text must match as a whole.</param>
-    /// <exception cref="ConstraintException">It is too complex to tell which states can be completed.</exception>
+    /// <exception cref="ConstraintException">It is too complex to tell whether any text matches.</exception>
     public CharAutomaton(ExpressionFactory factory, Expression root)
     {
         _factory = factory;
@@ -30,11 +30,12 @@ internal sealed class CharAutomaton
             _ascii[i] = (byte)Math.Min(FindClass(i), byte.MaxValue);
         }
 
-        Start = StateOf(root);
-        if (root.IsBoolean)
+        lock (factory)
         {
-            FindLiving();
+            Start = StateOf(root);
         }
+
+        _ = Start.IsDead;
     }
 
     /// <summary>Where every text begins; dead where no text matches.</summary>
@@ -47,7 +48,10 @@ internal sealed class CharAutomaton
     public int ClassOf(int character) => character < 128 && _ascii[character] < byte.MaxValue ? _ascii[character] : FindClass(character);
 
     /// <summary>The characters of a class.</summary>
-    public CharSet SetOf(int characterClass) => CharSet.FromRanges(Ranges().Where(range => range.Class == characterClass).Select(range => (range.First, range.Last)));
+    public CharSet SetOf(int characterClass) => SetOf(c => c == characterClass);
+
+    /// <summary>The characters of some classes.</summary>
+    public CharSet SetOf(Func<int, bool> isWanted) => CharSet.FromRanges(Ranges().Where(range => isWanted(range.Class)).Select(range => (range.First, range.Last)));
 
     /// <summary>The classes that a range of code points meets, each perhaps several times.</summary>
     public IEnumerable<int> ClassesIn(int first, int last)
@@ -93,52 +97,49 @@ internal sealed class CharAutomaton
         return state;
     }
 
-    // Makes all states, then goes backwards from the accepting ones.
-    private void FindLiving()
+    // Searches for an accepting state, first where the least is missing; what leads to it is alive, and where none is found all that was seen is dead.
+    internal void FindLife(CharState from)
     {
-        var order = new List<CharState> { Start };
-        var seen = new HashSet<CharState>(order);
-        var before = new Dictionary<CharState, List<CharState>>();
-        for (var i = 0; i < order.Count; i++)
+        lock (_factory)
         {
-            for (var c = 0; c < ClassCount; c++)
+            if (from.Known != Life.Unknown)
             {
-                var next = order[i].NextOfClass(c);
-                if (seen.Add(next))
-                {
-                    order.Add(next);
-                }
-
-                if (!before.TryGetValue(next, out var list))
-                {
-                    before.Add(next, list = []);
-                }
-
-                list.Add(order[i]);
+                return;
             }
 
-            if (order.Count > MostStates)
+            var before = new Dictionary<CharState, CharState?> { [from] = null };
+            var open = new PriorityQueue<CharState, int>([(from, 0)]);
+            while (open.TryDequeue(out var state, out _))
             {
-                throw new ConstraintException($"a pattern is too complex: it comes to more than {MostStates} states", keyword: "pattern");
-            }
-        }
-
-        var living = new Stack<CharState>(order.Where(state => state.IsAccepting));
-        var alive = new HashSet<CharState>(living);
-        while (living.TryPop(out var state))
-        {
-            foreach (var previous in before.GetValueOrDefault(state) ?? [])
-            {
-                if (alive.Add(previous))
+                for (var c = 0; c < ClassCount; c++)
                 {
-                    living.Push(previous);
+                    var next = state.NextOfClass(c);
+                    if (next.Known == Life.Alive)
+                    {
+                        for (CharState? living = state; living is not null; living = before[living])
+                        {
+                            living.Known = Life.Alive;
+                        }
+
+                        return;
+                    }
+
+                    if (next.Known == Life.Unknown && before.TryAdd(next, state))
+                    {
+                        open.Enqueue(next, next.Expression.Shortest);
+                    }
+                }
+
+                if (before.Count > MostStates)
+                {
+                    throw new ConstraintException($"a pattern is too complex: more than {MostStates} states do not tell whether a text can match", keyword: "pattern");
                 }
             }
-        }
 
-        foreach (var state in order)
-        {
-            state.IsDead = !alive.Contains(state);
+            foreach (var state in before.Keys)
+            {
+                state.Known = Life.Dead;
+            }
         }
     }
 }
@@ -148,6 +149,7 @@ internal sealed class CharState
 {
     private readonly CharAutomaton _automaton;
     private readonly CharState?[] _next;
+    private volatile Life _life;
     private CharSet? _loop;
 
     internal CharState(CharAutomaton automaton, Expression expression)
@@ -155,7 +157,7 @@ internal sealed class CharState
         _automaton = automaton;
         _next = new CharState?[automaton.ClassCount];
         Expression = expression;
-        IsDead = expression.Kind == ExpressionKind.Nothing;
+        _life = expression.Kind == ExpressionKind.Nothing ? Life.Dead : expression.IsNullable || !expression.IsBoolean ? Life.Alive : Life.Unknown;
         IsEverything = expression.IsEverything;
     }
 
@@ -167,7 +169,25 @@ internal sealed class CharState
     public bool IsAccepting => Expression.IsNullable;
 
     /// <summary>Whether no text can be completed from here.</summary>
-    public bool IsDead { get; internal set; }
+    /// <exception cref="ConstraintException">That is too complex to tell.</exception>
+    public bool IsDead
+    {
+        get
+        {
+            if (_life == Life.Unknown)
+            {
+                _automaton.FindLife(this);
+            }
+
+            return _life == Life.Dead;
+        }
+    }
+
+    internal Life Known
+    {
+        get => _life;
+        set => _life = value;
+    }
 
     /// <summary>Whether whatever follows matches.</summary>
     public bool IsEverything { get; }
@@ -181,16 +201,13 @@ internal sealed class CharState
 
             CharSet Find()
             {
-                var loop = CharSet.None;
+                var loops = new bool[_next.Length];
                 for (var c = 0; c < _next.Length; c++)
                 {
-                    if (NextOfClass(c) == this)
-                    {
-                        loop = loop.Union(_automaton.SetOf(c));
-                    }
+                    loops[c] = NextOfClass(c) == this;
                 }
 
-                return loop;
+                return _automaton.SetOf(c => loops[c]);
             }
         }
     }
@@ -228,6 +245,14 @@ internal sealed class CharState
 
         return next;
     }
+}
+
+/// <summary>Whether a text can be completed from a state.</summary>
+internal enum Life
+{
+    Unknown,
+    Alive,
+    Dead,
 }
 
 /// <summary>Characters that no set of an expression tells apart.</summary>
@@ -286,20 +311,38 @@ internal static class CharClasses
             }
         }
 
-        var numbers = new Dictionary<string, int>();
+        var numbers = new Dictionary<ulong[], int>(Signature.Comparer);
         var classes = new int[starts.Length];
         var representatives = new List<int>();
         for (var i = 0; i < starts.Length; i++)
         {
-            var key = string.Join(',', signatures[i]);
-            if (!numbers.TryGetValue(key, out classes[i]))
+            if (!numbers.TryGetValue(signatures[i], out classes[i]))
             {
                 classes[i] = numbers.Count;
-                numbers.Add(key, classes[i]);
+                numbers.Add(signatures[i], classes[i]);
                 representatives.Add(starts[i]);
             }
         }
 
         return (starts, classes, [.. representatives]);
+    }
+
+    // Which sets a range is in, by bits.
+    private sealed class Signature : IEqualityComparer<ulong[]>
+    {
+        public static Signature Comparer { get; } = new();
+
+        public bool Equals(ulong[]? x, ulong[]? y) => x.AsSpan().SequenceEqual(y);
+
+        public int GetHashCode(ulong[] signature)
+        {
+            var hash = new HashCode();
+            foreach (var word in signature)
+            {
+                hash.Add(word);
+            }
+
+            return hash.ToHashCode();
+        }
     }
 }

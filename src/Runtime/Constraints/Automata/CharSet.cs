@@ -7,6 +7,8 @@ internal sealed class CharSet : IEquatable<CharSet>
     /// <summary>The greatest code point.</summary>
     public const int Last = 0x10FFFF;
 
+    private static readonly CharSet?[] s_ascii = new CharSet?[128];
+
     private readonly int[] _bounds; // first, last, first, last ...
     private readonly int _hash;
 
@@ -41,10 +43,20 @@ internal sealed class CharSet : IEquatable<CharSet>
     public (int First, int Last) this[int range] => (_bounds[2 * range], _bounds[(2 * range) + 1]);
 
     /// <summary>The members of a range.</summary>
-    public static CharSet Of(int first, int last) => FromRanges([(first, last)]);
+    public static CharSet Of(int first, int last)
+        => first > last ? None : last < 0xD800 || first > 0xDFFF ? new([first, last]) : FromRanges([(first, last)]);
 
     /// <summary>One member.</summary>
-    public static CharSet Of(int character) => Of(character, character);
+    public static CharSet Of(int character)
+    {
+        if (character >= s_ascii.Length)
+        {
+            return Of(character, character);
+        }
+
+        ref var known = ref s_ascii[character];
+        return known ??= new CharSet([character, character]);
+    }
 
     /// <summary>The characters of a text.</summary>
     public static CharSet Of(string characters) => FromRanges(characters.EnumerateRunes().Select(rune => (rune.Value, rune.Value)));

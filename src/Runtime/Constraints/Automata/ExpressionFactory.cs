@@ -4,7 +4,7 @@ namespace Hearth.Runtime.Constraints.Automata;
 
 /// <summary>Makes expressions in a normal form, equal ones once, and their derivatives.</summary>
 /// <remarks>Bounded: beyond a number of expressions it throws. Not thread-safe.</remarks>
-internal sealed class ExpressionFactory
+internal sealed partial class ExpressionFactory
 {
     /// <summary>Expressions that one factory makes at most, some hundred bytes each.</summary>
     public const int MostExpressions = 400_000;
@@ -119,10 +119,24 @@ internal sealed class ExpressionFactory
             return Everything;
         }
 
-        // Sequences lean to the right.
-        return first.Kind == ExpressionKind.Sequence
-            ? Sequence(first.Parts[0], Sequence(first.Parts[1], second))
-            : Intern(ExpressionKind.Sequence, null, [first, second], 0, 0);
+        if (first.Kind != ExpressionKind.Sequence)
+        {
+            return Intern(ExpressionKind.Sequence, null, [first, second], 0, 0);
+        }
+
+        // Sequences lean to the right; they may be long.
+        var heads = new Stack<Expression>();
+        for (; first.Kind == ExpressionKind.Sequence; first = first.Parts[1])
+        {
+            heads.Push(first.Parts[0]);
+        }
+
+        for (second = Sequence(first, second); heads.TryPop(out var head);)
+        {
+            second = Sequence(head, second);
+        }
+
+        return second;
     }
 
     /// <summary>One after another.</summary>
@@ -168,8 +182,13 @@ internal sealed class ExpressionFactory
             return part;
         }
 
-        if (part.IsNullable)
+        if (part.IsNullable && part.Looks == 0)
         {
+            if (most == 1)
+            {
+                return part;
+            }
+
             least = 0;
         }
 
@@ -205,6 +224,7 @@ internal sealed class ExpressionFactory
             ExpressionKind.Either => Either(parts.Select(part => Derive(part, character))),
             ExpressionKind.All => All(parts.Select(part => Derive(part, character))),
             ExpressionKind.Not => Not(Derive(parts[0], character)),
+            ExpressionKind.Look => DeriveLook(expression, character),
             _ => Sequence(Derive(parts[0], character), Less(expression)),
         };
         _derivatives.Add((expression, character), result);
@@ -215,7 +235,23 @@ internal sealed class ExpressionFactory
     private Expression DeriveSequence(Expression first, Expression rest, int character)
     {
         var result = Sequence(Derive(first, character), rest);
-        return first.IsNullable ? Either(result, Derive(rest, character)) : result;
+        if (!first.IsNullable)
+        {
+            return result;
+        }
+
+        var results = new List<Expression> { result };
+        for (; rest.Kind == ExpressionKind.Sequence; rest = rest.Parts[1])
+        {
+            results.Add(Sequence(Derive(rest.Parts[0], character), rest.Parts[1]));
+            if (!rest.Parts[0].IsNullable)
+            {
+                return Either(results);
+            }
+        }
+
+        results.Add(Derive(rest, character));
+        return Either(results);
     }
 
     private Expression Less(Expression repeat)
@@ -270,7 +306,7 @@ internal sealed class ExpressionFactory
         }
 
         flat.RemoveRange(distinct, flat.Count - distinct);
-        if (kind == ExpressionKind.All && flat.Contains(Empty))
+        if (kind == ExpressionKind.All && flat.Contains(Empty) && flat.TrueForAll(part => part.Looks == 0))
         {
             return flat.TrueForAll(part => part.IsNullable) ? Empty : Nothing;
         }
