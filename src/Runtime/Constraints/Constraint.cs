@@ -21,6 +21,9 @@ public sealed record Constraint
     /// <summary>The schema, grammar or expression; the choices as a JSON array of strings; empty for any JSON.</summary>
     public string Source { get; }
 
+    /// <summary>White space in JSON; of no meaning to the other kinds.</summary>
+    public JsonLayout Layout { get; init; } = JsonLayout.Free;
+
     /// <summary>A JSON value that is valid under a schema (JSON Schema 2020-12 or an earlier draft by its <c>$schema</c>).</summary>
     /// <param name="schema">The schema, as JSON.</param>
     public static Constraint JsonSchema(string schema) => new(ConstraintKind.JsonSchema, NotNull(schema));
@@ -47,6 +50,9 @@ public sealed record Constraint
             ? new(ConstraintKind.Choices, new JsonArray([.. all.Select(choice => (JsonNode)JsonValue.Create(choice))]).ToJsonString())
             : throw new ArgumentException("a choice needs at least one text", nameof(choices));
     }
+
+    /// <summary>The choices as bytes.</summary>
+    internal IEnumerable<byte[]> ToChoices() => JsonNode.Parse(Source)!.AsArray().Select(choice => System.Text.Encoding.UTF8.GetBytes(choice!.GetValue<string>()));
 
     private static string NotNull(string text)
     {

@@ -29,6 +29,9 @@ internal abstract class LexState
     /// <summary>Whether the text of the lexeme matters to what follows it; see <see cref="CapturedText"/>.</summary>
     public virtual bool IsCapturing => false;
 
+    /// <summary>Whether the state is of one text alone, so that remembering it would fill the memory with texts.</summary>
+    public virtual bool IsTransient => IsCapturing;
+
     /// <summary>The bytes read so far, where <see cref="IsCapturing"/>.</summary>
     public virtual byte[] CapturedText() => [];
 
@@ -46,7 +49,10 @@ internal abstract class LexState
         if (state is null)
         {
             state = Compute(value);
-            Volatile.Write(ref next[value], state);
+            if (!state.IsTransient)
+            {
+                Volatile.Write(ref next[value], state);
+            }
         }
 
         return state;

@@ -28,8 +28,8 @@ internal sealed class MachineState
     /// <summary>Whether no text begins like this.</summary>
     public bool IsDead => !CanEnd && Threads.Length == 0;
 
-    /// <summary>Whether the text that is being read matters to what follows it.</summary>
-    public bool IsCapturing { get; init; }
+    /// <summary>Whether the state is of one text alone; see <see cref="LexState.IsTransient"/>.</summary>
+    public bool IsTransient { get; init; }
 
     /// <summary>The mask of tokens, once it was asked for.</summary>
     internal ulong[]? Mask { get; set; }
@@ -51,6 +51,8 @@ internal sealed class MachineState
     }
 
     internal void Remember(byte value, MachineState next) => Volatile.Write(ref _transitions, [.. _transitions, new Transition(value, next)]);
+
+    internal void Forget() => Volatile.Write(ref _transitions, []);
 
     private readonly record struct Transition(byte Value, MachineState State);
 }

@@ -59,7 +59,7 @@ internal sealed class PushdownMachine
 
             // What depends on the text itself would be remembered once a text.
             var next = builder.ToState();
-            if (!next.IsCapturing && !state.IsCapturing)
+            if (!next.IsTransient && !state.IsTransient)
             {
                 state.Remember(value, next);
             }
@@ -68,13 +68,15 @@ internal sealed class PushdownMachine
         }
     }
 
-    /// <summary>All readings behind a lexeme that ends.</summary>
-    public MachineState After(Node target, StackSet stacks)
+    /// <summary>All readings behind a thread's lexeme that ends.</summary>
+    /// <param name="thread">What is read; the text of a lexeme that captures counts as unknown.</param>
+    /// <param name="end">The state in which its lexeme ends.</param>
+    public MachineState After(in MachineThread thread, LexState end)
     {
         lock (_lock)
         {
             var builder = new Builder(this);
-            builder.Follow(target, stacks);
+            builder.Follow(end.Choice >= 0 ? thread.Target.Choose(end.Choice) : thread.Target, thread.Stacks);
             return builder.ToState();
         }
     }
@@ -122,9 +124,9 @@ internal sealed class PushdownMachine
             return Dead;
         }
 
-        if (Array.Exists(threads, static thread => thread.Lexeme.IsCapturing))
+        if (Array.Exists(threads, static thread => thread.Lexeme.IsTransient))
         {
-            return new MachineState(threads, canEnd) { IsCapturing = true };
+            return new MachineState(threads, canEnd) { IsTransient = true };
         }
 
         var key = new StateKey(threads, canEnd);
@@ -137,6 +139,7 @@ internal sealed class PushdownMachine
         {
             _states.Clear();
             _stacks.Forget();
+            Start.Forget();
         }
 
         var state = new MachineState(threads, canEnd);

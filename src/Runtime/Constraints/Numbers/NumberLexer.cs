@@ -17,6 +17,11 @@ internal sealed class NumberLexer
     /// <summary>The greatest exponent, either way, where the number's value matters.</summary>
     public const int MostExponent = 9999;
 
+    /// <summary>Digits of numbers whose states are remembered, where digits are told apart.</summary>
+    private const int MostRemembered = 5;
+
+    private static readonly BigInteger s_most = ExactNumber.Power(MostDigits);
+
     private readonly NumberRange[] _ranges;
     private readonly NumberRange[] _positive;
     private readonly NumberRange[] _negative;
@@ -61,6 +66,11 @@ internal sealed class NumberLexer
             text = new NumberText { Phase = text.Phase };
         }
 
+        if (text.Length > MostRemembered)
+        {
+            return IsPossible(text) ? new State(this, text, IsAccepted(text), isTransient: true) : LexState.Dead;
+        }
+
         lock (_states)
         {
             if (_states.TryGetValue(text, out var known))
@@ -69,7 +79,7 @@ internal sealed class NumberLexer
             }
         }
 
-        var state = IsPossible(text) ? new State(this, text, IsAccepted(text)) : LexState.Dead;
+        var state = IsPossible(text) ? new State(this, text, IsAccepted(text), isTransient: false) : LexState.Dead;
         lock (_states)
         {
             _states.TryAdd(text, state);
@@ -152,8 +162,10 @@ internal sealed class NumberLexer
         public int SignedExponent => IsExponentNegative ? -Exponent : Exponent;
     }
 
-    private sealed class State(NumberLexer lexer, NumberText text, bool isAccepting) : LexState(isAccepting)
+    private sealed class State(NumberLexer lexer, NumberText text, bool isAccepting, bool isTransient) : LexState(isAccepting)
     {
+        public override bool IsTransient => isTransient;
+
         private protected override LexState Compute(byte value)
         {
             var digit = value - '0';
@@ -187,14 +199,14 @@ internal sealed class NumberLexer
                 return lexer.StateOf(text with { Phase = phase });
             }
 
-            if (text.Length >= MostDigits || scale > MostDigits)
+            if (text.Length >= MostDigits || scale > MostDigits || text.Digits > s_most)
             {
                 return Dead;
             }
 
             // Whether a number is an integer depends on the zeros at its end alone.
             var digits = lexer._isOnlyMultiple && digit != 0 ? 1 : (text.Digits * 10) + digit;
-            return lexer.StateOf(text with { Phase = phase, Digits = digits, Length = digits.IsZero ? 0 : text.Length + 1, Scale = scale });
+            return lexer.StateOf(text with { Phase = phase, Digits = digits, Length = digits.IsZero || lexer._isOnlyMultiple ? 0 : text.Length + 1, Scale = scale });
         }
 
         private LexState WithExponent(int digit)

@@ -183,7 +183,7 @@ internal sealed class SchemaSource
         => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(Draft is 3 or 4 ? "id" : "$id", out var id) && id.ValueKind == JsonValueKind.String
             && id.GetString() is { Length: > 0 } text && text[0] != '#' ? text : null;
 
-    private Uri BaseOf(JsonElement root, Uri fallback)
+    private static Uri BaseOf(JsonElement root, Uri fallback)
     {
         foreach (var name in (ReadOnlySpan<string>)["$id", "id"])
         {

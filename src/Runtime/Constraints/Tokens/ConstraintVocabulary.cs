@@ -1,5 +1,6 @@
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
+using Hearth.Runtime.Constraints.Numbers;
 using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime.Constraints.Tokens;
@@ -13,6 +14,8 @@ internal sealed class ConstraintVocabulary
 
     private readonly Tokenizer _tokenizer;
     private readonly Lazy<CharacterSlice> _everything;
+    private readonly Dictionary<int, LexState> _whitespace = [];
+    private readonly Dictionary<string, LexState> _punctuation = new(StringComparer.Ordinal);
     private readonly Dictionary<CharSet, CharacterSlice> _slices = [];
     private readonly Dictionary<CharSet, int> _asked = [];
 
@@ -38,6 +41,8 @@ internal sealed class ConstraintVocabulary
         var everything = new CharAutomaton(factory, factory.Everything).Start;
         Everything = everything;
         AnyString = new StringLexer(everything, StringLengths.Any(everything), isJson: true);
+        AnyQuoted = new PrefixState((byte)'"', AnyString.Start);
+        AnyNumber = NumberLexer.Start([NumberRange.All]).First();
         _everything = new(() => CharacterSlice.OfEverything(this));
     }
 
@@ -58,6 +63,30 @@ internal sealed class ConstraintVocabulary
 
     /// <summary>The inside of any JSON string; shared by all constraints, as is what it remembers.</summary>
     public StringLexer AnyString { get; }
+
+    /// <summary>Any JSON string with its quotes.</summary>
+    public LexState AnyQuoted { get; }
+
+    /// <summary>Any JSON number.</summary>
+    public LexState AnyNumber { get; }
+
+    /// <summary>Runs of white space up to a length, shared by all constraints.</summary>
+    public LexState Whitespace(int longest)
+    {
+        lock (_whitespace)
+        {
+            return _whitespace.TryGetValue(longest, out var known) ? known : _whitespace[longest] = WhitespaceLexer.Start(longest);
+        }
+    }
+
+    /// <summary>One fixed text, shared by all constraints; for punctuation.</summary>
+    public LexState Punctuation(string text)
+    {
+        lock (_punctuation)
+        {
+            return _punctuation.TryGetValue(text, out var known) ? known : _punctuation[text] = LiteralLexer.Start(text);
+        }
+    }
 
     /// <summary>How all tokens go on in any JSON string.</summary>
     public CharacterSlice EverythingSlice => _everything.Value;

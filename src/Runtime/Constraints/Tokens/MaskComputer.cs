@@ -37,7 +37,7 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
             }
         }
 
-        if (!state.IsCapturing)
+        if (!state.IsTransient)
         {
             Remember(state, mask[..vocabulary.MaskLength].ToArray());
         }
@@ -74,13 +74,12 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
 
         foreach (var crossing in plan.Crossings)
         {
-            var target = crossing.End.Choice >= 0 ? thread.Target.Choose(crossing.End.Choice) : thread.Target;
-            var after = machine.After(target, thread.Stacks);
+            var after = machine.After(thread, crossing.End);
             if (crossing is SubtreeCrossing subtrees)
             {
                 foreach (var node in subtrees.Nodes)
                 {
-                    CrossSubtree(subtrees.Behind, node, after, mask);
+                    CrossSubtree(state, thread.Lexeme.IsCapturing, subtrees.Behind, node, after, mask);
                 }
             }
             else
@@ -90,7 +89,7 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
         }
     }
 
-    private void CrossSubtree(TokenTrie trie, int root, MachineState after, Span<ulong> mask)
+    private void CrossSubtree(MachineState state, bool isCapturing, TokenTrie trie, int root, MachineState after, Span<ulong> mask)
     {
         var depth = trie.Depths[root];
         var states = new MachineState[trie.Longest - depth + 1];
@@ -104,10 +103,14 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
                 continue;
             }
 
-            states[trie.Depths[node] - depth] = next;
+            var behind = trie.Depths[node] - depth;
+            states[behind] = next;
             foreach (var token in trie.EntriesAt(node))
             {
-                Allow(mask, token);
+                if (IsExact(isCapturing, behind) || Accepts(state, token))
+                {
+                    Allow(mask, token);
+                }
             }
 
             node++;
@@ -136,9 +139,8 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
 
             foreach (var entry in trie.EntriesAt(node))
             {
-                // A captured text was not known to the state behind it: a token that goes on to another of its kind is read whole.
                 var token = crossing.Tokens[entry];
-                if (crossing.Allows(entry) && (!isCapturing || depth < 3 || Accepts(state, token)))
+                if (crossing.Allows(entry) && (IsExact(isCapturing, depth) || Accepts(state, token)))
                 {
                     Allow(mask, token);
                 }
@@ -147,6 +149,9 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
             node++;
         }
     }
+
+    // A captured text is not known to the state behind it: a token that may go on to another of its kind is read whole.
+    private static bool IsExact(bool isCapturing, int bytesBehind) => !isCapturing || bytesBehind < 3;
 
     private bool Accepts(MachineState state, int token)
     {
