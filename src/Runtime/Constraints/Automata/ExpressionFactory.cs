@@ -20,6 +20,9 @@ internal sealed partial class ExpressionFactory
         Everything = Intern(ExpressionKind.Repeat, null, [Any], 0, Expression.Unlimited);
     }
 
+    /// <summary>Expressions made so far.</summary>
+    public int Count => _known.Count;
+
     /// <summary>Matches no text.</summary>
     public Expression Nothing { get; }
 
