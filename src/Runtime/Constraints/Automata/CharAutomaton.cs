@@ -258,6 +258,9 @@ internal enum Life
 /// <summary>Characters that no set of an expression tells apart.</summary>
 internal static class CharClasses
 {
+    // Of sets times ranges.
+    private const long MostWork = 20_000_000;
+
     /// <summary>Splits all code points into ranges, each of one class.</summary>
     /// <returns>The ranges' first code points, their classes, and a member of each class. Surrogates count as members of their neighbours' classes: no text holds them.</returns>
     public static (int[] Starts, int[] Classes, int[] Representatives) Of(Expression root)
@@ -284,65 +287,70 @@ internal static class CharClasses
             }
         }
 
-        var bounds = new SortedSet<int> { 0, 0xE000 };
-        foreach (var (first, last) in sets.SelectMany(set => set.Ranges()))
-        {
-            bounds.Add(first);
-            bounds.Add(last + 1);
-        }
+        int[] starts = [.. Bounds(sets)];
 
-        bounds.Remove(0xD800);
-        bounds.Remove(CharSet.Last + 1);
-        int[] starts = [.. bounds];
-        var signatures = new ulong[starts.Length][];
-        for (var i = 0; i < starts.Length; i++)
+        // All are of one class first; each set splits the classes that it holds a part of.
+        var classes = new int[starts.Length];
+        var count = 1;
+        var work = 0L;
+        var split = new Dictionary<int, int>();
+        foreach (var set in sets)
         {
-            signatures[i] = new ulong[(sets.Count + 63) / 64];
-        }
-
-        for (var s = 0; s < sets.Count; s++)
-        {
-            foreach (var (first, last) in sets[s].Ranges())
+            split.Clear();
+            foreach (var (first, last) in set.Ranges())
             {
                 for (var i = Array.BinarySearch(starts, first); i < starts.Length && starts[i] <= last; i++)
                 {
-                    signatures[i][s / 64] |= 1UL << (s % 64);
+                    if (!split.TryGetValue(classes[i], out var inside))
+                    {
+                        split.Add(classes[i], inside = count++);
+                    }
+
+                    classes[i] = inside;
+                    work++;
                 }
+            }
+
+            if (work > MostWork)
+            {
+                throw new ConstraintException("a pattern is too complex: it tells too many sets of characters apart", keyword: "pattern");
             }
         }
 
-        var numbers = new Dictionary<ulong[], int>(Signature.Comparer);
-        var classes = new int[starts.Length];
+        split.Clear();
         var representatives = new List<int>();
         for (var i = 0; i < starts.Length; i++)
         {
-            if (!numbers.TryGetValue(signatures[i], out classes[i]))
+            if (split.TryAdd(classes[i], split.Count))
             {
-                classes[i] = numbers.Count;
-                numbers.Add(signatures[i], classes[i]);
                 representatives.Add(starts[i]);
             }
+
+            classes[i] = split[classes[i]];
         }
 
         return (starts, classes, [.. representatives]);
     }
 
-    // Which sets a range is in, by bits.
-    private sealed class Signature : IEqualityComparer<ulong[]>
+    private static IEnumerable<int> Bounds(List<CharSet> sets)
     {
-        public static Signature Comparer { get; } = new();
-
-        public bool Equals(ulong[]? x, ulong[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode(ulong[] signature)
+        var bounds = new List<int> { 0, 0xE000 };
+        foreach (var set in sets)
         {
-            var hash = new HashCode();
-            foreach (var word in signature)
+            foreach (var (first, last) in set.Ranges())
             {
-                hash.Add(word);
+                bounds.Add(first);
+                bounds.Add(last + 1);
             }
+        }
 
-            return hash.ToHashCode();
+        bounds.Sort();
+        for (var i = 0; i < bounds.Count; i++)
+        {
+            if (bounds[i] is not (0xD800 or CharSet.Last + 1) && (i == 0 || bounds[i] != bounds[i - 1]))
+            {
+                yield return bounds[i];
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ internal sealed partial class ExpressionFactory
     /// <summary>Expressions that one factory makes at most, some hundred bytes each.</summary>
     public const int MostExpressions = 400_000;
 
+    // Of a large alphabet there are far more derivatives than expressions; they can be made again.
+    private const int MostDerivatives = 1_000_000;
+
     private readonly Dictionary<Key, Expression> _known = [];
     private readonly Dictionary<(Expression, int), Expression> _derivatives = [];
 
@@ -230,7 +233,12 @@ internal sealed partial class ExpressionFactory
             ExpressionKind.Look => DeriveLook(expression, character),
             _ => Sequence(Derive(parts[0], character), Less(expression)),
         };
-        _derivatives.Add((expression, character), result);
+        if (_derivatives.Count >= MostDerivatives)
+        {
+            _derivatives.Clear();
+        }
+
+        _derivatives.TryAdd((expression, character), result);
         return result;
     }
 

@@ -10,8 +10,8 @@ namespace Hearth.Runtime.Constraints.Patterns;
 /// </remarks>
 internal static class RegexFormat
 {
-    /// <summary>Groups within one another, at most.</summary>
-    public const int MostDepth = 8;
+    /// <summary>Groups within one another, at most; each level doubles the states.</summary>
+    public const int MostDepth = 6;
 
     /// <summary>The expression of all those texts.</summary>
     public static Expression Make(ExpressionFactory factory)
