@@ -77,7 +77,7 @@ internal sealed class ConstraintCompiler(Tokenizer tokenizer, int vocabularySize
     {
         var factory = new ExpressionFactory();
         var start = new CharAutomaton(factory, EcmaPattern.Parse(pattern, factory, anchored: true)).Start;
-        var lexeme = new StringLexer(start, StringLengths.Any(start), isJson: false).Start;
+        var lexeme = new StringLexer(start, StringLengths.Any, isJson: false).Start;
         return lexeme == LexState.Dead ? throw new ConstraintException("no text matches the expression") : new LexemeNode(lexeme);
     }
 

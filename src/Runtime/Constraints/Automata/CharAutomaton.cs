@@ -159,6 +159,9 @@ internal sealed class CharState
         Expression = expression;
         _life = expression.Kind == ExpressionKind.Nothing ? Life.Dead : expression.IsNullable || !expression.IsBoolean ? Life.Alive : Life.Unknown;
         IsEverything = expression.IsEverything;
+        IsOpen = IsEverything || Opens(expression) || (expression.Kind == ExpressionKind.Either && Array.Exists(expression.Parts, Opens));
+
+        static bool Opens(Expression part) => part is { Kind: ExpressionKind.Sequence, IsBoolean: false } && part.Parts[0].IsEverything;
     }
 
     internal CharAutomaton Automaton => _automaton;
@@ -191,6 +194,9 @@ internal sealed class CharState
 
     /// <summary>Whether whatever follows matches.</summary>
     public bool IsEverything { get; }
+
+    /// <summary>Whether any text can go on from here to one that matches, as where a pattern may be found anywhere.</summary>
+    public bool IsOpen { get; }
 
     /// <summary>The characters after which the state is the same.</summary>
     public CharSet Loop

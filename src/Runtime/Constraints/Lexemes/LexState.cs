@@ -12,7 +12,19 @@ internal abstract class LexState
     private LexState?[]? _next;
     private sbyte _canContinue; // 0: not yet known; 1: yes; -1: no
 
-    private protected LexState(bool isAccepting) => IsAccepting = isAccepting;
+    private readonly byte _first;
+    private readonly short _count;
+
+    /// <summary>Creates a state.</summary>
+    /// <param name="isAccepting">Whether the lexeme may end here.</param>
+    /// <param name="first">The least byte that may be read.</param>
+    /// <param name="count">Bytes from there on; none of the others may be read.</param>
+    private protected LexState(bool isAccepting, byte first = 0, short count = 256)
+    {
+        IsAccepting = isAccepting;
+        _first = first;
+        _count = count;
+    }
 
     /// <summary>The state from which nothing can be completed.</summary>
     public static LexState Dead { get; } = new DeadState();
@@ -44,14 +56,20 @@ internal abstract class LexState
     /// <summary>The state after a byte, or <see cref="Dead"/>; not for states that capture.</summary>
     public LexState Next(byte value)
     {
-        var next = _next ?? Interlocked.CompareExchange(ref _next, new LexState?[256], null) ?? _next;
-        var state = Volatile.Read(ref next[value]);
+        var index = value - _first;
+        if ((uint)index >= (uint)_count)
+        {
+            return Dead;
+        }
+
+        var next = _next ?? Interlocked.CompareExchange(ref _next, new LexState?[_count], null) ?? _next;
+        var state = Volatile.Read(ref next[index]);
         if (state is null)
         {
             state = Compute(value);
             if (!state.IsTransient)
             {
-                Volatile.Write(ref next[value], state);
+                Volatile.Write(ref next[index], state);
             }
         }
 

@@ -4,145 +4,129 @@ namespace Hearth.Runtime.Constraints.Lexemes;
 
 /// <summary>How many characters a text may have, and which states of its language can still be completed within that.</summary>
 /// <remarks>Safe for several threads.</remarks>
-internal sealed class StringLengths
+/// <param name="least">The fewest characters.</param>
+/// <param name="most">The most characters; <see cref="Unlimited"/> for no limit.</param>
+internal sealed class StringLengths(int least, int most)
 {
     /// <summary>A <see cref="Most"/> without limit.</summary>
     public const int Unlimited = int.MaxValue;
 
-    /// <summary>Work that is spent on the lengths of a pattern's texts: states by classes by lengths.</summary>
-    private const long MostWork = 60_000_000;
+    /// <summary>Characters that are looked ahead, times the states that they may lead to.</summary>
+    private const int MostWork = 2_000_000;
 
-    private readonly Dictionary<CharState, ulong[]>? _lengths;
-    private readonly int _horizon;
-
-    /// <summary>Creates the limits for one language.</summary>
-    /// <param name="least">The fewest characters.</param>
-    /// <param name="most">The most characters; <see cref="Unlimited"/> for no limit.</param>
-    /// <param name="language">Where the text begins.</param>
-    /// <exception cref="ConstraintException">Pattern and lengths together are too complex.</exception>
-    public StringLengths(int least, int most, CharState language)
-    {
-        Least = least;
-        Most = most;
-        if ((least > 0 || most < Unlimited) && !language.IsEverything && !language.IsDead)
-        {
-            (_lengths, _horizon) = FindLengths(language);
-        }
-    }
+    private readonly Dictionary<(CharState, int), bool> _known = [];
 
     /// <summary>Any number.</summary>
-    public static StringLengths Any(CharState language) => new(0, Unlimited, language);
+    public static StringLengths Any { get; } = new(0, Unlimited);
 
     /// <summary>The fewest characters.</summary>
-    public int Least { get; }
+    public int Least => least;
 
     /// <summary>The most characters.</summary>
-    public int Most { get; }
+    public int Most => most;
 
     /// <summary>A count that behaves alike: beyond the least, only a most is worth counting to.</summary>
-    public int Normalize(int count) => Most == Unlimited ? Math.Min(count, Least) : count;
+    public int Normalize(int count) => most == Unlimited ? Math.Min(count, least) : count;
 
     /// <summary>Whether a text may have so many characters.</summary>
-    public bool Allows(int count) => count >= Least && count <= Most;
+    public bool Allows(int count) => count >= least && count <= most;
 
     /// <summary>Whether any further characters are allowed, none among them.</summary>
-    public bool AllowsAllFrom(int count) => Most == Unlimited && count >= Least;
+    public bool AllowsAllFrom(int count) => most == Unlimited && count >= least;
 
     /// <summary>Whether a text can be completed after so many characters.</summary>
+    /// <exception cref="ConstraintException">Pattern and lengths together are too complex to tell.</exception>
     public bool CanComplete(CharState language, int count)
     {
-        if (count > Most)
+        if (count > most)
         {
             return false;
         }
 
-        if (language.IsEverything || _lengths is null)
+        if (language.IsEverything || AllowsAllFrom(count))
         {
             return true;
         }
 
-        // Everything is its own successor, so it never needed a row.
-        return !_lengths.TryGetValue(language, out var possible) || AnyBit(possible, Math.Max(0, Least - count), Most == Unlimited ? _horizon : Most - count);
-    }
-
-    // By how many further characters each state can be completed: one bit a length, up to the horizon.
-    private (Dictionary<CharState, ulong[]> Lengths, int Horizon) FindLengths(CharState start)
-    {
-        var states = new List<CharState> { start };
-        var numbers = new Dictionary<CharState, int> { [start] = 0 };
-        var edges = new List<int[]>();
-        for (var i = 0; i < states.Count; i++)
+        lock (_known)
         {
-            var next = new HashSet<int>();
-            for (var c = 0; c < start.Automaton.ClassCount; c++)
+            if (_known.TryGetValue((language, count), out var known))
             {
-                var state = states[i].NextOfClass(c);
-                if (state.IsDead)
-                {
-                    continue;
-                }
-
-                if (!numbers.TryGetValue(state, out var number))
-                {
-                    numbers.Add(state, number = states.Count);
-                    states.Add(state);
-                    if (states.Count > CharAutomaton.MostStates)
-                    {
-                        throw TooComplex();
-                    }
-                }
-
-                next.Add(number);
-            }
-
-            edges.Add([.. next]);
-        }
-
-        // Beyond the least length, a longer path repeats a state: whether one exists shows within as many steps as there are states.
-        var horizon = Most == Unlimited ? Least + states.Count : Most;
-        if ((long)horizon * edges.Sum(edge => edge.Length + 1) > MostWork)
-        {
-            throw TooComplex();
-        }
-
-        var rows = new ulong[states.Count][];
-        for (var i = 0; i < rows.Length; i++)
-        {
-            rows[i] = new ulong[(horizon / 64) + 1];
-            rows[i][0] = states[i].IsAccepting ? 1UL : 0;
-        }
-
-        for (var length = 1; length <= horizon; length++)
-        {
-            for (var i = 0; i < rows.Length; i++)
-            {
-                foreach (var next in edges[i])
-                {
-                    if ((rows[next][(length - 1) / 64] >> ((length - 1) % 64) & 1) != 0)
-                    {
-                        rows[i][length / 64] |= 1UL << (length % 64);
-                        break;
-                    }
-                }
+                return known;
             }
         }
 
-        return (numbers.ToDictionary(pair => pair.Key, pair => rows[pair.Value]), horizon);
+        var can = Find(language, Math.Max(0, least - count), most == Unlimited ? Unlimited : most - count);
+        lock (_known)
+        {
+            _known[(language, count)] = can;
+        }
+
+        return can;
     }
 
-    private static bool AnyBit(ulong[] bits, int first, int last)
+    // The states that a number of characters may lead to, character by character: first as many as must come, then as many as may.
+    private static bool Find(CharState start, int fewest, int most)
     {
-        last = Math.Min(last, (bits.Length * 64) - 1);
-        for (var i = first; i <= last; i++)
+        var work = 0;
+        HashSet<CharState> layer = [start];
+        for (var length = 0; length < fewest; length++)
         {
-            if ((bits[i / 64] >> (i % 64) & 1) != 0)
+            var next = Step(layer, ref work);
+            if (next.Any(static state => state.IsEverything))
             {
                 return true;
             }
+
+            if (next.SetEquals(layer))
+            {
+                // It goes on like this.
+                break;
+            }
+
+            layer = next;
         }
 
-        return false;
+        if (layer.Count == 0)
+        {
+            return false;
+        }
+
+        var seen = new HashSet<CharState>(layer);
+        for (var length = fewest; ; length++)
+        {
+            if (most == Unlimited || layer.Any(static state => state.IsAccepting))
+            {
+                return true;
+            }
+
+            layer = Step(layer, ref work);
+            layer.ExceptWith(seen);
+            seen.UnionWith(layer);
+            if (length == most || layer.Count == 0)
+            {
+                return false;
+            }
+        }
     }
 
-    private static ConstraintException TooComplex() => new("a pattern with limits of length is too complex", keyword: "pattern");
+    private static HashSet<CharState> Step(HashSet<CharState> layer, ref int work)
+    {
+        var next = new HashSet<CharState>();
+        foreach (var state in layer)
+        {
+            var classes = state.Automaton.ClassCount;
+            for (var c = 0; c < classes; c++)
+            {
+                if (state.NextOfClass(c) is { IsDead: false } reached)
+                {
+                    next.Add(reached);
+                }
+            }
+
+            work += classes;
+        }
+
+        return work <= MostWork ? next : throw new ConstraintException("a pattern with limits of length is too complex", keyword: "pattern");
+    }
 }

@@ -49,6 +49,9 @@ internal sealed class StringLexer
     /// <summary>Characters that were read up to a state of a lexer that counts; one that is begun counts as one.</summary>
     public static int CountOf(LexState state) => ((State)state).Count;
 
+    /// <summary>Whether a state of a lexer stands between two characters.</summary>
+    public static bool IsBetween(LexState state) => ((State)state).IsBetween;
+
     private LexState StateOf(CharState language, int count, Partial partial, ExclusionPlace place)
     {
         if (place.IsOff && _withoutExclusions is not null)
@@ -87,6 +90,41 @@ internal sealed class StringLexer
     private LexState Advance(in Key key, int character)
         => key.Count >= _lengths.Most ? LexState.Dead : StateOf(key.Language.Next(character), key.Count + 1, default, key.Place.IsOff ? key.Place : _exclusions!.Next(key.Place, character));
 
+    private LexState AdvanceClass(in Key key, int characterClass)
+        => key.Count >= _lengths.Most ? LexState.Dead : StateOf(key.Language.IsEverything ? key.Language : key.Language.NextOfClass(characterClass), key.Count + 1, default, StringExclusions.Off);
+
+    private bool CanAdvanceClass(in Key key, int characterClass)
+        => key.Count < _lengths.Most && (key.Language.IsEverything
+            || (key.Language.NextOfClass(characterClass) is { IsDead: false } next && _lengths.CanComplete(next, _lengths.Normalize(key.Count + 1))));
+
+    // The class of all characters that a sequence may still become, if there is one and every continuation is well-formed; otherwise -1.
+    private static int ClassOf(in Key key, in Partial partial)
+    {
+        var mask = (1 << (6 * partial.Missing)) - 1;
+        if ((partial.First & mask) != 0 || (partial.Last & mask) != mask || (partial.First <= 0xDFFF && partial.Last >= 0xD800) || !key.Place.IsOff)
+        {
+            return -1;
+        }
+
+        if (key.Language.IsEverything)
+        {
+            return 0;
+        }
+
+        var found = -1;
+        foreach (var c in key.Language.Automaton.ClassesIn(partial.First, partial.Last))
+        {
+            if (found >= 0 && c != found)
+            {
+                return -1;
+            }
+
+            found = c;
+        }
+
+        return found;
+    }
+
     // Whether any character of a range can be read and the text completed then.
     private bool CanAdvance(in Key key, int first, int last)
     {
@@ -119,6 +157,9 @@ internal sealed class StringLexer
         /// <summary>Bytes of a UTF-8 sequence are missing.</summary>
         Utf8,
 
+        /// <summary>Bytes of a UTF-8 sequence are missing, and whatever they are, the character is of one class: that of the range.</summary>
+        Uniform,
+
         /// <summary>After a backslash.</summary>
         Escape,
 
@@ -140,13 +181,32 @@ internal sealed class StringLexer
 
     private readonly record struct Key(CharState Language, int Count, Partial Partial, ExclusionPlace Place);
 
-    private sealed class State(StringLexer lexer, Key key, bool isAccepting) : LexState(isAccepting)
+    private sealed class State(StringLexer lexer, Key key, bool isAccepting) : LexState(isAccepting, FirstOf(key.Partial.Kind), CountOf(key.Partial.Kind))
     {
+        public bool IsBetween => key.Partial.Kind == PartialKind.None;
+
         public int Count => key.Count + (key.Partial.Kind == PartialKind.None ? 0 : 1);
 
         public override StringRun? Run
             => key.Partial.Kind != PartialKind.None ? null
                 : new StringRun(key.Language.Loop, lexer._lengths, key.Count, key.Language, lexer.IsJson, key.Place.IsOff ? null : lexer._exclusions!.Remaining(key.Place));
+
+        // Few bytes may go on where a character is begun.
+        private static byte FirstOf(PartialKind kind) => kind switch
+        {
+            PartialKind.None => 0,
+            PartialKind.Utf8 or PartialKind.Uniform => 0x80,
+            PartialKind.Unit or PartialKind.SecondUnit => (byte)'0',
+            _ => (byte)'"',
+        };
+
+        private static short CountOf(PartialKind kind) => kind switch
+        {
+            PartialKind.None => 256,
+            PartialKind.Utf8 or PartialKind.Uniform => 0x40,
+            PartialKind.Unit or PartialKind.SecondUnit => 'f' - '0' + 1,
+            _ => 'u' - '"' + 1,
+        };
 
         private protected override LexState Compute(byte value)
         {
@@ -155,6 +215,8 @@ internal sealed class StringLexer
             {
                 case PartialKind.None:
                     return lexer.IsJson ? ReadJson(value) : ReadFirst(value);
+                case PartialKind.Uniform:
+                    return partial.Missing > 1 ? Reading(partial with { Missing = partial.Missing - 1 }) : lexer.AdvanceClass(key, partial.First);
                 case PartialKind.Utf8:
                     return (value & 0xC0) == 0x80 ? Narrow(partial, value & 0x3F, 6) : Dead;
                 case PartialKind.Escape:
@@ -219,9 +281,15 @@ internal sealed class StringLexer
         private LexState Reading(Partial partial)
         {
             var (first, last) = (partial.First, partial.Last);
+            if (partial.Kind == PartialKind.Utf8 && ClassOf(key, partial) is >= 0 and var uniform)
+            {
+                partial = new Partial(PartialKind.Uniform, uniform, uniform, partial.Missing);
+            }
+
             var isPossible = partial.Kind switch
             {
                 PartialKind.Utf8 => CanReadScalar(first, last),
+                PartialKind.Uniform => lexer.CanAdvanceClass(key, partial.First),
                 PartialKind.Escape => lexer.CanAdvance(key, 0, CharSet.Last),
                 PartialKind.Unit => CanReadScalar(first, last) || CanReadPair(first, last),
                 _ => lexer.CanAdvance(key, first, last),

@@ -31,9 +31,6 @@ internal sealed class MachineState
     /// <summary>Whether the state is of one text alone; see <see cref="LexState.IsTransient"/>.</summary>
     public bool IsTransient { get; init; }
 
-    /// <summary>The mask of tokens, once it was asked for.</summary>
-    internal ulong[]? Mask { get; set; }
-
     /// <summary>The only byte that can follow; -1: there are several, or none; -2: not yet known.</summary>
     internal int ForcedByte { get; set; } = -2;
 

@@ -20,13 +20,14 @@ internal sealed class PushdownMachine
     private readonly Lock _lock = new();
     private readonly StackSets _stacks = new();
     private readonly Dictionary<StateKey, MachineState> _states = [];
+    private readonly Builder _builder; // used under the lock, and empty between uses
 
     /// <summary>Creates a machine that begins at a node.</summary>
     public PushdownMachine(Node start)
     {
-        var builder = new Builder(this);
-        builder.Follow(start, _stacks.OnlyEmpty);
-        Start = builder.ToState();
+        _builder = new Builder(this);
+        _builder.Follow(start, _stacks.OnlyEmpty);
+        Start = _builder.ToState();
     }
 
     /// <summary>No text begins like this.</summary>
@@ -51,7 +52,8 @@ internal sealed class PushdownMachine
                 return made;
             }
 
-            var builder = new Builder(this);
+            var builder = _builder;
+            builder.Clear();
             foreach (var (lexeme, target, stacks) in state.Threads)
             {
                 builder.Read(lexeme is CaptureState capturing ? capturing.Advance(value) : lexeme.Next(value), target, stacks);
@@ -75,7 +77,8 @@ internal sealed class PushdownMachine
     {
         lock (_lock)
         {
-            var builder = new Builder(this);
+            var builder = _builder;
+            builder.Clear();
             builder.Follow(end.Choice >= 0 ? thread.Target.Choose(end.Choice) : thread.Target, thread.Stacks);
             return builder.ToState();
         }
@@ -148,10 +151,11 @@ internal sealed class PushdownMachine
     }
 
     /// <summary>Gathers the readings of one state.</summary>
-    private readonly struct Builder(PushdownMachine machine)
+    private sealed class Builder(PushdownMachine machine)
     {
         private readonly Dictionary<(LexState, Node), StackSet> _threads = [];
         private readonly HashSet<(Node, StackSet)> _followed = [];
+        private bool _canEnd;
 
         /// <summary>Takes a reading whose lexeme has been read so far.</summary>
         public void Read(LexState lexeme, Node target, StackSet stacks)
@@ -188,6 +192,7 @@ internal sealed class PushdownMachine
 
             if (node == Node.End)
             {
+                _canEnd |= stacks.HoldsEmpty;
                 foreach (var (top, below) in stacks.Tops)
                 {
                     Follow(top, below);
@@ -209,14 +214,16 @@ internal sealed class PushdownMachine
             }
         }
 
+        /// <summary>Makes ready for the next state; also where gathering has failed.</summary>
+        public void Clear()
+        {
+            _threads.Clear();
+            _followed.Clear();
+            _canEnd = false;
+        }
+
         public MachineState ToState()
         {
-            var canEnd = false;
-            foreach (var (node, stacks) in _followed)
-            {
-                canEnd |= node == Node.End && stacks.HoldsEmpty;
-            }
-
             var threads = new MachineThread[_threads.Count];
             var i = 0;
             foreach (var ((lexeme, target), stacks) in _threads)
@@ -225,6 +232,8 @@ internal sealed class PushdownMachine
             }
 
             Array.Sort(threads, static (a, b) => a.Lexeme.Id != b.Lexeme.Id ? a.Lexeme.Id.CompareTo(b.Lexeme.Id) : a.Target.Id.CompareTo(b.Target.Id));
+            var canEnd = _canEnd;
+            Clear();
             return machine.Intern(threads, canEnd);
         }
     }

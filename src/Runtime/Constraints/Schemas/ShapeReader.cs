@@ -397,7 +397,7 @@ internal sealed class ShapeReader
         if (keywords.TryGet("format", out var format) && format.ValueKind == JsonValueKind.String)
         {
             var name = format.GetString()!;
-            if (StringFormats.TryGet(name, _strings.Factory, out var expression))
+            if (_strings.Format(name) is { } expression)
             {
                 language = language with { Expression = _strings.Both(language.Expression, expression) };
             }

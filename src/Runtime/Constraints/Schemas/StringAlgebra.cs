@@ -1,5 +1,6 @@
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
+using Hearth.Runtime.Constraints.Patterns;
 
 namespace Hearth.Runtime.Constraints.Schemas;
 
@@ -7,9 +8,22 @@ namespace Hearth.Runtime.Constraints.Schemas;
 internal sealed class StringAlgebra(ExpressionFactory factory)
 {
     private readonly Dictionary<Expression, CharState> _automata = [];
-    private readonly Dictionary<(Expression, int, int), StringLengths> _lengths = [];
+    private readonly Dictionary<(int, int), StringLengths> _lengths = [];
+    private readonly Dictionary<Expression, string> _formats = [];
 
     public ExpressionFactory Factory => factory;
+
+    /// <summary>The texts of a format; null where there is no expression of them.</summary>
+    public Expression? Format(string name)
+    {
+        if (!StringFormats.TryGet(name, factory, out var expression))
+        {
+            return null;
+        }
+
+        _formats[expression] = name;
+        return expression;
+    }
 
     /// <summary>The automaton of an expression, at its start.</summary>
     public CharState Automaton(Expression? expression)
@@ -17,7 +31,9 @@ internal sealed class StringAlgebra(ExpressionFactory factory)
         expression ??= factory.Everything;
         if (!_automata.TryGetValue(expression, out var state))
         {
-            _automata.Add(expression, state = new CharAutomaton(factory, expression).Start);
+            // What a format's automaton has found out serves all schemas.
+            var shared = _formats.TryGetValue(expression, out var name) ? StringFormats.Automaton(name) : null;
+            _automata.Add(expression, state = (shared ?? new CharAutomaton(factory, expression)).Start);
         }
 
         return state;
@@ -26,10 +42,10 @@ internal sealed class StringAlgebra(ExpressionFactory factory)
     /// <summary>The lengths of a language's texts.</summary>
     public StringLengths LengthsOf(StringLanguage language)
     {
-        var key = (language.Expression ?? factory.Everything, language.Least, language.Most);
+        var key = (language.Least, language.Most);
         if (!_lengths.TryGetValue(key, out var lengths))
         {
-            _lengths.Add(key, lengths = new StringLengths(language.Least, language.Most, Automaton(language.Expression)));
+            _lengths.Add(key, lengths = new StringLengths(language.Least, language.Most));
         }
 
         return lengths;

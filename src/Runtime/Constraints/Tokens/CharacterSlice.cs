@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Text;
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
@@ -18,7 +19,7 @@ internal sealed class CharacterSlice
     private readonly int[] _enderCharacters;
     private readonly Dictionary<string, List<int>> _endersByText = [];
 
-    private CharacterSlice(ConstraintVocabulary vocabulary, List<(int Token, int Characters)> inside, List<Ender> enders, TokenTrie? rest)
+    private CharacterSlice(ConstraintVocabulary vocabulary, List<(int Token, int Characters)> inside, List<Ender> enders, SliceRest? rest)
     {
         _upTo = new ulong[MostMasked + 1][];
         for (var i = 0; i <= MostMasked; i++)
@@ -52,13 +53,13 @@ internal sealed class CharacterSlice
     }
 
     /// <summary>The tokens of neither kind; null: there are none.</summary>
-    public TokenTrie? Rest { get; }
+    public SliceRest? Rest { get; }
 
     /// <summary>Of any JSON string: escapes and parts of characters count as characters inside, so nothing is left over.</summary>
     public static CharacterSlice OfEverything(ConstraintVocabulary vocabulary)
     {
         // A lexer that counts: where a token leads says how many characters it has.
-        var counting = new StringLexer(vocabulary.Everything, new StringLengths(0, ushort.MaxValue, vocabulary.Everything), isJson: true);
+        var counting = new StringLexer(vocabulary.Everything, new StringLengths(0, ushort.MaxValue), isJson: true);
         var inside = new List<(int, int)>();
         var enders = new List<Ender>();
         var trie = vocabulary.Trie;
@@ -107,34 +108,61 @@ internal sealed class CharacterSlice
     {
         var inside = new List<(int, int)>();
         var enders = new List<Ender>();
-        var rest = new List<(ReadOnlyMemory<byte>, int)>();
-        foreach (var token in vocabulary.Trie.Entries)
+        var trie = vocabulary.Trie;
+        var rest = new SliceRest(trie.NodeCount);
+        var states = new LexState[trie.Longest + 1];
+        var path = new int[trie.Longest + 1];
+        var factory = new ExpressionFactory();
+        var run = new CharAutomaton(factory, factory.Repeat(factory.Set(characters), 0)).Start;
+        var counting = new StringLexer(run, new StringLengths(0, ushort.MaxValue), isJson: true);
+        states[0] = counting.Start;
+        for (var node = 1; node < trie.NodeCount;)
         {
-            ReadOnlyMemory<byte> bytes = vocabulary.Bytes(token).ToArray();
-            var (count, length) = (0, 0);
-            while (length < bytes.Length
-                && Rune.DecodeFromUtf8(bytes.Span[length..], out var rune, out var consumed) == System.Buffers.OperationStatus.Done
-                && characters.Contains(rune.Value))
-            {
-                length += consumed;
-                count++;
-            }
+            var depth = trie.Depths[node];
+            var label = trie.Labels[node];
+            path[depth] = node;
 
-            if (length == bytes.Length)
+            // An escape is left to those who walk: it may stand for any character of the run.
+            var state = label == '\\' ? LexState.Dead : states[depth - 1].Next(label);
+            if (state == EndState.Instance)
             {
-                inside.Add((token, count));
+                var count = StringLexer.CountOf(states[depth - 1]);
+                for (var below = node; below < trie.Ends[node]; below++)
+                {
+                    foreach (var token in trie.EntriesAt(below))
+                    {
+                        ReadOnlyMemory<byte> bytes = vocabulary.Bytes(token).ToArray();
+                        enders.Add(new Ender(token, count, Encoding.UTF8.GetString(bytes.Span[..(depth - 1)]), bytes[depth..]));
+                    }
+                }
+
+                node = trie.Ends[node];
             }
-            else if (bytes.Span[length] == '"')
+            else if (state == LexState.Dead)
             {
-                enders.Add(new Ender(token, count, Encoding.UTF8.GetString(bytes.Span[..length]), bytes[(length + 1)..]));
+                rest.AddSubtree(node, path, depth, trie);
+                node = trie.Ends[node];
             }
             else
             {
-                rest.Add((bytes, token));
+                states[depth] = state;
+                if (StringLexer.IsBetween(state))
+                {
+                    foreach (var token in trie.EntriesAt(node))
+                    {
+                        inside.Add((token, StringLexer.CountOf(state)));
+                    }
+                }
+                else if (trie.EntriesAt(node).Length > 0)
+                {
+                    rest.Add(node, path, depth);
+                }
+
+                node++;
             }
         }
 
-        return new CharacterSlice(vocabulary, inside, enders, TokenTrie.Build(rest));
+        return new CharacterSlice(vocabulary, inside, enders, rest);
     }
 
     /// <summary>The tokens that stay inside of a run, into lists of masks and of tokens.</summary>
@@ -181,26 +209,52 @@ internal sealed class CharacterSlice
     {
         var fewest = Math.Max(0, run.Lengths.Least - run.Count);
         var most = run.Lengths.Most == StringLengths.Unlimited ? int.MaxValue : run.Lengths.Most - run.Count;
-        HashSet<int>? without = null;
+        BitArray? allowed = null;
         foreach (var text in excluded ?? [])
         {
-            if (_endersByText.TryGetValue(text, out var entries))
+            foreach (var entry in _endersByText.GetValueOrDefault(text) ?? [])
             {
-                (without ??= []).UnionWith(entries);
+                (allowed ??= new BitArray(_enders.Length, true))[entry] = false;
             }
         }
 
-        return new GatheredCrossing
-        {
-            End = EndState.Instance,
-            Behind = _behind,
-            Tokens = _enders,
-            Characters = _enderCharacters,
-            Fewest = fewest,
-            Most = most,
-            Excluded = without,
-        };
+        return Enders(fewest, most, allowed);
     }
+
+    /// <summary>The tokens that end the string in a state of a language in which any text can go on.</summary>
+    public Crossing EndersOf(CharState language)
+    {
+        var allowed = new BitArray(_enders.Length);
+        foreach (var (text, entries) in _endersByText)
+        {
+            var state = language;
+            foreach (var rune in text.EnumerateRunes())
+            {
+                state = state.Next(rune.Value);
+            }
+
+            if (state.IsAccepting)
+            {
+                foreach (var entry in entries)
+                {
+                    allowed[entry] = true;
+                }
+            }
+        }
+
+        return Enders(0, int.MaxValue, allowed);
+    }
+
+    private GatheredCrossing Enders(int fewest, int most, BitArray? allowed) => new()
+    {
+        End = EndState.Instance,
+        Behind = _behind,
+        Tokens = _enders,
+        Characters = _enderCharacters,
+        Fewest = fewest,
+        Most = most,
+        Allowed = allowed,
+    };
 
     private static bool CanComplete(StringRun run, int characters) => run.Lengths.CanComplete(run.Language, run.Lengths.Normalize(run.Count + characters));
 
@@ -212,4 +266,43 @@ internal sealed class CharacterSlice
     /// <param name="Inside">Those characters.</param>
     /// <param name="Behind">The bytes behind the quote.</param>
     private sealed record Ender(int Token, int Characters, string Inside, ReadOnlyMemory<byte> Behind);
+}
+
+/// <summary>The tokens that a <see cref="CharacterSlice"/> says nothing of, as marks at the nodes of the vocabulary's tree.</summary>
+internal sealed class SliceRest(int nodes)
+{
+    private readonly BitArray _holds = new(nodes);
+    private readonly BitArray _leads = new(nodes);
+
+    /// <summary>Whether the tokens at a node are of these.</summary>
+    public bool Holds(int node) => _holds[node];
+
+    /// <summary>Whether the subtree of a node has any of these.</summary>
+    public bool Leads(int node) => _leads[node];
+
+    /// <summary>Marks a node's own tokens.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="path">The nodes from the root to it, by depth.</param>
+    /// <param name="depth">Its depth.</param>
+    public void Add(int node, int[] path, int depth)
+    {
+        _holds[node] = true;
+        _leads[node] = true;
+        for (depth--; depth > 0 && !_leads[path[depth]]; depth--)
+        {
+            _leads[path[depth]] = true;
+        }
+    }
+
+    /// <summary>Marks the tokens of a node and of all below it.</summary>
+    public void AddSubtree(int node, int[] path, int depth, TokenTrie trie)
+    {
+        for (var below = node; below < trie.Ends[node]; below++)
+        {
+            _holds[below] = true;
+            _leads[below] = true;
+        }
+
+        Add(node, path, depth);
+    }
 }

@@ -40,7 +40,7 @@ internal sealed class ConstraintVocabulary
         var factory = new ExpressionFactory();
         var everything = new CharAutomaton(factory, factory.Everything).Start;
         Everything = everything;
-        AnyString = new StringLexer(everything, StringLengths.Any(everything), isJson: true);
+        AnyString = new StringLexer(everything, StringLengths.Any, isJson: true);
         AnyQuoted = new PrefixState((byte)'"', AnyString.Start);
         AnyNumber = NumberLexer.Start([NumberRange.All]).First();
         _everything = new(() => CharacterSlice.OfEverything(this));

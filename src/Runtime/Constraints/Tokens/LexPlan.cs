@@ -1,3 +1,4 @@
+using System.Collections;
 using Hearth.Runtime.Constraints.Lexemes;
 
 namespace Hearth.Runtime.Constraints.Tokens;
@@ -33,12 +34,12 @@ internal sealed record GatheredCrossing : Crossing
     /// <summary>Nor those with more.</summary>
     public int Most { get; init; }
 
-    /// <summary>Entries that may not come; null: none.</summary>
-    public HashSet<int>? Excluded { get; init; }
+    /// <summary>Entries that may come; null: all.</summary>
+    public BitArray? Allowed { get; init; }
 
     /// <summary>Whether the token of an entry may come at all.</summary>
     public bool Allows(int entry)
-        => (Characters is null || (Characters[entry] >= Fewest && Characters[entry] <= Most)) && (Excluded is null || !Excluded.Contains(entry));
+        => (Characters is null || (Characters[entry] >= Fewest && Characters[entry] <= Most)) && (Allowed is null || Allowed[entry]);
 }
 
 /// <summary>Tokens that end a lexeme, left where they are: in the subtrees of some nodes of the vocabulary's own tree.</summary>

@@ -32,6 +32,14 @@ internal static class LexPlanner
                 return new LexPlan([.. bits], [.. tokens], [.. crossings]);
             }
 
+            if (run.Language.IsOpen && run.Lengths.AllowsAllFrom(run.Count))
+            {
+                // Whatever is written, the pattern can still be found behind it.
+                vocabulary.EverythingSlice.AddInside(run, bits, tokens);
+                crossings.Add(vocabulary.EverythingSlice.EndersOf(run.Language));
+                return new LexPlan([.. bits], [.. tokens], [.. crossings]);
+            }
+
             var characters = run.Loop.Intersect(s_unescaped);
             if (characters.HasAtLeast(LeastRun) && vocabulary.SliceOf(characters) is { } slice)
             {
@@ -41,12 +49,12 @@ internal static class LexPlanner
                     crossings.Add(slice.EndersOf(run, excluded: null));
                 }
 
-                Walk(state, slice.Rest!, tokens, crossings, vocabulary);
+                Walk(state, slice.Rest, tokens, crossings, vocabulary);
                 return new LexPlan([.. bits], [.. tokens], [.. crossings]);
             }
         }
 
-        Walk(state, vocabulary.Trie, tokens, crossings, vocabulary);
+        Walk(state, null, tokens, crossings, vocabulary);
         if (tokens.Count > vocabulary.Size / 32)
         {
             var own = new ulong[vocabulary.MaskLength];
@@ -62,14 +70,22 @@ internal static class LexPlanner
         return new LexPlan([.. bits], [.. tokens], [.. crossings]);
     }
 
-    private static void Walk(LexState start, TokenTrie trie, List<int> tokens, List<Crossing> crossings, ConstraintVocabulary vocabulary)
+    // All tokens, or those that are left over of a slice.
+    private static void Walk(LexState start, SliceRest? rest, List<int> tokens, List<Crossing> crossings, ConstraintVocabulary vocabulary)
     {
+        var trie = vocabulary.Trie;
         var states = new LexState[trie.Longest + 1];
         states[0] = start;
         var ends = new Dictionary<LexState, List<int>>();
         for (var node = 1; node < trie.NodeCount;)
         {
             var depth = trie.Depths[node];
+            if (rest is not null && !rest.Leads(node))
+            {
+                node = trie.Ends[node];
+                continue;
+            }
+
             var state = states[depth - 1].Next(trie.Labels[node]);
             if (state == LexState.Dead)
             {
@@ -78,12 +94,16 @@ internal static class LexPlanner
             }
 
             states[depth] = state;
-            foreach (var token in trie.EntriesAt(node))
+            if (rest is null || rest.Holds(node))
             {
-                tokens.Add(token);
+                foreach (var token in trie.EntriesAt(node))
+                {
+                    tokens.Add(token);
+                }
             }
 
-            if (state.IsAccepting)
+            // A slice has the tokens that end the string after nothing but its characters; what is found here comes after others.
+            if (state.IsAccepting && (rest is null || rest.Holds(node)))
             {
                 // What follows is the same wherever a lexeme ends, unless the end itself says which lexeme it was.
                 var end = state.Choice >= 0 ? state : EndState.Instance;

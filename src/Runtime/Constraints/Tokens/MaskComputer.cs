@@ -6,20 +6,22 @@ namespace Hearth.Runtime.Constraints.Tokens;
 /// <remarks>Safe for several threads.</remarks>
 internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary vocabulary)
 {
-    /// <summary>Masks that are remembered.</summary>
-    private const int MostMasks = 256;
+    /// <summary>Masks that are remembered: those of the latest states, since most states come up again soon or never.</summary>
+    private const int MostMasks = 16;
 
-    private readonly Queue<MachineState> _remembered = new();
+    [ThreadStatic]
+    private static MachineState[]? t_states;
+
+    private readonly (MachineState? State, ulong[] Mask)[] _remembered = new (MachineState?, ulong[])[MostMasks];
+    private int _oldest;
 
     /// <summary>Fills a mask, the tokens that end a text among it where the state allows the end.</summary>
     /// <param name="state">Not dead.</param>
     /// <param name="mask">At least <see cref="ConstraintVocabulary.MaskLength"/> words; those beyond are cleared.</param>
     public void Fill(MachineState state, Span<ulong> mask)
     {
-        if (state.Mask is { } known)
+        if (TryRecall(state, mask))
         {
-            known.CopyTo(mask);
-            mask[known.Length..].Clear();
             return;
         }
 
@@ -39,22 +41,43 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
 
         if (!state.IsTransient)
         {
-            Remember(state, mask[..vocabulary.MaskLength].ToArray());
+            Remember(state, mask[..vocabulary.MaskLength]);
         }
     }
 
-    private void Remember(MachineState state, ulong[] mask)
+    private bool TryRecall(MachineState state, Span<ulong> mask)
     {
         lock (_remembered)
         {
-            state.Mask = mask;
-            _remembered.Enqueue(state);
-            if (_remembered.Count > MostMasks)
+            foreach (var (known, bits) in _remembered)
             {
-                _remembered.Dequeue().Mask = null;
+                if (known == state)
+                {
+                    bits.CopyTo(mask);
+                    mask[bits.Length..].Clear();
+                    return true;
+                }
             }
         }
+
+        return false;
     }
+
+    // Into the memory of the oldest: masks are large, and there is one a token.
+    private void Remember(MachineState state, ReadOnlySpan<ulong> mask)
+    {
+        lock (_remembered)
+        {
+            ref var place = ref _remembered[_oldest];
+            place.Mask ??= new ulong[mask.Length];
+            mask.CopyTo(place.Mask);
+            place.State = state;
+            _oldest = (_oldest + 1) % MostMasks;
+        }
+    }
+
+    private static MachineState[] States(int count)
+        => t_states is { } states && states.Length >= count ? states : t_states = new MachineState[Math.Max(count, 256)];
 
     private void Add(MachineState state, in MachineThread thread, Span<ulong> mask)
     {
@@ -92,7 +115,7 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
     private void CrossSubtree(MachineState state, bool isCapturing, TokenTrie trie, int root, MachineState after, Span<ulong> mask)
     {
         var depth = trie.Depths[root];
-        var states = new MachineState[trie.Longest - depth + 1];
+        var states = States(trie.Longest - depth + 1);
         states[0] = after;
         for (var node = root + 1; node < trie.Ends[root];)
         {
@@ -120,7 +143,7 @@ internal sealed class MaskComputer(PushdownMachine machine, ConstraintVocabulary
     private void CrossGathered(MachineState state, bool isCapturing, GatheredCrossing crossing, MachineState after, Span<ulong> mask)
     {
         var trie = crossing.Behind;
-        var states = new MachineState[trie.Longest + 1];
+        var states = States(trie.Longest + 1);
         states[0] = after;
         for (var node = 0; node < trie.NodeCount;)
         {
