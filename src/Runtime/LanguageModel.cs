@@ -1,8 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Chat;
 using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 using Hearth.Runtime.Scheduling;
 using Hearth.Runtime.Tokenizers;
 using Microsoft.Extensions.Logging;

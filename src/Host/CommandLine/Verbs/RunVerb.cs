@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text;
+using Hearth.Host.Service;
 using Spectre.Console;
 
 namespace Hearth.Host.CommandLine.Verbs;

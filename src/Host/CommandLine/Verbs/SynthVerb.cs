@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Synthesis;
 
 namespace Hearth.Host.CommandLine.Verbs;
 

@@ -3,7 +3,7 @@ using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Templates;
 using Hearth.Runtime.Tokenizers;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Chat;
 
 /// <summary>Turns chats into prompts with the template that a model's file carries.</summary>
 /// <remarks>Safe to use from several threads.</remarks>

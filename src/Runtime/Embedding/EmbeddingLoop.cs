@@ -1,8 +1,9 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Scheduling;
 using Microsoft.Extensions.Logging;
 
-namespace Hearth.Runtime.Scheduling;
+namespace Hearth.Runtime.Embedding;
 
 /// <summary>One embedding model's loop: a thread of its own that puts as many waiting texts into a step as it holds.</summary>
 /// <remarks>Safe to use from several threads. A text's vector does not depend on the texts beside it.</remarks>

@@ -5,7 +5,7 @@ using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
 using Hearth.Runtime.Models;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Loading;
 
 /// <summary>A model's pieces once they are in memory; whoever takes them disposes them.</summary>
 /// <param name="Program">Computes steps.</param>

@@ -1,7 +1,7 @@
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Loading;
 
 /// <summary>The tokenizers of a model, which can be run on token ids without any.</summary>
 /// <param name="Input">Of what it reads; null where the file has no vocabulary of a known kind.</param>

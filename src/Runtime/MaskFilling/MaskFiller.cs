@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Text;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 using Hearth.Runtime.Tokenizers;
 using TokenKind = Hearth.Runtime.Tokenizers.TokenKind;
 
