@@ -44,7 +44,7 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
         Chats.Enqueue(chat);
         if (chat.Messages.FirstOrDefault(message => message.Role == "alien") is not null)
         {
-            throw new HearthException("the template knows no role 'alien'");
+            throw new ChatTemplateFailureException("the model's chat template refuses these messages: the template knows no role 'alien'", isRefusal: true);
         }
 
         return Tokenize(string.Join('\n', chat.Messages.Select(message => message.Content)));

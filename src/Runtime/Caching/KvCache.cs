@@ -21,7 +21,9 @@ public sealed class KvCache
     /// <summary>Takes over a store whose pages nobody uses.</summary>
     /// <param name="store">Holds the contents.</param>
     /// <param name="modelFingerprint">Names the model and the types of its cache; a saved sequence is only restored where it is the same.</param>
-    public KvCache(IPageStore store, string modelFingerprint = "")
+    /// <param name="vocabularySize">Tokens that the model knows: a saved sequence of others is not restored. Null: any id of at least 0.</param>
+    /// <param name="forgottenUnit">In what units sequences forget their beginning, in positions; 0: never, so that a saved one that did is not restored. Null: whole pages.</param>
+    public KvCache(IPageStore store, string modelFingerprint = "", int? vocabularySize = null, int? forgottenUnit = null)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(modelFingerprint);
@@ -29,6 +31,8 @@ public sealed class KvCache
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(store.PageCount, nameof(store));
         Store = store;
         ModelFingerprint = modelFingerprint;
+        VocabularySize = vocabularySize ?? int.MaxValue;
+        ForgottenUnit = forgottenUnit ?? store.PageTokens;
         _pool = new PagePool(store.PageCount);
         _tree = new PrefixTree(_pool, store.PageTokens);
     }
@@ -46,6 +50,12 @@ public sealed class KvCache
     public string ModelFingerprint { get; }
 
     internal IPageStore Store { get; }
+
+    /// <summary>Ids are below it.</summary>
+    internal int VocabularySize { get; }
+
+    /// <summary>Positions are forgotten in multiples of it; 0: none are.</summary>
+    internal int ForgottenUnit { get; }
 
     /// <summary>Pages that could be handed out now: the free ones and those that can be evicted.</summary>
     internal int AvailablePages

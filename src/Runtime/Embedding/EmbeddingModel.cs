@@ -31,7 +31,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     {
         _program = loaded.Program;
         Metadata = loaded.Metadata;
-        _tokenizers = loaded.Tokenizers;
+        _tokenizers = loaded.Texts.Tokenizers;
         _pair = new Lazy<RankingPair>(() => new RankingPair(Tokenizer, Metadata));
         var program = _program.Program;
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);

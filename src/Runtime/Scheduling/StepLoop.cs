@@ -37,7 +37,7 @@ internal sealed class StepLoop : IAsyncDisposable
         options.Validate();
         _encoder = encoder;
         _decoderStart = options.DecoderStart;
-        Cache = new KvCache(store, options.ModelFingerprint);
+        Cache = new KvCache(store, options.ModelFingerprint, runner.VocabularySize, options.Recurrence?.ForgottenUnit(store.PageTokens) ?? 0);
         ContextLength = options.Recurrence is null ? (int)Math.Min(options.ContextLength, Cache.Capacity) : options.ContextLength;
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
