@@ -3,7 +3,6 @@ using System.Text;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
-using Hearth.Runtime.Loading;
 using Hearth.Runtime.Models;
 
 namespace Hearth.Runtime.Loading;
