@@ -17,7 +17,10 @@ public interface ILanguageModel : IModel
     IReadOnlyList<int> TokenizeChat(ChatPrompt chat);
 
     /// <summary>Continues a prompt, piece by piece.</summary>
-    /// <remarks>Leaving the enumeration or cancelling frees the request's pages within one step.</remarks>
+    /// <remarks>
+    /// The request begins with the first read and is read once; what is wrong with it is told here or by that read. Leaving the
+    /// enumeration or cancelling frees its pages within one step.
+    /// </remarks>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default);

@@ -88,6 +88,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
 
+    /// <inheritdoc/>
+    public Exception? Fault => _loop.Fault;
+
     /// <summary>The cache in which requests live and prefixes are kept.</summary>
     public KvCache Cache => _loop.Cache;
 
@@ -158,7 +161,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         CheckCanGenerate(request);
         return request.Options.SearchesBeams
             ? SearchBestAsync(_loop.PrepareSearch(request), request, cancellationToken)
-            : _loop.Submit(request, NewText(request), cancellationToken);
+            : _loop.Prepare(request, NewText(request), cancellationToken);
     }
 
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>

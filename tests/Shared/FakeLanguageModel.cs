@@ -30,6 +30,8 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
     public bool IsDisposed { get; private set; }
 
+    public Exception? Fault { get; set; }
+
     public ModelInformation Information => new(
         "fake", "fake", ContextLength, char.MaxValue + 1, 1000, 2000, HasChatTemplate, new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
 

@@ -21,7 +21,7 @@ internal sealed class EngineArguments
     public EngineArguments(bool hasCache = true)
     {
         _hasCache = hasCache;
-        _kvType.AcceptOnlyFromAmong(CacheTypes);
+        _kvType.OneOf(CacheTypes);
         _context.AtLeast(1);
         _threads.AtLeast(1);
     }
@@ -86,6 +86,15 @@ internal sealed class ModelArguments
 
 internal static class OptionRanges
 {
+    /// <summary>Makes every other word wrong usage; upper and lower case are one.</summary>
+    public static void OneOf(this Option<string?> option, IReadOnlyList<string> known) => option.Validators.Add(result =>
+    {
+        if (result.GetValueOrDefault<string?>() is { } name && !known.Contains(name, StringComparer.OrdinalIgnoreCase))
+        {
+            result.AddError($"{option.Name} must be one of {string.Join(", ", known)}, found '{name}'");
+        }
+    });
+
     /// <summary>Makes a smaller number wrong usage.</summary>
     public static void AtLeast(this Option<int?> option, int least) => option.Validators.Add(result =>
     {

@@ -152,6 +152,7 @@ public sealed class KvCache
     /// <summary>Makes the next positions of a sequence writable; changes nothing but what is evicted where it returns false.</summary>
     internal bool TryReserve(KvSequence sequence, int count)
     {
+        KvSequence? copy = null;
         lock (_lock)
         {
             var tail = sequence.Length / PageTokens;
@@ -173,16 +174,23 @@ public sealed class KvCache
 
             if (copies)
             {
-                CopyTail(sequence, tail);
+                // Another sequence holds the page until it has its contents and changes place with the shared one.
+                copy = Register(new KvSequence(this));
+                copy.PageList.Add(_pool.Take());
             }
 
             while (sequence.PageList.Count < PagesFor(sequence.Length + count))
             {
                 sequence.PageList.Add(_pool.Take());
             }
-
-            return true;
         }
+
+        if (copy is not null)
+        {
+            CopyTail(sequence, copy);
+        }
+
+        return true;
     }
 
     /// <summary>Pages that reserving takes out of those available.</summary>
@@ -315,23 +323,28 @@ public sealed class KvCache
     private bool TailIsShared(KvSequence sequence)
         => sequence.Length % PageTokens != 0 && _pool.References(sequence.PageList[sequence.Length / PageTokens]) > 1;
 
-    private void CopyTail(KvSequence sequence, int tail)
+    // Not under the lock: a page of a large model is some megabytes, and nobody else touches either page meanwhile.
+    private void CopyTail(KvSequence sequence, KvSequence copy)
     {
-        var shared = sequence.PageList[tail];
-        var copy = _pool.Take();
+        var tail = sequence.Length / PageTokens;
         try
         {
-            Store.CopyPage(shared, copy);
+            Store.CopyPage(sequence.PageList[tail], copy.PageList[0]);
+            lock (_lock)
+            {
+                (sequence.PageList[tail], copy.PageList[0]) = (copy.PageList[0], sequence.PageList[tail]);
+                _copiedPages++;
+            }
         }
         catch
         {
-            _pool.Release(copy);
+            Shrink(sequence, sequence.Length);
             throw;
         }
-
-        sequence.PageList[tail] = copy;
-        Release(shared);
-        _copiedPages++;
+        finally
+        {
+            copy.Dispose();
+        }
     }
 
     private bool MakeRoom(int pages)

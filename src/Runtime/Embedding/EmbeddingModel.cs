@@ -79,6 +79,9 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
 
+    /// <inheritdoc/>
+    public Exception? Fault => _loop.Fault;
+
     /// <summary>Memory held by weights and work space, and by keys and values of a step, in bytes.</summary>
     public (long Weights, long Scratch, long Cache) Memory
     {

@@ -28,7 +28,7 @@ internal static class SynthVerb
                 }
                 catch (Exception exception) when (exception is FormatException or ArgumentException or UnsupportedModelException)
                 {
-                    throw new UsageException(exception.Message);
+                    throw new UsageException($"--shape, --type or --experts: {(exception as ArgumentException)?.Reason() ?? exception.Message}");
                 }
 
                 return 0;
