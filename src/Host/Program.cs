@@ -1,3 +1,4 @@
 using Hearth.Host.CommandLine;
+using Hearth.Host.Service;
 
 return await HearthCommand.RunAsync(args, CommandEnvironment.OfProcess(ModelLoading.LoadAsync));

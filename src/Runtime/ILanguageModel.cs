@@ -7,16 +7,20 @@ public interface ILanguageModel : IModel
     /// <summary>Turns text into token ids.</summary>
     /// <param name="text">Any text.</param>
     /// <param name="addSpecial">Whether to add the beginning-of-text token and its like where the model wants them.</param>
-    /// <param name="parseSpecial">Whether special tokens written in the text count as such; otherwise they are text.</param>
+    /// <param name="parseSpecial">Whether special tokens written in the text count as such; otherwise they are text. A text that writes its own beginning-of-text token gets no second one.</param>
     IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false);
 
     /// <summary>Renders a chat with the model's own template and turns it into token ids.</summary>
     /// <remarks>Special tokens written by the template count as such; those inside messages stay text.</remarks>
-    /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>
+    /// <exception cref="HearthException">The model has no chat template, or one that cannot be read.</exception>
+    /// <exception cref="ChatTemplateFailureException">The template refuses the messages, fails on them, or writes nothing.</exception>
     IReadOnlyList<int> TokenizeChat(ChatPrompt chat);
 
     /// <summary>Continues a prompt, piece by piece.</summary>
-    /// <remarks>Leaving the enumeration or cancelling frees the request's pages within one step.</remarks>
+    /// <remarks>
+    /// The request begins with the first read and is read once; what is wrong with it is told here or by that read. Leaving the
+    /// enumeration or cancelling frees its pages within one step.
+    /// </remarks>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default);
@@ -29,11 +33,18 @@ public interface ILanguageModel : IModel
 /// <param name="VocabularySize">Tokens of the vocabulary.</param>
 /// <param name="ParameterCount">Weights of the model.</param>
 /// <param name="FileBytes">Size of the file or files.</param>
-/// <param name="HasChatTemplate">Whether it can chat.</param>
+/// <param name="HasChatTemplate">Whether it can chat: its file has a template, and it works.</param>
 /// <param name="Created">When the file was written.</param>
 public sealed record ModelInformation(
     string Id, string Architecture, int ContextLength, int VocabularySize, long ParameterCount, long FileBytes,
-    bool HasChatTemplate, DateTimeOffset Created);
+    bool HasChatTemplate, DateTimeOffset Created)
+{
+    /// <summary>Why the file's chat template cannot be used, its key named; null where it can, or there is none.</summary>
+    public string? ChatTemplateFault { get; init; }
+
+    /// <summary>What in the file is odd and was taken all the same, a sentence each; empty for most. Services log them, <c>hearth inspect</c> and <c>/v1/models</c> show them.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}
 
 /// <summary>The load of a model's loop. An embedding model keeps no pages between steps; its numbers of pages are 0.</summary>
 /// <param name="RunningRequests">Requests that own pages, or have texts in the step that runs.</param>

@@ -9,4 +9,7 @@ public interface IModel
 
     /// <summary>The load of the model's loop now.</summary>
     ModelLoad Load { get; }
+
+    /// <summary>What ended the model's loop, after which every request is refused; null while it serves.</summary>
+    Exception? Fault => null;
 }

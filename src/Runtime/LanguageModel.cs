@@ -1,8 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Chat;
 using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 using Hearth.Runtime.Scheduling;
 using Hearth.Runtime.Tokenizers;
 using Microsoft.Extensions.Logging;
@@ -28,7 +30,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly EnginePageStore? _memory;
     private readonly StepLoop _loop;
     private readonly ModelTokenizers _tokenizers;
-    private readonly Lazy<ChatPromptRenderer> _chat;
+    private readonly ChatPromptRenderer? _chat;
     private int _disposed;
 
     private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
@@ -36,8 +38,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _program = loaded.Program;
         _encoder = loaded.Encoder;
         Metadata = loaded.Metadata;
-        _tokenizers = loaded.Tokenizers;
-        _chat = new Lazy<ChatPromptRenderer>(() => new ChatPromptRenderer(loaded.Metadata, Tokenizer, TimeProvider.System));
+        _tokenizers = loaded.Texts.Tokenizers;
+        _chat = loaded.Texts.Chat;
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
         var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program, maxSequences);
@@ -45,7 +47,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
         Information = loaded.Information with { ContextLength = sizing.ContextLength };
         _memory = _encoder is null ? null : CreateMemory(_encoder, maxSequences, keyType, valueType);
-        DecoderStartId = _encoder is null ? null : ReadDecoderStart(loaded.Metadata);
+        DecoderStartId = _encoder is null ? null : ModelChecks.RequireDecoderStart(loaded.Metadata, _program.Program);
         var fingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}";
         _loop = new StepLoop(
             new StepRunner(_program, _store.Handle, _memory?.Handle),
@@ -85,6 +87,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
+
+    /// <inheritdoc/>
+    public Exception? Fault => _loop.Fault;
 
     /// <summary>The cache in which requests live and prefixes are kept.</summary>
     public KvCache Cache => _loop.Cache;
@@ -140,14 +145,15 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false) => Tokenizer.Encode(text, addSpecial, parseSpecial);
+    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false)
+        => addSpecial && parseSpecial ? Tokenizer.EncodePrompt(text) : Tokenizer.Encode(text, addSpecial, parseSpecial);
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat) => _chat.Value.Tokenize(chat);
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat) => Chat.Tokenize(chat);
 
     /// <summary>Renders a chat with the model's own template, as text.</summary>
     /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>
-    public string RenderChat(ChatPrompt chat) => _chat.Value.Render(chat);
+    public string RenderChat(ChatPrompt chat) => Chat.Render(chat);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
@@ -155,7 +161,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         CheckCanGenerate(request);
         return request.Options.SearchesBeams
             ? SearchBestAsync(_loop.PrepareSearch(request), request, cancellationToken)
-            : _loop.Submit(request, NewText(request), cancellationToken);
+            : _loop.Prepare(request, NewText(request), cancellationToken);
     }
 
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
@@ -210,6 +216,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 
     /// <summary>The token with which an encoder–decoder's decoder begins every text; null for a decoder alone.</summary>
     public int? DecoderStartId { get; }
+
+    // Without a vocabulary there is none; why, the tokenizer says.
+    private ChatPromptRenderer Chat => _chat ?? throw (_tokenizers.Missing ?? (Exception)new HearthException("the model takes no chats"));
 
     internal CompiledProgram Program => _program;
 
@@ -303,14 +312,6 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         var tokens = Math.Max(longest, Math.Min(longest * maxSequences, affordable));
         var pages = (int)Math.Min((tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens, CacheSizing.MostPages);
         return new EnginePageStore(encoder.Engine, layers, CacheSizing.PageTokens, pages, keyType, valueType);
-    }
-
-    private static int ReadDecoderStart(Gguf.GgufMetadata metadata)
-    {
-        var key = $"{metadata.Get<string>("general.architecture")}.decoder_start_token_id";
-        return metadata.Get(metadata.Contains(key) ? key : "tokenizer.ggml.bos_token_id", -1) is var start and >= 0
-            ? start
-            : throw new ModelFormatException($"metadata key '{key}' is missing: nothing says how the decoder's text begins", metadata.Source);
     }
 
     // Some models pad their output head beyond the vocabulary: such an id has no text and ends nothing.

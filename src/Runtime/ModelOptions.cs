@@ -40,4 +40,10 @@ public sealed record ModelOptions
 
     /// <summary>Whether a prompt that starts like an earlier one takes that part from the cache. Null: yes.</summary>
     public bool? PrefixCaching { get; init; }
+
+    /// <summary>
+    /// Whether the markers that the file's chat template spells are control tokens whatever the file types them: for files whose
+    /// writer typed turn markers as ordinary text, which then fall into pieces (a model says so among its warnings). Null: no.
+    /// </summary>
+    public bool? TemplateControlTokens { get; init; }
 }

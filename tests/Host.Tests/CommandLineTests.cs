@@ -14,40 +14,42 @@ public sealed class CommandLineTests : IDisposable
     private ModelConfiguration? _loaded;
 
     [Theory]
-    [InlineData("")]
-    [InlineData("dance")]
-    [InlineData("generate")]
-    [InlineData("generate MODEL --prompt a --temperature hot")]
-    [InlineData("generate MODEL --prompt a --temperature -1")]
-    [InlineData("generate MODEL --prompt a --top-p 2")]
-    [InlineData("generate MODEL --prompt a --beams 0")]
-    [InlineData("generate MODEL --prompt a --beams 4 --temperature 0.5")]
-    [InlineData("generate MODEL --prompt a --length-penalty 2")]
-    [InlineData("generate MODEL --prompt a --threads 0")]
-    [InlineData("generate MODEL --prompt a --kv-type q3")]
-    [InlineData("generate MODEL --prompt a --nonsense")]
-    [InlineData("serve --threads 2")]
-    [InlineData("logits MODEL")]
-    [InlineData("embed MODEL --pooling median")]
-    [InlineData("embed")]
-    [InlineData("synth --shape 1,2 --type Q8_0 out.gguf")]
-    [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts 4 --experts-used 5 out.gguf")]
-    [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts-used 1 out.gguf")]
-    [InlineData("bench MODEL --sequences 0")]
-    [InlineData("quantize MODEL out.gguf")]
-    [InlineData("quantize MODEL out.gguf Q9_K")]
-    [InlineData("quantize MODEL out.gguf Q4_K --output-type IQ9")]
-    [InlineData("quantize MODEL out.gguf Q4_K --threads 0")]
-    [InlineData("convert folder")]
-    [InlineData("convert folder out.gguf --type Q4_K")]
-    [InlineData("perplexity MODEL")]
-    [InlineData("perplexity MODEL --input f --stride -1")]
-    [InlineData("perplexity MODEL --input f --context 3")]
-    public async Task Wrong_usage_is_one_line_and_exit_code_2(string arguments)
+    [InlineData("", "command")]
+    [InlineData("dance", "command")]
+    [InlineData("generate", "generate")]
+    [InlineData("generate MODEL --prompt a --temperature hot", "hot")]
+    [InlineData("generate MODEL --prompt a --temperature -1", "--temperature")]
+    [InlineData("generate MODEL --prompt a --top-p 2", "--top-p")]
+    [InlineData("generate MODEL --prompt a --beams 0", "--beams")]
+    [InlineData("generate MODEL --prompt a --beams 4 --temperature 0.5", "--temperature")]
+    [InlineData("generate MODEL --prompt a --length-penalty 2", "--length-penalty")]
+    [InlineData("generate MODEL --prompt a --threads 0", "--threads")]
+    [InlineData("generate MODEL --prompt a --kv-type q3", "--kv-type")]
+    [InlineData("generate MODEL --prompt a --nonsense", "--nonsense")]
+    [InlineData("serve --threads 2", "--threads")]
+    [InlineData("logits MODEL", "--tokens")]
+    [InlineData("embed MODEL --pooling median", "--pooling")]
+    [InlineData("embed", "embed")]
+    [InlineData("synth --shape 1,2 --type Q8_0 out.gguf", "--shape")]
+    [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts 4 --experts-used 5 out.gguf", "experts used is 5")]
+    [InlineData("synth --shape 64,1,2,1,64,300 --type Q8_0 --experts-used 1 out.gguf", "experts used is 1")]
+    [InlineData("bench MODEL --sequences 0", "--sequences")]
+    [InlineData("quantize MODEL out.gguf", "quantize")]
+    [InlineData("quantize MODEL out.gguf Q9_K", "Q9_K")]
+    [InlineData("quantize MODEL out.gguf Q4_K --output-type IQ9", "IQ9")]
+    [InlineData("quantize MODEL out.gguf Q4_K --threads 0", "--threads")]
+    [InlineData("convert folder", "convert")]
+    [InlineData("convert folder out.gguf --type Q4_K", "Q4_K")]
+    [InlineData("perplexity MODEL", "--input")]
+    [InlineData("perplexity MODEL --input f --stride -1", "--stride")]
+    [InlineData("perplexity MODEL --input f --context 3", "--context")]
+    public async Task Wrong_usage_is_one_line_and_exit_code_2_and_names_what_is_wrong(string arguments, string named)
     {
         Assert.Equal(2, await RunAsync(arguments));
         Assert.StartsWith("hearth: ", _error.ToString(), StringComparison.Ordinal);
         Assert.Single(_error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.DoesNotContain("(Parameter", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains(named, _error.ToString().Split("(see hearth")[0], StringComparison.Ordinal);
         Assert.Empty(_output.ToString());
     }
 

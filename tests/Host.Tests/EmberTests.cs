@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Hearth.Host.CommandLine;
 using Hearth.Host.Service;
 using Hearth.SemanticKernel;
 using Microsoft.Extensions.DependencyInjection;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Hearth.Host.CommandLine;
+using Hearth.Host.Service;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Host.Tests;

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Hearth.Host.CommandLine;
 using Hearth.Host.Lens;
+using Hearth.Host.Service;
 
 namespace Hearth.Host.Tests;
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Hearth.Host.CommandLine;
 using Hearth.Host.Service;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Tests.Support;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Hearth.Host.Service;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -18,6 +19,20 @@ public sealed class ServiceTests
         Assert.Equal(
             """[{"id":"fake","status":"ready","load":{"running_requests":0,"waiting_requests":0,"used_pages":0,"cached_pages":3,"total_pages":64}}]""",
             health["models"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Health_tells_of_a_model_whose_loop_has_ended()
+    {
+        var model = new FakeLanguageModel();
+        await using var server = await TestServer.StartAsync(model);
+        model.Fault = new InvalidOperationException("a secret of the code");
+        using var response = await server.Client.GetAsync("/health");
+        var health = await response.Content.ReadAsStringAsync();
+        Assert.Equal(503, (int)response.StatusCode);
+        Assert.Equal("failed", JsonNode.Parse(health)!["status"]!.GetValue<string>());
+        Assert.Contains("ended by a fault", JsonNode.Parse(health)!["models"]![0]!["error"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", health, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -41,8 +56,10 @@ public sealed class ServiceTests
         var page = await server.Client.GetStringAsync("/");
 
         Assert.Contains("<title>Hearth</title>", page, StringComparison.Ordinal);
-        Assert.DoesNotContain("http://", page, StringComparison.Ordinal);
-        Assert.DoesNotContain("https://", page, StringComparison.Ordinal);
+
+        // Every place from which a browser would load: attributes, style sheets, scripts. "//host" is another host too.
+        Assert.Equal(["/health"], Regex.Matches(page, @"(?:\b(?:src|href|action|data|poster|srcset)\s*=|url\(|@import|import\s*\(?|fetch\()\s*[""']?([^""')\s>;]+)").Select(match => match.Groups[1].Value));
+        Assert.DoesNotMatch(@"(?:[a-z]+:)?//", page.Replace("<!doctype html>", "", StringComparison.Ordinal));
     }
 
     [Fact]

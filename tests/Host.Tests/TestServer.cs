@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Hearth.Host.Http;
 using Hearth.Host.Service;
 using Microsoft.AspNetCore.Builder;
 

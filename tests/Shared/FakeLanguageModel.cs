@@ -30,6 +30,8 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
     public bool IsDisposed { get; private set; }
 
+    public Exception? Fault { get; set; }
+
     public ModelInformation Information => new(
         "fake", "fake", ContextLength, char.MaxValue + 1, 1000, 2000, HasChatTemplate, new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
 
@@ -44,7 +46,7 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
         Chats.Enqueue(chat);
         if (chat.Messages.FirstOrDefault(message => message.Role == "alien") is not null)
         {
-            throw new HearthException("the template knows no role 'alien'");
+            throw new ChatTemplateFailureException("the model's chat template refuses these messages: the template knows no role 'alien'", isRefusal: true);
         }
 
         return Tokenize(string.Join('\n', chat.Messages.Select(message => message.Content)));

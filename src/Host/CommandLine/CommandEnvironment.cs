@@ -48,8 +48,16 @@ internal sealed record CommandEnvironment
     public async Task<IEmbeddingModel> LoadEmbeddingModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
         => (IEmbeddingModel)await LoadAsync(model with { Kind = ModelUse.Embedding }, cancellationToken);
 
-    private Task<IModel> LoadAsync(ModelConfiguration model, CancellationToken cancellationToken)
-        => WithProgressAsync(model.EffectiveId, progress => Load(model, progress, cancellationToken));
+    private async Task<IModel> LoadAsync(ModelConfiguration model, CancellationToken cancellationToken)
+    {
+        var loaded = await WithProgressAsync(model.EffectiveId, progress => Load(model, progress, cancellationToken));
+        foreach (var warning in loaded.Information.Warnings)
+        {
+            await Error.WriteLineAsync($"hearth: warning: {warning}");
+        }
+
+        return loaded;
+    }
 
     /// <summary>Runs a load, with its progress on a terminal; null progress in a pipe.</summary>
     public async Task<T> WithProgressAsync<T>(string name, Func<IProgress<double>?, Task<T>> load)

@@ -15,11 +15,13 @@ internal sealed class EngineArguments
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "Keep each engine thread on one processor." };
     private readonly Option<string?> _kvType = new("--kv-type") { Description = $"How keys and values are cached: {string.Join(", ", CacheTypes)} (default: f16).", HelpName = "TYPE" };
 
+    private readonly Option<bool> _templateControlTokens = new("--template-control-tokens") { Description = "Take the markers that the chat template spells for control tokens, whatever the file types them." };
+
     /// <param name="hasCache">Whether the verb keeps keys and values.</param>
     public EngineArguments(bool hasCache = true)
     {
         _hasCache = hasCache;
-        _kvType.AcceptOnlyFromAmong(CacheTypes);
+        _kvType.OneOf(CacheTypes);
         _context.AtLeast(1);
         _threads.AtLeast(1);
     }
@@ -32,6 +34,7 @@ internal sealed class EngineArguments
         if (_hasCache)
         {
             command.Options.Add(_kvType);
+            command.Options.Add(_templateControlTokens);
         }
     }
 
@@ -43,6 +46,7 @@ internal sealed class EngineArguments
             ContextLength = parsed.GetValue(_context),
             Threads = parsed.GetValue(_threads),
             PinThreads = parsed.GetValue(_pinThreads) ? true : null,
+            TemplateControlTokens = _hasCache && parsed.GetValue(_templateControlTokens) ? true : null,
             KeyType = type,
             ValueType = type,
         };
@@ -82,6 +86,15 @@ internal sealed class ModelArguments
 
 internal static class OptionRanges
 {
+    /// <summary>Makes every other word wrong usage; upper and lower case are one.</summary>
+    public static void OneOf(this Option<string?> option, IReadOnlyList<string> known) => option.Validators.Add(result =>
+    {
+        if (result.GetValueOrDefault<string?>() is { } name && !known.Contains(name, StringComparer.OrdinalIgnoreCase))
+        {
+            result.AddError($"{option.Name} must be one of {string.Join(", ", known)}, found '{name}'");
+        }
+    });
+
     /// <summary>Makes a smaller number wrong usage.</summary>
     public static void AtLeast(this Option<int?> option, int least) => option.Validators.Add(result =>
     {

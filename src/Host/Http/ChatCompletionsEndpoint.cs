@@ -37,7 +37,7 @@ internal static class ChatCompletionsEndpoint
 
     private static IReadOnlyList<int> Tokenize(ILanguageModel model, string id, ChatPrompt prompt)
     {
-        if (!model.Information.HasChatTemplate)
+        if (model.Information is { HasChatTemplate: false, ChatTemplateFault: null })
         {
             throw ApiException.BadRequest($"the model '{id}' has no chat template; use /v1/completions", "model");
         }
@@ -46,10 +46,14 @@ internal static class ChatCompletionsEndpoint
         {
             return model.TokenizeChat(prompt);
         }
+        catch (ChatTemplateFailureException exception)
+        {
+            // Where the template itself says no, other messages may do; else it is not made for them, or broken.
+            throw ApiException.BadRequest(exception.Message, exception.IsRefusal ? "messages" : null);
+        }
         catch (HearthException exception) when (exception is not ContextLengthExceededException)
         {
-            // The template refuses these messages: their order, a role, a missing field.
-            throw ApiException.BadRequest(exception.Message, "messages");
+            throw ApiException.BadRequest(exception.Message, "model");
         }
     }
 

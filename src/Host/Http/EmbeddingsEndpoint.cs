@@ -1,5 +1,6 @@
 using System.Globalization;
 using Hearth.Host.Service;
+using Hearth.Runtime.Embedding;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;

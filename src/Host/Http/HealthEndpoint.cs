@@ -18,15 +18,19 @@ internal static class HealthEndpoint
 
     private static ModelHealth Describe(CatalogEntry entry)
     {
+        if (entry.Failure is { } failure)
+        {
+            return new ModelHealth { Id = entry.Id, Status = "failed", Error = failure.Message };
+        }
+
         if (entry.Model is not { } model)
         {
-            return new ModelHealth
-            {
-                Id = entry.Id,
-                Status = entry.Failure is null ? "loading" : "failed",
-                Progress = entry.Failure is null ? Math.Round(entry.Progress, 3) : null,
-                Error = entry.Failure?.Message,
-            };
+            return new ModelHealth { Id = entry.Id, Status = "loading", Progress = Math.Round(entry.Progress, 3) };
+        }
+
+        if (model.Fault is not null)
+        {
+            return new ModelHealth { Id = entry.Id, Status = "failed", Error = "the model's loop ended by a fault of its own; the service's log says which" };
         }
 
         var load = model.Load;

@@ -86,6 +86,11 @@ internal sealed class ModelCatalog(
         logger.LogInformation(
             "model {Id} is ready after {Seconds:0.0} s: {Architecture}, {Parameters:0.0} M parameters, context {Context}", entry.Id,
             TimeProvider.System.GetElapsedTime(began).TotalSeconds, model.Information.Architecture, model.Information.ParameterCount / 1e6, model.Information.ContextLength);
+        foreach (var warning in model.Information.Warnings)
+        {
+            logger.LogWarning("model {Id}: {Warning}", entry.Id, warning);
+        }
+
         if (MemoryOf(model) is var (weights, scratch, cache))
         {
             logger.LogInformation(

@@ -57,6 +57,8 @@ internal sealed record ModelConfiguration
 
     public bool? PrefixCaching { get; init; }
 
+    public bool? TemplateControlTokens { get; init; }
+
     public string EffectiveId => Id ?? System.IO.Path.GetFileNameWithoutExtension(Path);
 
     public ModelOptions ToOptions() => new()
@@ -72,6 +74,7 @@ internal sealed record ModelConfiguration
         QueueCapacity = QueueCapacity,
         StepTokens = StepTokens,
         PrefixCaching = PrefixCaching,
+        TemplateControlTokens = TemplateControlTokens,
     };
 }
 

@@ -1,5 +1,3 @@
-using Hearth.Host.CommandLine;
-
 namespace Hearth.Host.Service;
 
 /// <summary>What the service reads from hearth.json, HEARTH_* variables and arguments; later ones win.</summary>

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 
 namespace Hearth.Runtime.Benchmarking;
 

@@ -23,7 +23,7 @@ public enum CacheType
 }
 
 /// <summary>The engine's memory for keys and values.</summary>
-/// <remarks>Memory is taken from the system as pages are first written. Not thread-safe.</remarks>
+/// <remarks>Memory is taken from the system as pages are first written. Safe to use from several threads, as <see cref="IPageStore"/> says; a page is written by one at a time.</remarks>
 public sealed unsafe class EnginePageStore : IPageStore, IDisposable
 {
     /// <summary>Takes address space for a pool.</summary>
@@ -33,7 +33,8 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
     /// <param name="pageCount">Pages.</param>
     /// <param name="keyType">How keys are stored.</param>
     /// <param name="valueType">How values are stored.</param>
-    /// <exception cref="ArgumentException">A size is out of range, or a quantized type does not fit the head width.</exception>
+    /// <exception cref="ArgumentException">A size is out of range.</exception>
+    /// <exception cref="UnsupportedModelException">A quantized type's blocks do not fit the width of the heads.</exception>
     /// <exception cref="OutOfModelMemoryException">The address space cannot be had.</exception>
     public EnginePageStore(Engine engine, IReadOnlyList<CacheLayer> layers, int pageTokens, int pageCount, CacheType keyType = CacheType.F16, CacheType valueType = CacheType.F16)
     {
@@ -43,6 +44,12 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
         PageCount = pageCount;
         if (layers.Count == 0)
             return;
+        foreach (var layer in layers)
+        {
+            RequireBlocks(keyType, layer.KeyWidth, "keys");
+            RequireBlocks(valueType, layer.ValueWidth, "values");
+        }
+
         var shapes = layers.Select(l => new NativeCacheLayer { KvHeads = l.KvHeads, KeyWidth = l.KeyWidth, ValueWidth = l.ValueWidth }).ToArray();
         fixed (NativeCacheLayer* native = shapes)
         {
@@ -112,6 +119,13 @@ public sealed unsafe class EnginePageStore : IPageStore, IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Handle?.Dispose();
+
+    private static void RequireBlocks(CacheType type, int width, string what)
+    {
+        const int Block = 32;
+        if (type is CacheType.Q8_0 or CacheType.Q4_0 && width % Block != 0)
+            throw new UnsupportedModelException($"a cache of {what} as {type}, whose blocks hold {Block} values, for heads of {width} values", ["F16", "BF16", "F32"]);
+    }
 
     // Twice the bits of a value, so that half bits stay whole.
     private static long Bits(CacheType type) => type switch

@@ -21,7 +21,9 @@ public sealed class KvCache
     /// <summary>Takes over a store whose pages nobody uses.</summary>
     /// <param name="store">Holds the contents.</param>
     /// <param name="modelFingerprint">Names the model and the types of its cache; a saved sequence is only restored where it is the same.</param>
-    public KvCache(IPageStore store, string modelFingerprint = "")
+    /// <param name="vocabularySize">Tokens that the model knows: a saved sequence of others is not restored. Null: any id of at least 0.</param>
+    /// <param name="forgottenUnit">In what units sequences forget their beginning, in positions; 0: never, so that a saved one that did is not restored. Null: whole pages.</param>
+    public KvCache(IPageStore store, string modelFingerprint = "", int? vocabularySize = null, int? forgottenUnit = null)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(modelFingerprint);
@@ -29,6 +31,8 @@ public sealed class KvCache
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(store.PageCount, nameof(store));
         Store = store;
         ModelFingerprint = modelFingerprint;
+        VocabularySize = vocabularySize ?? int.MaxValue;
+        ForgottenUnit = forgottenUnit ?? store.PageTokens;
         _pool = new PagePool(store.PageCount);
         _tree = new PrefixTree(_pool, store.PageTokens);
     }
@@ -46,6 +50,12 @@ public sealed class KvCache
     public string ModelFingerprint { get; }
 
     internal IPageStore Store { get; }
+
+    /// <summary>Ids are below it.</summary>
+    internal int VocabularySize { get; }
+
+    /// <summary>Positions are forgotten in multiples of it; 0: none are.</summary>
+    internal int ForgottenUnit { get; }
 
     /// <summary>Pages that could be handed out now: the free ones and those that can be evicted.</summary>
     internal int AvailablePages
@@ -142,6 +152,7 @@ public sealed class KvCache
     /// <summary>Makes the next positions of a sequence writable; changes nothing but what is evicted where it returns false.</summary>
     internal bool TryReserve(KvSequence sequence, int count)
     {
+        KvSequence? copy = null;
         lock (_lock)
         {
             var tail = sequence.Length / PageTokens;
@@ -163,16 +174,23 @@ public sealed class KvCache
 
             if (copies)
             {
-                CopyTail(sequence, tail);
+                // Another sequence holds the page until it has its contents and changes place with the shared one.
+                copy = Register(new KvSequence(this));
+                copy.PageList.Add(_pool.Take());
             }
 
             while (sequence.PageList.Count < PagesFor(sequence.Length + count))
             {
                 sequence.PageList.Add(_pool.Take());
             }
-
-            return true;
         }
+
+        if (copy is not null)
+        {
+            CopyTail(sequence, copy);
+        }
+
+        return true;
     }
 
     /// <summary>Pages that reserving takes out of those available.</summary>
@@ -305,23 +323,28 @@ public sealed class KvCache
     private bool TailIsShared(KvSequence sequence)
         => sequence.Length % PageTokens != 0 && _pool.References(sequence.PageList[sequence.Length / PageTokens]) > 1;
 
-    private void CopyTail(KvSequence sequence, int tail)
+    // Not under the lock: a page of a large model is some megabytes, and nobody else touches either page meanwhile.
+    private void CopyTail(KvSequence sequence, KvSequence copy)
     {
-        var shared = sequence.PageList[tail];
-        var copy = _pool.Take();
+        var tail = sequence.Length / PageTokens;
         try
         {
-            Store.CopyPage(shared, copy);
+            Store.CopyPage(sequence.PageList[tail], copy.PageList[0]);
+            lock (_lock)
+            {
+                (sequence.PageList[tail], copy.PageList[0]) = (copy.PageList[0], sequence.PageList[tail]);
+                _copiedPages++;
+            }
         }
         catch
         {
-            _pool.Release(copy);
+            Shrink(sequence, sequence.Length);
             throw;
         }
-
-        sequence.PageList[tail] = copy;
-        Release(shared);
-        _copiedPages++;
+        finally
+        {
+            copy.Dispose();
+        }
     }
 
     private bool MakeRoom(int pages)

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Hearth.Runtime.Caching;
 
 /// <summary>What always holds of a cache's bookkeeping between two calls.</summary>
@@ -12,12 +10,20 @@ public static class KvCacheInvariants
         return [.. FreePages(state), .. PageTables(state), .. ReferenceCounts(state), .. Tree(state), .. Evictable(state), .. Shared(state)];
     }
 
-    /// <summary>In debug builds, fails on a violation.</summary>
-    [Conditional("DEBUG")]
+    /// <summary>The switch of the runtime's configuration by which caches check themselves; the tests set it.</summary>
+    internal const string Switch = "Hearth.CheckInvariants";
+
+    internal static bool AreChecked { get; } = AppContext.TryGetSwitch(Switch, out var isOn) && isOn;
+
+    /// <summary>Where the switch is on, fails on a violation.</summary>
+    /// <exception cref="InvalidOperationException">The books do not balance.</exception>
     internal static void Check(KvCache cache)
     {
+        if (!AreChecked)
+            return;
         var violations = FindViolations(cache.CaptureState());
-        Debug.Assert(violations.Count == 0, string.Join(Environment.NewLine, violations));
+        if (violations.Count > 0)
+            throw new InvalidOperationException($"the cache's books do not balance: {string.Join("; ", violations)}");
     }
 
     private static IEnumerable<string> FreePages(KvCacheState state)

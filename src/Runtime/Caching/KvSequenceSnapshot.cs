@@ -104,7 +104,9 @@ internal static class KvSequenceSnapshot
         var pageBytes = reader.ReadInt64();
         Expect(pageBytes == cache.Store.PageBytes, $"pages of {cache.Store.PageBytes} bytes", $"{pageBytes}");
         var forgotten = reader.ReadInt32();
-        Expect(forgotten >= 0 && forgotten % pageTokens == 0, $"whole pages of {pageTokens} forgotten positions", $"{forgotten}");
+        var unit = cache.ForgottenUnit;
+        Expect(unit > 0 || forgotten == 0, "a sequence that holds its beginning, as this model needs it", $"one that forgot its first {forgotten} positions");
+        Expect(unit == 0 || (forgotten >= 0 && forgotten % unit == 0), $"a multiple of {unit} forgotten positions", $"{forgotten}");
         var count = reader.ReadInt32();
         Expect(count >= 0 && count <= cache.Capacity && count <= int.MaxValue - forgotten, $"at most {Math.Min(cache.Capacity, int.MaxValue - forgotten)} tokens", $"{count}");
         return (forgotten, count);
@@ -117,7 +119,7 @@ internal static class KvSequenceSnapshot
         for (var i = 0; i < count; i++)
         {
             var token = reader.ReadInt32();
-            Expect(token >= 0, "token ids of at least 0", $"{token}");
+            Expect(token >= 0 && token < cache.VocabularySize, $"token ids from 0 to {cache.VocabularySize - 1}", $"{token}");
             tokens.Add(token);
         }
 

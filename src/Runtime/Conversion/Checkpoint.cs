@@ -1,3 +1,5 @@
+using Hearth.Runtime.Gguf;
+
 namespace Hearth.Runtime.Conversion;
 
 /// <summary>A folder as Hugging Face's libraries save models: config.json (or the only NAME_config.json), tokenizer files, one or more safetensors files.</summary>
@@ -49,7 +51,15 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <summary>The path of a file of the folder; null where absent.</summary>
-    public string? Find(string name) => Path.Combine(Folder, name) is var path && File.Exists(path) ? path : null;
+    /// <exception cref="ModelFormatException">It is no regular file.</exception>
+    public string? Find(string name)
+    {
+        var path = Path.Combine(Folder, name);
+        if (!File.Exists(path))
+            return null;
+        RegularFile.Require(path, name);
+        return path;
+    }
 
     /// <summary>A JSON file of the folder; null where absent.</summary>
     public Json? Read(string name) => Find(name) is { } path ? Json.ReadFile(path) : null;

@@ -17,6 +17,9 @@ internal sealed class GgufPairs
         }
     }
 
+    /// <summary>The value of a key, or null.</summary>
+    public object? Find(string key) => _values.GetValueOrDefault(key);
+
     /// <summary>All pairs.</summary>
     public IEnumerable<KeyValuePair<string, object>> InOrder => _order.Select(key => new KeyValuePair<string, object>(key, _values[key]));
 }

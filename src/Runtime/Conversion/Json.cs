@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Hearth.Runtime.Gguf;
 
 namespace Hearth.Runtime.Conversion;
 
@@ -86,6 +87,7 @@ internal sealed class Json
     /// <exception cref="ModelFormatException">It is no JSON, or larger than such files are.</exception>
     public static Json ReadFile(string path)
     {
+        RegularFile.Require(path, "a file of JSON");
         var length = new FileInfo(path).Length;
         return length <= LargestFile ? Parse(System.IO.File.ReadAllBytes(path), path)
             : throw new ModelFormatException($"the file has {length} bytes, expected at most {LargestFile} of JSON", path);

@@ -1,6 +1,9 @@
 using System.Buffers;
+using System.Globalization;
+using System.Numerics.Tensors;
 using Hearth.Runtime.Conversion.Vocabularies;
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Loading;
 
 namespace Hearth.Runtime.Conversion;
 
@@ -36,7 +39,7 @@ public static class ModelConverter
     /// <param name="cancellationToken">Looked at before every piece; nothing is left behind.</param>
     /// <exception cref="FileNotFoundException">The folder, its config.json or its weights are not there.</exception>
     /// <exception cref="UnsupportedModelException">The class, the tokenizer or a choice in config.json has no counterpart; or the type cannot be written.</exception>
-    /// <exception cref="ModelFormatException">A file is broken, tensors are missing, or some have no place.</exception>
+    /// <exception cref="ModelFormatException">A file is broken, tensors are missing, some have no place, a number is not finite or too large for the type, or what came out could not be loaded.</exception>
     public static ConversionResult Convert(string folder, string output, GgmlType? type = null, IProgress<GgufProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -57,8 +60,9 @@ public static class ModelConverter
         metadata[$"{family.Architecture}.vocab_size"] = checked((uint)tokens);
         metadata["general.file_type"] = RowEncoder.FileTypes[stored];
         metadata["general.quantization_version"] = 2u;
+        OutputHead.Check(checkpoint, tensors);
         var tokenizer = VocabularyConversion.Write(metadata, checkpoint, family, tokens);
-        var bytes = Write(output, metadata, tensors, stored, progress, cancellationToken);
+        var bytes = Write(checkpoint, output, metadata, tensors, stored, progress, cancellationToken);
         return new ConversionResult(family.Architecture, stored, tensors.Count, bytes, tokenizer, checkpoint.Notes);
     }
 
@@ -88,7 +92,7 @@ public static class ModelConverter
     }
 
     private static long Write(
-        string output, GgufPairs metadata, IReadOnlyList<(string Name, RowTensor Tensor)> tensors, GgmlType type, IProgress<GgufProgress>? progress, CancellationToken cancellationToken)
+        Checkpoint checkpoint, string output, GgufPairs metadata, IReadOnlyList<(string Name, RowTensor Tensor)> tensors, GgmlType type, IProgress<GgufProgress>? progress, CancellationToken cancellationToken)
     {
         using var writer = GgufWriter.Create(output, progress: progress);
         foreach (var (key, value) in metadata.InOrder)
@@ -101,8 +105,22 @@ public static class ModelConverter
             WriteRows(writer, tensor, TypeOf(name, tensor, type), cancellationToken);
         }
 
-        writer.Complete();
+        writer.Complete(path => RequireLoadable(path, checkpoint));
         return writer.TotalBytes;
+    }
+
+    // The rules of what loads are the engine's; asking it keeps them in one place.
+    private static void RequireLoadable(string path, Checkpoint checkpoint)
+    {
+        try
+        {
+            using var file = GgufFile.Open(path);
+            FileCheck.Require(file);
+        }
+        catch (HearthException exception)
+        {
+            throw new ModelFormatException($"what this folder converts to could not be loaded: {exception.Message.Replace(path, "the file", StringComparison.Ordinal)}", checkpoint.Folder, innerException: exception);
+        }
     }
 
     private static void WriteRows(GgufWriter writer, RowTensor tensor, GgmlType type, CancellationToken cancellationToken)
@@ -110,18 +128,35 @@ public static class ModelConverter
         var rowBytes = (int)GgmlTypes.ByteSize(type, tensor.Columns);
         var piece = (int)Math.Clamp(PieceBytes / rowBytes, 1, tensor.Rows);
         var bytes = new byte[(long)piece * rowBytes];
+        var beyond = RowEncoder.Beyond(type);
         for (var done = 0L; done < tensor.Rows; done += piece)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            var faultRow = -1L;
             var (first, count) = (done, (int)Math.Min(piece, tensor.Rows - done));
             Parallel.For(0, count, i =>
             {
                 var values = ArrayPool<float>.Shared.Rent(tensor.Columns);
                 tensor.Row(first + i, values.AsSpan(0, tensor.Columns));
+                var largest = MathF.Abs(TensorPrimitives.MaxMagnitude<float>(values.AsSpan(0, tensor.Columns)));
+                if (!(largest < beyond))
+                    Volatile.Write(ref faultRow, first + i);
                 RowEncoder.Encode(type, values.AsSpan(0, tensor.Columns), bytes.AsSpan(i * rowBytes, rowBytes));
                 ArrayPool<float>.Shared.Return(values);
             });
+            if (faultRow >= 0)
+                throw Unstorable(tensor, faultRow, type);
             writer.Write(bytes.AsSpan(0, count * rowBytes));
         }
+    }
+
+    private static ModelFormatException Unstorable(RowTensor tensor, long row, GgmlType type)
+    {
+        var values = new float[tensor.Columns];
+        tensor.Row(row, values);
+        var largest = Array.Find(values, value => !float.IsFinite(value)) is var odd && odd != 0 ? odd : TensorPrimitives.MaxMagnitude<float>(values);
+        return new ModelFormatException(float.IsFinite(largest)
+            ? string.Create(CultureInfo.InvariantCulture, $"tensor '{tensor.Name}' holds {largest} in row {row}, which {GgmlTypes.Of(type).Name} cannot hold; convert to BF16 or F32")
+            : string.Create(CultureInfo.InvariantCulture, $"tensor '{tensor.Name}' holds {(float.IsNaN(largest) ? "what is no number (NaN)" : "infinity, or more than a 32-bit float holds,")} in row {row}: no model computes with it"));
     }
 }

@@ -18,6 +18,17 @@ internal static class RowEncoder
         [GgmlType.BF16] = 32,
     };
 
+    /// <summary>The magnitude from which on a number rounds to infinity in a type: half a step beyond its largest.</summary>
+    public static double Beyond(GgmlType type) => type switch
+    {
+        GgmlType.F32 => double.PositiveInfinity,
+        GgmlType.F16 => 65520,
+        GgmlType.BF16 => 255.5 * Math.Pow(2, 120),
+
+        // The scale of a block, its largest magnitude / 127, is an F16.
+        _ => 65520.0 * 127,
+    };
+
     /// <summary>Encodes a row, rounding to the nearest.</summary>
     /// <param name="type">One of <see cref="FileTypes"/>.</param>
     /// <param name="row">The numbers; for Q8_0 whole blocks of 32.</param>

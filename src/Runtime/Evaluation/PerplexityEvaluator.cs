@@ -1,5 +1,6 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 
 namespace Hearth.Runtime.Evaluation;
 

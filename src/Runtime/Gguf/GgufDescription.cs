@@ -21,7 +21,8 @@ public static class GgufDescription
     /// <param name="file">An open file.</param>
     /// <param name="output">Takes the text.</param>
     /// <param name="tensors">Whether every tensor gets a line; else only totals by type.</param>
-    public static void WriteText(GgufFile file, TextWriter output, bool tensors = false)
+    /// <param name="warnings">What else there is to say of the file, a sentence each; null: nothing.</param>
+    public static void WriteText(GgufFile file, TextWriter output, bool tensors = false, IReadOnlyList<string>? warnings = null)
     {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentNullException.ThrowIfNull(output);
@@ -32,6 +33,10 @@ public static class GgufDescription
         output.WriteLine();
         WriteMetadata(file.Metadata, output);
         output.WriteLine();
+        foreach (var warning in warnings ?? [])
+            output.WriteLine("warning: " + Printable(warning));
+        if (warnings is { Count: > 0 })
+            output.WriteLine();
         output.WriteLine("type       tensors       parameters            bytes");
         foreach (var total in ByType(file))
             output.WriteLine(Invariant($"{total.Name,-9} {total.Tensors,8} {total.Parameters,16} {total.Bytes,16}"));
@@ -47,7 +52,8 @@ public static class GgufDescription
     /// <param name="file">An open file.</param>
     /// <param name="output">Takes the JSON.</param>
     /// <param name="tensors">Whether every tensor is listed; else only totals by type.</param>
-    public static void WriteJson(GgufFile file, TextWriter output, bool tensors = false)
+    /// <param name="warnings">What else there is to say of the file, a sentence each; null: nothing, and no member.</param>
+    public static void WriteJson(GgufFile file, TextWriter output, bool tensors = false, IReadOnlyList<string>? warnings = null)
     {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentNullException.ThrowIfNull(output);
@@ -64,6 +70,14 @@ public static class GgufDescription
             }
 
             json.WriteEndObject();
+            if (warnings is not null)
+            {
+                json.WriteStartArray("warnings");
+                foreach (var warning in warnings)
+                    json.WriteStringValue(Valid(warning));
+                json.WriteEndArray();
+            }
+
             WriteTypes(file, json);
             if (tensors)
                 WriteTensors(file, json);
@@ -219,7 +233,7 @@ public static class GgufDescription
         => $"\"{Printable(text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal))}\"";
 
     /// <summary>Control and formatting characters and lone surrogates as escapes.</summary>
-    private static string Printable(string text)
+    internal static string Printable(string text)
     {
         var result = new StringBuilder(text.Length);
         for (var i = 0; i < text.Length; i++)

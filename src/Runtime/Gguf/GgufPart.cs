@@ -43,11 +43,10 @@ internal sealed unsafe class GgufPart : IDisposable
     /// <summary>Maps a file for reading.</summary>
     /// <param name="path">The file.</param>
     /// <param name="kind">What it should be, in errors.</param>
-    /// <exception cref="ModelFormatException">The path is a directory, or the file is empty.</exception>
+    /// <exception cref="ModelFormatException">The path is no regular file, or the file is empty.</exception>
     public static GgufPart Map(string path, string kind = "a GGUF file")
     {
-        if (Directory.Exists(path))
-            throw new ModelFormatException($"this is a directory, expected {kind}", path);
+        RegularFile.Require(path, kind);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         var length = stream.CanSeek ? stream.Length : 0;
         if (length == 0)

@@ -10,7 +10,7 @@ public readonly record struct GgufProgress(long BytesWritten, long BytesTotal);
 /// <summary>Writes a GGUF file (version 3, little-endian): metadata, then tensors streamed in the order of their declaration.</summary>
 /// <remarks>
 /// Order of calls: <see cref="Add"/> and <see cref="Declare"/>; then for every tensor <see cref="Begin"/> and
-/// <see cref="Write"/>, or <see cref="WriteTensor"/>; at last <see cref="Complete"/>. A file made by <see cref="Create"/>
+/// <see cref="Write"/>, or <see cref="WriteTensor"/>; at last <see cref="Complete()"/>. A file made by <see cref="Create"/>
 /// appears under its name when complete, and not at all when the writer is disposed before. Not thread-safe.
 /// </remarks>
 public sealed class GgufWriter : IDisposable
@@ -63,7 +63,7 @@ public sealed class GgufWriter : IDisposable
     public long TotalBytes => _dataStart < 0 ? 0 : GgufLimits.Align(_dataStart + _dataLength, Alignment);
 
     /// <summary>Writes to a file, which replaces an existing one when complete.</summary>
-    /// <param name="path">The file; until <see cref="Complete"/> the data is in <c>PATH.partial</c>.</param>
+    /// <param name="path">The file; until <see cref="Complete()"/> the data is in <c>PATH.partial</c>.</param>
     /// <param name="alignment">Where tensor data begins: a power of two from 8 to 2^20 bytes.</param>
     /// <param name="progress">Told after every piece of tensor data.</param>
     public static GgufWriter Create(string path, int alignment = GgufLimits.DefaultAlignment, IProgress<GgufProgress>? progress = null)
@@ -163,7 +163,11 @@ public sealed class GgufWriter : IDisposable
 
     /// <summary>Ends the file and, for <see cref="Create"/>, gives it its name.</summary>
     /// <exception cref="InvalidOperationException">Tensor data is missing.</exception>
-    public void Complete()
+    public void Complete() => Complete(check: null);
+
+    /// <summary>The same, once what was written has been looked at.</summary>
+    /// <param name="check">Is given the path of the finished file before it has its name, and throws where it is not to have it.</param>
+    internal void Complete(Action<string>? check)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (_left != 0 || _next != _tensors.Count)
@@ -177,6 +181,7 @@ public sealed class GgufWriter : IDisposable
         if (_path is not null)
         {
             _stream.Dispose();
+            check?.Invoke(_partial!);
             File.Move(_partial!, _path, overwrite: true);
         }
 
@@ -189,10 +194,21 @@ public sealed class GgufWriter : IDisposable
         if (_disposed)
             return;
         _disposed = true;
-        if (!_leaveOpen)
-            _stream.Dispose();
-        if (_partial is not null && !_complete)
-            File.Delete(_partial);
+        try
+        {
+            // What is still buffered is written now; where the disk is full, that fails again.
+            if (!_leaveOpen)
+                _stream.Dispose();
+        }
+        catch (IOException) when (_partial is not null && !_complete)
+        {
+            // The failure that brought us here is the one to tell of.
+        }
+        finally
+        {
+            if (_partial is not null && !_complete)
+                File.Delete(_partial);
+        }
     }
 
     private void AddPair(string key, object value)

@@ -70,6 +70,9 @@ public sealed class ModelProgram
     /// <summary>Multiply-adds with weights for every row of a step, of experts the chosen ones; the output head, which only wanted rows reach, is not counted.</summary>
     public long ProductsPerRow => ProgramBuilder.ProductsPerRow(this);
 
+    /// <summary>Positions for which the model has rows of a table, learned ones or sinusoids; null where positions are treated otherwise, and a text may be longer than those the model was made for.</summary>
+    public int? LearnedPositions => ProgramBuilder.LearnedPositions(this);
+
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;
 

@@ -36,6 +36,9 @@ public sealed unsafe partial class ProgramBuilder
         LogSoftmax,
     }
 
+    // What a row of an embedding's table is chosen by.
+    private const int ByPosition = 1;
+
     private readonly GgufFile _file;
     private readonly List<NativeOperation> _operations = [];
     private readonly List<int> _widths = [];
@@ -215,7 +218,7 @@ public sealed unsafe partial class ProgramBuilder
 
     /// <summary>Rows of a table, by position: learned position embeddings.</summary>
     /// <param name="table">[context] rows of [width].</param>
-    public Value EmbedPosition(Weight table) => EmbedBy(1, table, 1);
+    public Value EmbedPosition(Weight table) => EmbedBy(ByPosition, table, 1);
 
     /// <summary>Rows of a table that holds the tokens from <paramref name="first"/> on; other tokens' rows are zero (adaptive input, arXiv 1809.10853).</summary>
     /// <param name="table">Rows of [width].</param>
@@ -438,6 +441,19 @@ public sealed unsafe partial class ProgramBuilder
     {
         ArgumentNullException.ThrowIfNull(result);
         return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
+    }
+
+    /// <summary>Rows of the shortest table that is read by position; null where none is.</summary>
+    internal static int? LearnedPositions(ModelProgram program)
+    {
+        int? least = null;
+        foreach (var operation in program.Operations)
+        {
+            if ((Kind)operation.Kind == Kind.Embed && operation.Parameters.Embed.Index == ByPosition)
+                least = (int)Math.Min(program.Weights[operation.Weight[0]].Rows, least ?? int.MaxValue);
+        }
+
+        return least;
     }
 
     /// <summary>Multiply-adds with weights for every row of a step; what is computed for output rows alone is not counted.</summary>

@@ -11,16 +11,17 @@ public readonly record struct Recurrence(int SegmentLength, int MemoryLength)
     public int Forgettable(int length, int pageTokens)
     {
         // Segments are counted from position 0 on, so they keep their places only if whole ones go.
-        var unit = Unit(pageTokens);
+        var unit = ForgottenUnit(pageTokens);
         var unseen = (length / SegmentLength * SegmentLength) - MemoryLength;
         return unseen <= 0 ? 0 : unseen / unit * unit;
     }
 
     /// <summary>The most positions that a sequence holds when steps of so many rows extend it.</summary>
-    public long MostHeld(int rows, int pageTokens) => (long)MemoryLength + SegmentLength + Unit(pageTokens) + rows;
+    public long MostHeld(int rows, int pageTokens) => (long)MemoryLength + SegmentLength + ForgottenUnit(pageTokens) + rows;
 
-    // The least common multiple of segment and page.
-    private int Unit(int pageTokens)
+    /// <summary>In what multiples positions are forgotten: whole segments and whole pages.</summary>
+    /// <param name="pageTokens">Positions of a page.</param>
+    public int ForgottenUnit(int pageTokens)
     {
         var (a, b) = (SegmentLength, pageTokens);
         while (b != 0)

@@ -149,6 +149,9 @@ internal sealed class ModelEntry
     /// <summary>Whether it answers chats.</summary>
     public bool? Chat { get; init; }
 
+    /// <summary>What in the model's file is odd, a sentence each; absent where nothing is.</summary>
+    public IReadOnlyList<string>? Warnings { get; init; }
+
     /// <summary>Of an embedding model: values of a vector.</summary>
     public int? Dimensions { get; init; }
 

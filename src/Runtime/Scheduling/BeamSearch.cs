@@ -64,6 +64,7 @@ internal sealed class BeamSearch
     public IReadOnlyList<FoundText> Run(KvSequence sequence, ReadOnlySpan<int> prompt, int maxTokens, bool publishes, CancellationToken cancellationToken)
     {
         List<Beam> beams = [new(sequence, [], 0)];
+        List<Beam> next = [];
         try
         {
             ReadPrompt(sequence, prompt[sequence.Length..^1], cancellationToken);
@@ -75,7 +76,8 @@ internal sealed class BeamSearch
                 cancellationToken.ThrowIfCancellationRequested();
                 RunStep(beams, last);
                 var chosen = Choose(beams);
-                beams = Continue(beams, chosen);
+                Continue(beams, chosen, next);
+                (beams, next) = (next, beams);
                 last = [.. chosen.Select(c => c.Token)];
             }
 
@@ -85,7 +87,8 @@ internal sealed class BeamSearch
         }
         finally
         {
-            foreach (var beam in beams)
+            // Of both, where something failed on the way from one to the other; disposing twice does nothing.
+            foreach (var beam in beams.Concat(next))
                 beam.Sequence.Dispose();
         }
     }
@@ -181,9 +184,9 @@ internal sealed class BeamSearch
     }
 
     // A beam's sequence goes to its first continuation; the others fork it.
-    private static List<Beam> Continue(List<Beam> beams, List<Continuation> chosen)
+    private static void Continue(List<Beam> beams, List<Continuation> chosen, List<Beam> next)
     {
-        var next = new List<Beam>(chosen.Count);
+        next.Clear();
         var taken = new bool[beams.Count];
         foreach (var (parent, token, logProbability) in chosen)
         {
@@ -197,8 +200,6 @@ internal sealed class BeamSearch
             if (!taken[i])
                 beams[i].Sequence.Dispose();
         }
-
-        return next;
     }
 
     private void Finish(int[] tokens, double logProbability, bool isFinished)

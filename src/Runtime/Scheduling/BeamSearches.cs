@@ -122,8 +122,8 @@ internal sealed class BeamSearches : IAsyncDisposable
         if (known)
             match = new PrefixMatch(task.Source!.Length, CacheMissReason.None);
         var shares = task.Source is null && _options.CachePrefixes && _options.Recurrence is null;
-        var sequence = shares ? _cache.CreateSequence(task.Prompt, out match) : _cache.CreateSequence();
         var search = new BeamSearch(_runner, memory, task.IgnoresEnd ? _ => false : _isEnd, task.Width, task.LengthPenalty, task.Bias, _options.Recurrence);
+        var sequence = shares ? _cache.CreateSequence(task.Prompt, out match) : _cache.CreateSequence();
         HearthMetrics.PromptTokens.Add(task.PromptTokens, HearthMetrics.Model(_options.ModelId));
         HearthMetrics.CachedTokens.Add(match.Length, HearthMetrics.Model(_options.ModelId));
         var texts = search.Run(sequence, task.Prompt, task.MaxTokens, shares, cancellationToken);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Hearth.Runtime.Scheduling;
 
-/// <summary>A queued request, to be read once.</summary>
+/// <summary>A checked request, to be read once; reading it queues it, so that one which nobody reads costs nothing.</summary>
 /// <remarks>Text is made here, on the reader's time. Leaving the enumeration early ends the request.</remarks>
 internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
 {
@@ -11,7 +11,8 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
     private readonly ITextDecoder _decoder;
     private readonly StopSequenceMatcher _stops;
     private readonly CancellationToken _cancellationToken;
-    private readonly CancellationTokenRegistration _registration;
+    private CancellationTokenRegistration _registration;
+    private bool _started;
     private int _readers;
     private int _tokensRead;
 
@@ -23,7 +24,15 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
         _decoder = decoder;
         _stops = new StopSequenceMatcher(stops);
         _cancellationToken = cancellationToken;
-        _registration = cancellationToken.UnsafeRegister(static state => ((Generation)state!).Cancel(), this);
+    }
+
+    /// <summary>Queues the request now rather than when it is read.</summary>
+    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    public void Start()
+    {
+        _loop.Start(_request);
+        _started = true;
+        _registration = _cancellationToken.UnsafeRegister(static state => ((Generation)state!).Cancel(), this);
     }
 
     /// <inheritdoc/>
@@ -39,6 +48,12 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
     private async IAsyncEnumerator<GenerationUpdate> ReadAsync(CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _cancellationToken);
+        if (!_started)
+        {
+            either.Token.ThrowIfCancellationRequested();
+            Start();
+        }
+
         try
         {
             while (!_stops.Matched && await _request.Tokens.WaitToReadAsync(either.Token).ConfigureAwait(false))

@@ -41,9 +41,10 @@ internal sealed class RequestQueue(int capacity, string modelId)
 
             request.Arrival = _arrivals++;
             _waiting.Add(request);
-            CountWaiting(1);
             Monitor.PulseAll(_gate);
         }
+
+        CountWaiting(1);
     }
 
     /// <summary>Puts a preempted request back at its old place; it was let in once, so no capacity holds it off. False when the queue is closed.</summary>
@@ -57,9 +58,10 @@ internal sealed class RequestQueue(int capacity, string modelId)
             }
 
             _waiting.Add(request);
-            CountWaiting(1);
-            return true;
         }
+
+        CountWaiting(1);
+        return true;
     }
 
     /// <summary>The next request, left where it is.</summary>
@@ -81,30 +83,54 @@ internal sealed class RequestQueue(int capacity, string modelId)
                 return false;
             }
 
-            CountWaiting(-1);
-            return true;
+            Monitor.PulseAll(_gate);
         }
+
+        CountWaiting(-1);
+        return true;
     }
 
     /// <summary>Takes out every request that was cancelled or whose deadline has passed.</summary>
-    public List<ScheduledRequest> RemoveUnwanted(DateTimeOffset now)
+    public IReadOnlyList<ScheduledRequest> RemoveUnwanted(DateTimeOffset now)
     {
+        List<ScheduledRequest>? unwanted = null;
         lock (_gate)
         {
-            return RemoveAll(request => request.CancelRequested || request.Deadline <= now);
+            if (_waiting.Count == 0)
+            {
+                return [];
+            }
+
+            foreach (var request in _waiting)
+            {
+                if (request.CancelRequested || request.Deadline <= now)
+                {
+                    (unwanted ??= []).Add(request);
+                }
+            }
+
+            unwanted?.ForEach(request => _waiting.Remove(request));
         }
+
+        CountWaiting(-(unwanted?.Count ?? 0));
+        return unwanted is null ? [] : unwanted;
     }
 
     /// <summary>Lets nobody in any more and takes everybody out.</summary>
     /// <param name="error">What later callers are told; the first closing decides.</param>
-    public List<ScheduledRequest> Close(Func<Exception> error)
+    public IReadOnlyList<ScheduledRequest> Close(Func<Exception> error)
     {
+        List<ScheduledRequest> removed;
         lock (_gate)
         {
             _closedBy ??= error;
             Monitor.PulseAll(_gate);
-            return RemoveAll(_ => true);
+            removed = [.. _waiting];
+            _waiting.Clear();
         }
+
+        CountWaiting(-removed.Count);
+        return removed;
     }
 
     /// <summary>Sleeps until there is a request; false once the queue is closed.</summary>
@@ -121,22 +147,19 @@ internal sealed class RequestQueue(int capacity, string modelId)
         }
     }
 
-    private List<ScheduledRequest> RemoveAll(Predicate<ScheduledRequest> condition)
+    /// <summary>Sleeps until a request comes or goes, or the queue is closed; at most so long.</summary>
+    public void WaitForChange(TimeSpan most)
     {
-        var removed = new List<ScheduledRequest>();
-        foreach (var request in _waiting)
+        lock (_gate)
         {
-            if (condition(request))
+            if (_closedBy is null)
             {
-                removed.Add(request);
+                Monitor.Wait(_gate, most);
             }
         }
-
-        removed.ForEach(request => _waiting.Remove(request));
-        CountWaiting(-removed.Count);
-        return removed;
     }
 
+    // Never under the lock: whoever listens to the metrics runs code of its own here.
     private void CountWaiting(int change)
     {
         if (change != 0)

@@ -11,6 +11,9 @@ internal enum StepOutcome
     /// <summary>Nothing is admitted and nothing waits.</summary>
     Idle,
 
+    /// <summary>Nothing is admitted: what waits needs pages that others than requests hold.</summary>
+    Blocked,
+
     /// <summary>The step ran; its positions are committed and its tokens handed out.</summary>
     Ran,
 
@@ -83,7 +86,7 @@ internal sealed class Scheduler
         Admit();
         if (_admitted.Count == 0)
         {
-            return StepOutcome.Idle;
+            return _queue.Count == 0 ? StepOutcome.Idle : StepOutcome.Blocked;
         }
 
         var read = ReadSources();
@@ -104,7 +107,7 @@ internal sealed class Scheduler
             _logger.LogError(error, "Reading the sources of {Requests} requests failed", _encoder!.LastRead.Count);
             foreach (var request in _encoder.LastRead)
             {
-                Fail(request, error);
+                Fail(request, SharedFault.ForOne(error));
             }
 
             return StepOutcome.Failed;
@@ -310,7 +313,7 @@ internal sealed class Scheduler
             _logger.LogError(error, "A step of {Rows} rows of {Requests} requests failed", _batch.RowCount, _plan.Count);
             foreach (var entry in _plan)
             {
-                Fail(entry.Request, error);
+                Fail(entry.Request, SharedFault.ForOne(error));
             }
 
             return StepOutcome.Failed;

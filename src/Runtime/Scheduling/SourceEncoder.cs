@@ -52,45 +52,40 @@ internal sealed class SourceEncoder
     /// <exception cref="OutOfModelMemoryException">Other requests' outputs take all pages.</exception>
     public KvSequence Encode(int[] source, out bool known)
     {
+        KvSequence memory;
         lock (_gate)
         {
-            var memory = FindOutput(source);
-            known = memory is not null;
-            if (memory is not null)
-                return memory;
+            var kept = FindOutput(source);
+            known = kept is not null;
+            if (kept is not null)
+                return kept;
             memory = Reserve(source.Length)
                 ?? throw new OutOfModelMemoryException($"the source's {source.Length} tokens need more pages than the sources of running requests leave of {Cache.PageCount}");
-            try
-            {
-                var batch = new StepBatch();
-                batch.Add(0, source, memory.Pages, outputs: 0);
-                _runner.Run(batch, []);
-                Keep(memory, source);
-                return memory;
-            }
-            catch
-            {
-                memory.Dispose();
-                throw;
-            }
         }
-    }
 
-    /// <summary>Reads the sources that wait for it, as many as one step holds.</summary>
-    /// <param name="admitted">Requests with a memory, first come first.</param>
-    /// <returns>Those whose sources were read, all at once; where the step fails, they are in <see cref="LastRead"/>.</returns>
-    public int Read(IReadOnlyList<ScheduledRequest> admitted)
-    {
-        lock (_gate)
+        try
         {
-            return ReadWaiting(admitted);
+            // Not under the lock: the step loop goes on with other requests meanwhile.
+            var batch = new StepBatch();
+            batch.Add(0, source, memory.Pages, outputs: 0);
+            _runner.Run(batch, []);
+            Keep(memory, source);
+            return memory;
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
         }
     }
 
     /// <summary>The requests of the last step, also where it failed; for the step loop's thread.</summary>
     public IReadOnlyList<ScheduledRequest> LastRead => _read;
 
-    private int ReadWaiting(IReadOnlyList<ScheduledRequest> admitted)
+    /// <summary>Reads the sources that wait for it, as many as one step holds; on the step loop's thread.</summary>
+    /// <param name="admitted">Requests with a memory, first come first.</param>
+    /// <returns>How many sources were read, all at once; where the step fails, they are in <see cref="LastRead"/>.</returns>
+    public int Read(IReadOnlyList<ScheduledRequest> admitted)
     {
         _batch.Clear();
         _read.Clear();
@@ -112,9 +107,12 @@ internal sealed class SourceEncoder
 
     private void Keep(KvSequence memory, int[] source)
     {
-        memory.Commit(source);
-        if (_keepsOutputs && Find(source) is null)
-            _kept.AddLast(memory.Fork());
+        lock (_gate)
+        {
+            memory.Commit(source);
+            if (_keepsOutputs && Find(source) is null)
+                _kept.AddLast(memory.Fork());
+        }
     }
 
     private KvSequence? FindOutput(int[] source)

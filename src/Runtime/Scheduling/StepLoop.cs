@@ -1,5 +1,6 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 using Hearth.Runtime.Sampling;
 using Microsoft.Extensions.Logging;
 
@@ -20,6 +21,10 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
+    private volatile Exception? _fault;
+
+    // How long a request waits for pages that beam searches or callers hold before it is tried again: they do not tell.
+    private static readonly TimeSpan s_blockedWait = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Starts the loop.</summary>
     /// <param name="runner">Computes steps; called on the loop's thread and, a step at a time, by beam searches.</param>
@@ -36,7 +41,7 @@ internal sealed class StepLoop : IAsyncDisposable
         options.Validate();
         _encoder = encoder;
         _decoderStart = options.DecoderStart;
-        Cache = new KvCache(store, options.ModelFingerprint);
+        Cache = new KvCache(store, options.ModelFingerprint, runner.VocabularySize, options.Recurrence?.ForgottenUnit(store.PageTokens) ?? 0);
         ContextLength = options.Recurrence is null ? (int)Math.Min(options.ContextLength, Cache.Capacity) : options.ContextLength;
         _vocabularySize = runner.VocabularySize;
         _logger = logger;
@@ -64,23 +69,37 @@ internal sealed class StepLoop : IAsyncDisposable
         }
     }
 
-    /// <summary>Queues a request.</summary>
-    /// <remarks>It is served whether or not it is read; tokens wait for their reader.</remarks>
+    /// <summary>What ended the loop other than its disposal; null while it serves.</summary>
+    public Exception? Fault => _fault;
+
+    /// <summary>Checks a request, which is queued once it is read.</summary>
+    /// <remarks>Tokens wait for their reader.</remarks>
     /// <param name="request">Its prompt is copied.</param>
     /// <param name="decoder">A new one, for this request alone.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="ArgumentException">The prompt is empty, or one for the decoder was given to a model without encoder.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option or a token id is out of its range.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
-    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
-    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
-    public Generation Submit(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
+    public Generation Prepare(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var scheduled = Schedule(request, Resolve(request.Options));
-        _queue.Enqueue(scheduled);
-        return new Generation(this, scheduled, decoder, request.Options.StopSequences, cancellationToken);
+        return new Generation(this, Schedule(request, Resolve(request.Options)), decoder, request.Options.StopSequences, cancellationToken);
     }
+
+    /// <summary>Checks a request and queues it at once, to be served whether or not it is read.</summary>
+    /// <remarks>Fails as <see cref="Prepare"/> and <see cref="Start"/> do.</remarks>
+    public Generation Submit(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
+    {
+        var generation = Prepare(request, decoder, cancellationToken);
+        generation.Start();
+        return generation;
+    }
+
+    /// <summary>Queues a request.</summary>
+    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    /// <exception cref="HearthException">The loop ended by a fault of its own.</exception>
+    /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
+    public void Start(ScheduledRequest request) => _queue.Enqueue(request);
 
     /// <summary>Checks a request for a beam search.</summary>
     /// <exception cref="ArgumentException">Options contradict each other, the model cannot be searched with so many beams, or the prompt is empty.</exception>
@@ -196,14 +215,19 @@ internal sealed class StepLoop : IAsyncDisposable
         {
             while (_queue.WaitForWork())
             {
-                while (!_stopping && _scheduler.Step() != StepOutcome.Idle)
+                while (!_stopping && _scheduler.Step() is var outcome and not StepOutcome.Idle)
                 {
+                    if (outcome == StepOutcome.Blocked)
+                    {
+                        _queue.WaitForChange(s_blockedWait);
+                    }
                 }
             }
         }
         catch (Exception fault)
         {
             _logger.LogCritical(fault, "The step loop ended by a fault of its own");
+            _fault = fault;
             error = () => new HearthException("the model's step loop ended by a fault of its own", fault);
         }
 

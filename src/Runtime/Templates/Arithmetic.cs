@@ -11,6 +11,9 @@ internal static class Arithmetic
 
     public static bool IsNumber(object? value) => value is long or double or bool or BigInteger;
 
+    /// <summary>Words of 32 bits that a number takes: what work on it is counted by.</summary>
+    public static long SizeOf(object? value) => value is BigInteger big ? (big.GetBitLength() / 32) + 1 : 1;
+
     public static BigInteger ToBig(object? value) => value switch
     {
         long l => l,
@@ -71,7 +74,7 @@ internal static class Arithmetic
         if (right is UndefinedValue v)
             throw v.Error();
         if (IsNumber(left) && IsNumber(right))
-            return ApplyNumbers(op, left!, right!);
+            return ApplyNumbers(interpreter, op, left!, right!);
         return op switch
         {
             TokenKind.Add => Concatenate(interpreter, left, right) ?? throw Unsupported("+", left, right),
@@ -136,12 +139,16 @@ internal static class Arithmetic
         return result;
     }
 
-    private static object ApplyNumbers(TokenKind op, object left, object right)
+    private static object ApplyNumbers(Interpreter interpreter, TokenKind op, object left, object right)
     {
+        // Sums touch each word once; products and quotients every pair of words.
+        var (a, b) = (SizeOf(left), SizeOf(right));
+        if (a + b > 2)
+            interpreter.Charge(op is TokenKind.Add or TokenKind.Sub ? (a + b) / 16 : ((a * b) / 32) + ((a + b) / 16));
         if (op == TokenKind.Div)
             return Divide(left, right);
         if (op == TokenKind.Pow)
-            return Power(left, right);
+            return Power(interpreter, left, right);
         if (left is double || right is double)
             return ApplyDoubles(op, ToDouble(left), ToDouble(right));
         if (left is BigInteger || right is BigInteger)
@@ -260,10 +267,10 @@ internal static class Arithmetic
         return Math.ScaleB(bits, -shift);
     }
 
-    private static object Power(object left, object right)
+    private static object Power(Interpreter interpreter, object left, object right)
     {
         if (left is not double && right is not double && ToBig(right) is var exponent && exponent.Sign >= 0)
-            return IntegerPower(ToBig(left), exponent);
+            return IntegerPower(interpreter, ToBig(left), exponent);
         var (a, b) = (ToDouble(left), ToDouble(right));
         if (a == 0 && b < 0)
             throw Raise.ZeroDivision("0.0 cannot be raised to a negative power");
@@ -275,12 +282,14 @@ internal static class Arithmetic
         return result;
     }
 
-    private static object IntegerPower(BigInteger value, BigInteger exponent)
+    private static object IntegerPower(Interpreter interpreter, BigInteger value, BigInteger exponent)
     {
         if (value.IsOne || value.IsZero || value == BigInteger.MinusOne)
             return exponent.IsZero ? 1L : Numbers.Normalize(value.IsOne || value.IsZero || !exponent.IsEven ? value : BigInteger.One);
         if (exponent * value.GetBitLength() > Numbers.MaxBits * 2)
             throw Raise.Overflow($"an integer has more than {Numbers.MaxBits} bits");
+        var words = (long)(exponent * value.GetBitLength() / 32) + 1;
+        interpreter.Charge(words * words / 32);
         return Numbers.Normalize(BigInteger.Pow(value, (int)exponent));
     }
 }

@@ -13,15 +13,16 @@ internal static class Attributes
             throw u.Error();
         if (TryAttribute(value, name, out var attribute))
             return Guard(value, name, attribute);
-        return TryElement(value, name, out var element) ? element : UndefinedValue.Member(value, name);
+        return TryElement(value, name, meter: null, out var element) ? element : UndefinedValue.Member(value, name);
     }
 
     /// <summary><c>value[index]</c>: the element, else the attribute of that name, else undefined.</summary>
     public static object? GetItem(Interpreter interpreter, object? value, object? index)
     {
-        // Finding a character, and hashing a key, take time with the length of the text.
-        interpreter.Charge(Sequences.TextCost(value is string or MarkupValue ? value : index));
-        if (TryElement(value, index, out var element))
+        // Finding a character takes time with the length of the text; hashing a key pays for itself.
+        if (value is string or MarkupValue)
+            interpreter.Charge(Sequences.TextCost(value));
+        if (TryElement(value, index, interpreter, out var element))
             return element;
         if (Strings.Is(index, out var name) && TryAttribute(value, name, out var attribute))
             return Guard(value, name, attribute);
@@ -94,13 +95,13 @@ internal static class Attributes
         or "__getattribute__" or "__setattr__" or "__delattr__" or "__subclasshook__" or "__init_subclass__" or "__lt__" or "__le__"
         or "__gt__" or "__ge__" or "__len__" or "__iter__" or "__contains__" or "__getitem__" or "__call__";
 
-    private static bool TryElement(object? value, object? index, out object? element)
+    private static bool TryElement(object? value, object? index, Interpreter? meter, out object? element)
     {
         element = null;
         switch (value)
         {
             case MapValue map:
-                return index is not (ListValue or MapValue) && map.TryGet(index, out element);
+                return index is not (ListValue or MapValue) && map.TryGet(index, out element, meter);
             case ListValue list:
                 return TryPosition(index, list.Items.Count, out var at) && Found(list.Items[at], out element);
             case TupleValue tuple:

@@ -36,7 +36,11 @@ internal static class Comparing
     public static bool AreEqual(object? left, object? right, Interpreter? interpreter = null, int depth = 0)
     {
         if (Arithmetic.IsNumber(left))
+        {
+            interpreter?.Charge(Arithmetic.SizeOf(left) / 16);
             return Arithmetic.IsNumber(right) && CompareNumbers(left!, right!) == 0;
+        }
+
         if (Strings.Is(left, out var a))
         {
             interpreter?.Charge(a.Length / 16);
@@ -55,7 +59,7 @@ internal static class Comparing
                 return x.Count == y.Count && (x.Count == 0 || (x.Start == y.Start && (x.Count == 1 || x.Step == y.Step)));
             case (UndefinedValue, UndefinedValue): return true;
             case (ViewValue { Kind: not ViewKind.Values } x, ViewValue { Kind: not ViewKind.Values } y):
-                return x.Map.Count == y.Map.Count && Sequences.Iterate(x).All(e => Sequences.Iterate(y).Any(f => AreEqual(e, f, interpreter, depth + 1)));
+                return x.Map.Count == y.Map.Count && Sequences.Iterate(x).All(e => Sequences.Iterate(y).Any(f => Same(e, f, interpreter, depth + 1)));
             case (MethodValue x, MethodValue y): return x.Name == y.Name && ReferenceEquals(x.Self, y.Self);
             default: return false;
         }
@@ -87,7 +91,7 @@ internal static class Comparing
             return false;
         foreach (var (key, value) in left.Items)
         {
-            if (!right.TryGet(key, out var other) || !Same(value, other, interpreter, depth))
+            if (!right.TryGet(key, out var other, interpreter) || !Same(value, other, interpreter, depth))
                 return false;
         }
 
@@ -121,24 +125,33 @@ internal static class Comparing
     }
 
     /// <summary>A hash that equal keys share. Lists and dictionaries have none: they cannot be keys.</summary>
-    public static int Hash(object? value, int depth = 0)
+    /// <remarks>Seeded anew in every process, so that no template can bring keys that collide.</remarks>
+    /// <param name="value">The key.</param>
+    /// <param name="interpreter">Pays by the size of what is hashed: tuples may share parts, and are walked as if they did not.</param>
+    /// <param name="depth">Levels of tuples around it.</param>
+    public static int Hash(object? value, Interpreter? interpreter, int depth = 0)
     {
+        interpreter?.Charge(0);
         switch (value)
         {
             case null: return 0;
-            case bool b: return (b ? 1L : 0L).GetHashCode();
-            case long l: return l.GetHashCode();
-            case double d when d == Math.Floor(d) && Math.Abs(d) < 9e18: return ((long)d).GetHashCode();
+            case bool b: return HashCode.Combine(b ? 1L : 0L);
+            case long l: return HashCode.Combine(l);
+            case double d when d == Math.Floor(d) && Math.Abs(d) < 9e18: return HashCode.Combine((long)d);
             case double d when d == Math.Floor(d) && double.IsFinite(d): return new BigInteger(d).GetHashCode();
-            case double d: return d.GetHashCode();
-            case BigInteger big: return big.GetHashCode();
-            case string s: return string.GetHashCode(s, StringComparison.Ordinal);
-            case MarkupValue m: return string.GetHashCode(m.Text, StringComparison.Ordinal);
+            case double d: return HashCode.Combine(d);
+            case BigInteger big:
+                interpreter?.Charge(Arithmetic.SizeOf(value) / 16);
+                return big.GetHashCode();
+            case string s:
+                interpreter?.Charge(s.Length / 16);
+                return string.GetHashCode(s, StringComparison.Ordinal);
+            case MarkupValue m: return Hash(m.Text, interpreter, depth);
             case TupleValue tuple:
                 Guard(depth);
                 var hash = default(HashCode);
                 foreach (var item in tuple.Items)
-                    hash.Add(Hash(item, depth + 1));
+                    hash.Add(Hash(item, interpreter, depth + 1));
                 return hash.ToHashCode();
             case ListValue or MapValue or ViewValue { Kind: not ViewKind.Values }:
                 throw Raise.Type($"unhashable type: '{TypeNames.Of(value)}'");
@@ -157,7 +170,11 @@ internal static class Comparing
         if (right is UndefinedValue v)
             throw v.Error();
         if (Arithmetic.IsNumber(left) && Arithmetic.IsNumber(right))
+        {
+            interpreter.Charge(Arithmetic.SizeOf(left) / 16);
             return CompareNumbers(left!, right!) is { } order && Holds(op, order);
+        }
+
         if (Strings.Is(left, out var a) && Strings.Is(right, out var b))
         {
             interpreter.Charge(Math.Min(a.Length, b.Length) / 16);
@@ -215,6 +232,7 @@ internal static class Comparing
             case MapValue map: return Has(interpreter, map, value);
             case ViewValue { Kind: ViewKind.Keys } view: return Has(interpreter, view.Map, value);
             case RangeValue range when Arithmetic.IsInteger(value):
+                interpreter.Charge(Arithmetic.SizeOf(value) / 4);
                 var offset = Arithmetic.ToBig(value) - range.Start;
                 return offset % range.Step == 0 && offset / range.Step is var at && at >= 0 && at < range.Count;
             case UndefinedValue: return false;
@@ -234,9 +252,8 @@ internal static class Comparing
 
     private static bool Has(Interpreter interpreter, MapValue map, object? key)
     {
-        interpreter.Charge(Sequences.TextCost(key));
-        Hash(key);
-        return map.TryGet(key, out _);
+        Hash(key, interpreter);
+        return map.TryGet(key, out _, interpreter);
     }
 
     /// <summary>Sorts as <c>sorted</c> does: stable, by the operator <c>&lt;</c> alone, also in reverse.</summary>

@@ -43,6 +43,7 @@ internal sealed partial class Interpreter
                 return Arithmetic.Apply(this, binary.Operator, Evaluate(binary.Left, activation), Evaluate(binary.Right, activation));
             case SignExpression sign:
                 var operand = Evaluate(sign.Operand, activation);
+                Charge(Arithmetic.SizeOf(operand) / 16);
                 return sign.IsNegative ? Arithmetic.Negate(operand) : Arithmetic.Plus(operand);
             case ConcatExpression concat:
                 return Concat(concat, activation);
@@ -65,8 +66,7 @@ internal sealed partial class Interpreter
         foreach (var (key, value) in node.Items)
         {
             var k = Evaluate(key, activation);
-            Charge(Sequences.TextCost(k));
-            map.Set(k, Evaluate(value, activation));
+            map.Set(k, Evaluate(value, activation), this);
         }
 
         return map;

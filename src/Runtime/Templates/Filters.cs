@@ -17,7 +17,7 @@ internal static class Filters
 
     private static IEnumerable<FunctionValue> General()
     {
-        yield return Define("abs", "x /", (_, a) => Absolute(a[0]));
+        yield return Define("abs", "x /", Absolute);
         yield return Define("attr", "obj name", (_, a) => Attribute(a[0], a[1]));
         foreach (var name in new[] { "default", "d" })
         {
@@ -32,13 +32,16 @@ internal static class Filters
         yield return Define("tojson", "x ensure_ascii= indent= separators= sort_keys=", ToJson);
     }
 
-    private static object Absolute(object? value) => value switch
+    private static object Absolute(Interpreter interpreter, BoundArguments a)
     {
-        double d => Math.Abs(d),
-        _ when Arithmetic.IsInteger(value) => Numbers.Normalize(BigInteger.Abs(Arithmetic.ToBig(value))),
-        UndefinedValue u => throw Raise.Type($"bad operand type for abs(): '{TypeNames.Of(u)}'"),
-        _ => throw Raise.Type($"bad operand type for abs(): '{TypeNames.Of(value)}'"),
-    };
+        interpreter.Charge(Arithmetic.SizeOf(a[0]) / 16);
+        return a[0] switch
+        {
+            double d => Math.Abs(d),
+            var value when Arithmetic.IsInteger(value) => Numbers.Normalize(BigInteger.Abs(Arithmetic.ToBig(value))),
+            var value => throw Raise.Type($"bad operand type for abs(): '{TypeNames.Of(value)}'"),
+        };
+    }
 
     private static object? Attribute(object? value, object? name)
     {
@@ -53,7 +56,11 @@ internal static class Filters
     private static double ToFloat(Interpreter interpreter, object? value)
     {
         if (!Strings.Is(value, out var text))
+        {
+            interpreter.Charge(Arithmetic.SizeOf(value) / 4);
             return Arithmetic.ToDouble(value);
+        }
+
         interpreter.Charge(text.Length / 16);
         return Numbers.ParseFloat(text) ?? throw Raise.Value($"could not convert string to float: {Representation.Repr(text)}");
     }
@@ -76,6 +83,7 @@ internal static class Filters
         {
             if (!Strings.Is(value, out var text))
                 return value is double d ? Numbers.Normalize(Numbers.Truncate(d)) : Numbers.Normalize(Whole(value));
+            Numbers.ChargeDigits(interpreter, Math.Min(text.Length, Numbers.MaxDigits), isDecimal: radix == 10);
             interpreter.Charge(text.Length / 16);
             if (Numbers.ParseInteger(text, (int)Math.Clamp(radix, -1, 99)) is { } number)
                 return number;
@@ -102,14 +110,14 @@ internal static class Filters
         if (!Strings.Is(method, out var name) || name is not ("common" or "ceil" or "floor"))
             throw Raise.FilterArgument("method must be common, ceil or floor");
         if (name == "common")
-            return RoundCommon(value, precision);
+            return RoundCommon(interpreter, value, precision);
         var factor = Arithmetic.Apply(interpreter, TokenKind.Pow, 10L, precision);
         var scaled = Arithmetic.ToDouble(Arithmetic.Apply(interpreter, TokenKind.Mul, value, factor));
         var whole = Numbers.Normalize(Numbers.Truncate(name == "ceil" ? Math.Ceiling(scaled) : Math.Floor(scaled)));
         return Arithmetic.Apply(interpreter, TokenKind.Div, whole, factor)!;
     }
 
-    private static object RoundCommon(object? value, object? precision)
+    private static object RoundCommon(Interpreter interpreter, object? value, object? precision)
     {
         if (value is UndefinedValue)
             throw Raise.Type("type Undefined doesn't define __round__ method");
@@ -128,6 +136,8 @@ internal static class Filters
             return Arithmetic.Plus(value);
         if (places < -Numbers.MaxDigits)
             return 0L;
+        var (size, unitSize) = (Arithmetic.SizeOf(value), (-places / 9) + 1);
+        interpreter.Charge(((size + unitSize) * unitSize) / 32);
         var unit = BigInteger.Pow(10, (int)-places);
         var quotient = BigInteger.DivRem(BigInteger.Abs(Arithmetic.ToBig(value)), unit, out var remainder);
         var half = (remainder * 2).CompareTo(unit);
@@ -142,7 +152,7 @@ internal static class Filters
         if (bytes == 1)
             return "1 Byte";
         if (bytes < unit)
-            return $"{Numbers.Format(Numbers.Truncate(bytes))} Bytes";
+            return $"{Numbers.Format(Numbers.Truncate(bytes), meter: null)} Bytes";
         var size = bytes;
         var prefix = "";
         foreach (var letter in binary ? "KMGTPEZY" : "kMGTPEZY")

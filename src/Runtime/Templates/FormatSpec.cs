@@ -127,6 +127,7 @@ internal sealed class FormatSpec
             throw Raise.Value("Negative zero coercion (z) not allowed in integer format specifier");
         if (_precision is not null)
             throw Raise.Value("Precision not allowed in integer format specifier");
+        interpreter.Charge(Arithmetic.SizeOf(value) * 2);
         var magnitude = BigInteger.Abs(value);
         if (_type == 'c')
         {
@@ -139,7 +140,7 @@ internal sealed class FormatSpec
 
         var (digits, prefix, group) = _type switch
         {
-            '\0' or 'd' or 'n' => (Numbers.Format(magnitude), "", 3),
+            '\0' or 'd' or 'n' => (Numbers.Format(magnitude, interpreter), "", 3),
             'b' => (InBase(magnitude, 2), "0b", 4),
             'o' => (InBase(magnitude, 8), "0o", 4),
             'x' => (InBase(magnitude, 16), "0x", 4),
@@ -154,6 +155,7 @@ internal sealed class FormatSpec
     {
         if (_type is not ('\0' or 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%' or 'n'))
             throw Raise.Value($"Unknown format code '{_type}' for object of type 'float'");
+        Numbers.ChargeDigits(interpreter, Math.Min(_precision ?? 0, MaxPrecision) + 64);
         var text = Digits(value, _type == 'n' ? 'g' : _type, _precision, _alternate);
         var end = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
         var (whole, rest) = end < 0 ? (text, "") : (text[..end], text[end..]);
@@ -219,9 +221,14 @@ internal sealed class FormatSpec
         if (value.IsZero)
             return "0";
         var bits = radix == 16 ? 4 : radix == 8 ? 3 : 1;
+        var bytes = value.ToByteArray(isUnsigned: true);
         var result = new StringBuilder();
-        for (var shift = (int)((value.GetBitLength() - 1) / bits * bits); shift >= 0; shift -= bits)
-            result.Append("0123456789abcdef"[(int)((value >> shift) & (radix - 1))]);
+        for (var bit = ((int)value.GetBitLength() - 1) / bits * bits; bit >= 0; bit -= bits)
+        {
+            var pair = bytes[bit / 8] | ((bit / 8) + 1 < bytes.Length ? bytes[(bit / 8) + 1] << 8 : 0);
+            result.Append("0123456789abcdef"[(pair >> (bit % 8)) & (radix - 1)]);
+        }
+
         return result.ToString();
     }
 

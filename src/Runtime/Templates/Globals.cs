@@ -43,7 +43,7 @@ internal static class Globals
             interpreter.ChargeCollection(source.Count);
             interpreter.Charge(2L * source.Count);
             foreach (var (key, value) in source.Items)
-                map.Set(key, value);
+                map.Set(key, value, interpreter);
         }
         else if (a.Has(0))
         {
@@ -52,7 +52,7 @@ internal static class Globals
                 var pair = Sequences.ToList(interpreter, item);
                 if (pair.Count != 2)
                     throw Raise.Value($"dictionary update sequence element has length {pair.Count}; 2 is required");
-                map.Set(pair[0], pair[1]);
+                map.Set(pair[0], pair[1], interpreter);
             }
         }
 

@@ -30,7 +30,7 @@ internal static class JsonText
             case null: builder.Append("null"); break;
             case bool b: builder.Append(b ? "true" : "false"); break;
             case long l: builder.Append(l); break;
-            case BigInteger big: builder.Append(Numbers.Format(big)); break;
+            case BigInteger big: builder.Append(Numbers.Format(big, interpreter)); break;
             case double d: builder.Append(Number(d)); break;
             case string s: AppendString(builder, s, style.Ascii); break;
             case MarkupValue m: AppendString(builder, m.Text, style.Ascii); break;
@@ -105,7 +105,7 @@ internal static class JsonText
                 builder.Append(style.ItemSeparator);
             first = false;
             NewLine(builder, style, level + 1);
-            AppendString(builder, Key(key), style.Ascii);
+            AppendString(builder, Key(interpreter, key), style.Ascii);
             builder.Append(style.KeySeparator);
             Append(interpreter, builder, value, style, level + 1, open);
         }
@@ -115,14 +115,14 @@ internal static class JsonText
         open.Remove(map);
     }
 
-    private static string Key(object? key) => key switch
+    private static string Key(Interpreter interpreter, object? key) => key switch
     {
         string s => s,
         MarkupValue m => m.Text,
         null => "null",
         bool b => b ? "true" : "false",
         long l => l.ToString(CultureInfo.InvariantCulture),
-        BigInteger big => Numbers.Format(big),
+        BigInteger big => Numbers.Format(big, interpreter),
         double d => Number(d),
         _ => throw Raise.Type($"keys must be str, int, float, bool or None, not {TypeNames.Of(key)}"),
     };

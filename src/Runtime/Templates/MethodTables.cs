@@ -52,7 +52,7 @@ internal static class MethodTables
 
     private static readonly FrozenDictionary<string, Method> Integer = new Dictionary<string, Method>
     {
-        ["bit_length"] = Of<object>("", (_, n, _) => (long)BigInteger.Abs(Arithmetic.ToBig(n)).GetBitLength()),
+        ["bit_length"] = Of<object>("", (i, n, _) => BitLength(i, n)),
         ["conjugate"] = Of<object>("", (_, n, _) => Arithmetic.Plus(n)),
         ["as_integer_ratio"] = Of<object>("", (_, n, _) => new TupleValue([Arithmetic.Plus(n), 1L])),
     }.ToFrozenDictionary();
@@ -132,6 +132,12 @@ internal static class MethodTables
         return item;
     }
 
+    private static long BitLength(Interpreter interpreter, object number)
+    {
+        interpreter.Charge(Arithmetic.SizeOf(number) / 16);
+        return (long)BigInteger.Abs(Arithmetic.ToBig(number)).GetBitLength();
+    }
+
     private static object? Clear(ListValue list)
     {
         list.Items.Clear();
@@ -140,9 +146,8 @@ internal static class MethodTables
 
     private static object? Get(Interpreter interpreter, MapValue map, BoundArguments a)
     {
-        interpreter.Charge(Sequences.TextCost(a[0]));
-        Comparing.Hash(a[0]);
-        return map.TryGet(a[0], out var value) ? value : a[1];
+        Comparing.Hash(a[0], interpreter);
+        return map.TryGet(a[0], out var value, interpreter) ? value : a[1];
     }
 
     private static MapValue Copy(Interpreter interpreter, MapValue map)
@@ -151,7 +156,7 @@ internal static class MethodTables
         interpreter.Charge(2L * map.Count);
         var copy = new MapValue();
         foreach (var (key, value) in map.Items)
-            copy.Set(key, value);
+            copy.Set(key, value, interpreter);
         return copy;
     }
 
@@ -159,7 +164,7 @@ internal static class MethodTables
     {
         var map = new MapValue();
         foreach (var key in Sequences.ToList(interpreter, a[0]))
-            map.Set(key, a[1]);
+            map.Set(key, a[1], interpreter);
         return map;
     }
 }

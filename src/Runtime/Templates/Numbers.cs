@@ -13,6 +13,13 @@ internal static class Numbers
     /// <summary>Bits an integer may have; larger ones could be computed but never printed.</summary>
     public const int MaxBits = 1 << 16;
 
+    /// <summary>Charges for turning an integer into digits or digits into an integer, work that grows with their square.</summary>
+    /// <param name="interpreter">Pays.</param>
+    /// <param name="digits">How many.</param>
+    /// <param name="isDecimal">Whether the digits are those of base 10, for which there is a quick way.</param>
+    public static void ChargeDigits(Interpreter interpreter, long digits, bool isDecimal = true)
+        => interpreter.Charge(isDecimal ? digits * digits / (1 << 14) : digits * digits / 256);
+
     public static int DigitValue(char c) => c switch
     {
         >= '0' and <= '9' => c - '0',
@@ -139,10 +146,15 @@ internal static class Numbers
         return result.ToString();
     }
 
-    public static string Format(BigInteger value)
+    /// <summary>The decimal digits of an integer.</summary>
+    /// <param name="value">The integer.</param>
+    /// <param name="meter">Pays; null where nobody does.</param>
+    public static string Format(BigInteger value, Interpreter? meter)
     {
         if (value.GetBitLength() > 14_300)
             throw Raise.Value($"Exceeds the limit ({MaxDigits} digits) for integer string conversion");
+        if (meter is not null)
+            ChargeDigits(meter, Arithmetic.SizeOf(value) * 10);
         return value.ToString(CultureInfo.InvariantCulture);
     }
 

@@ -158,6 +158,8 @@ internal sealed class PercentFormat
             case 'c': return ("", Character(value));
             case 'd' or 'i' or 'u' or 'o' or 'x' or 'X': return Integer(type, value, precision, alternate);
             case 'e' or 'E' or 'f' or 'F' or 'g' or 'G':
+                _interpreter.Charge(Arithmetic.SizeOf(value) / 4);
+                Numbers.ChargeDigits(_interpreter, Math.Min(precision ?? 0, FormatSpec.MaxPrecision) + 64);
                 var number = value is UndefinedValue u ? throw u.Error() : Arithmetic.ToDouble(value);
                 return (double.IsNegative(number) && !double.IsNaN(number) ? "-" : "", FormatSpec.Digits(number, type, precision, alternate));
             default:
@@ -200,7 +202,7 @@ internal sealed class PercentFormat
         return result.ToString();
     }
 
-    private static (string Sign, string Body) Integer(char type, object? value, int? precision, bool alternate)
+    private (string Sign, string Body) Integer(char type, object? value, int? precision, bool alternate)
     {
         BigInteger number;
         if (Arithmetic.IsInteger(value))
@@ -213,12 +215,13 @@ internal sealed class PercentFormat
             throw Raise.Type($"%{type} format: {(type is 'd' or 'i' or 'u' ? "a real number" : "an integer")} is required, not {TypeNames.Of(value)}");
         if (precision > FormatSpec.MaxPrecision)
             throw Raise.Value("precision too big");
+        _interpreter.Charge((Arithmetic.SizeOf(number) * 2) + ((precision ?? 0) / 16));
         var magnitude = BigInteger.Abs(number);
         var digits = type switch
         {
             'o' => FormatSpec.InBase(magnitude, 8),
             'x' or 'X' => FormatSpec.InBase(magnitude, 16),
-            _ => Numbers.Format(magnitude),
+            _ => Numbers.Format(magnitude, _interpreter),
         };
         digits = digits.PadLeft(precision ?? 0, '0');
         if (type == 'X')

@@ -51,7 +51,7 @@ internal static class PrettyPrint
             case MapValue map:
                 var sorted = new MapValue();
                 foreach (var (key, item) in SortedItems(interpreter, map))
-                    sorted.Set(key, Sorted(interpreter, item, depth + 1));
+                    sorted.Set(key, Sorted(interpreter, item, depth + 1), interpreter);
                 return sorted;
             case ListValue list: return new ListValue(list.Items.ConvertAll(i => Sorted(interpreter, i, depth + 1)));
             case TupleValue tuple: return new TupleValue([.. tuple.Items.Select(i => Sorted(interpreter, i, depth + 1))]);

@@ -39,7 +39,7 @@ internal static class Representation
             case null: builder.Append("None"); break;
             case bool b: builder.Append(b ? "True" : "False"); break;
             case long l: builder.Append(l); break;
-            case BigInteger big: builder.Append(Numbers.Format(big)); break;
+            case BigInteger big: builder.Append(Numbers.Format(big, interpreter)); break;
             case double d: builder.Append(Numbers.Repr(d)); break;
             case string s: AppendQuoted(builder, s); break;
             case MarkupValue m:

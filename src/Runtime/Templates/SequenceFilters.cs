@@ -169,10 +169,10 @@ internal static class SequenceFilters
         {
             interpreter.Charge(1);
             var key = getter(item);
-            Comparing.Hash(key);
-            if (seen.TryGet(key, out _))
+            Comparing.Hash(key, interpreter);
+            if (seen.TryGet(key, out _, interpreter))
                 continue;
-            seen.Set(key, null);
+            seen.Set(key, null, interpreter);
             yield return item;
         }
     }

@@ -13,8 +13,8 @@ internal static class Tests
         yield return Test("even", (i, v) => Comparing.AreEqual(Arithmetic.Apply(i, TokenKind.Mod, v, 2L), 0L));
         yield return Test("defined", (_, v) => v is not UndefinedValue);
         yield return Test("undefined", (_, v) => v is UndefinedValue);
-        yield return Test("filter", (_, v) => Strings.Is(v, out var s) ? Filters.All.ContainsKey(s) : Comparing.Hash(v) == int.MinValue);
-        yield return Test("test", (_, v) => Strings.Is(v, out var s) ? All.ContainsKey(s) : Comparing.Hash(v) == int.MinValue);
+        yield return Test("filter", (i, v) => Strings.Is(v, out var s) ? Filters.All.ContainsKey(s) : Comparing.Hash(v, i) == int.MinValue);
+        yield return Test("test", (i, v) => Strings.Is(v, out var s) ? All.ContainsKey(s) : Comparing.Hash(v, i) == int.MinValue);
         yield return Test("none", (_, v) => v is null);
         yield return Test("boolean", (_, v) => v is bool);
         yield return Test("false", (_, v) => v is false);

@@ -47,15 +47,23 @@ internal sealed class RangeValue(long start, long stop, long step)
 /// <summary>A dictionary in order of insertion, with Python's equality of keys: 1, 1.0 and true are the same key.</summary>
 internal sealed class MapValue
 {
-    private readonly Dictionary<object, int> _index = new(KeyComparer.Instance);
+    private readonly KeyComparer _comparer = new();
+    private readonly Dictionary<object, int> _index;
     private readonly List<KeyValuePair<object?, object?>> _items = [];
+
+    public MapValue() => _index = new(_comparer);
 
     public IReadOnlyList<KeyValuePair<object?, object?>> Items => _items;
 
     public int Count => _items.Count;
 
-    public bool TryGet(object? key, out object? value)
+    /// <summary>Looks a key up.</summary>
+    /// <param name="key">Any value.</param>
+    /// <param name="value">What it stands for.</param>
+    /// <param name="meter">Pays for hashing and comparing; null where the key is a name or a number of the engine's own.</param>
+    public bool TryGet(object? key, out object? value, Interpreter? meter = null)
     {
+        _comparer.Meter = meter;
         if (_index.TryGetValue(key ?? KeyComparer.None, out var at))
         {
             value = _items[at].Value;
@@ -66,8 +74,10 @@ internal sealed class MapValue
         return false;
     }
 
-    public void Set(object? key, object? value)
+    /// <summary>Sets a key, likewise.</summary>
+    public void Set(object? key, object? value, Interpreter? meter = null)
     {
+        _comparer.Meter = meter;
         if (_index.TryGetValue(key ?? KeyComparer.None, out var at))
         {
             _items[at] = new(_items[at].Key, value);
@@ -80,15 +90,16 @@ internal sealed class MapValue
 
     private sealed class KeyComparer : IEqualityComparer<object>
     {
-        public static readonly KeyComparer Instance = new();
-
         /// <summary>Stands for none, which a dictionary here cannot hold as a key.</summary>
         public static readonly object None = new();
 
-        bool IEqualityComparer<object>.Equals(object? x, object? y)
-            => ReferenceEquals(x, y) || (!ReferenceEquals(x, None) && !ReferenceEquals(y, None) && Comparing.AreEqual(x, y));
+        /// <summary>Pays for the lookup that runs.</summary>
+        public Interpreter? Meter { get; set; }
 
-        public int GetHashCode(object obj) => ReferenceEquals(obj, None) ? 0 : Comparing.Hash(obj);
+        bool IEqualityComparer<object>.Equals(object? x, object? y)
+            => ReferenceEquals(x, y) || (!ReferenceEquals(x, None) && !ReferenceEquals(y, None) && Comparing.AreEqual(x, y, Meter));
+
+        public int GetHashCode(object obj) => ReferenceEquals(obj, None) ? 0 : Comparing.Hash(obj, Meter);
     }
 }
 

@@ -46,7 +46,7 @@ internal sealed class BytePairTokenizer : Tokenizer
             _symbolOfByte[value] = _symbols.Intern([(byte)value]);
         }
 
-        _merges = BuildMerges(merges);
+        _merges = BuildMerges(merges, vocabulary.Warnings);
         var known = tokens.Count;
         CollectionsMarshal.SetCount(tokens, _symbols.Count);
         CollectionsMarshal.AsSpan(tokens)[known..].Fill(-1);
@@ -150,9 +150,10 @@ internal sealed class BytePairTokenizer : Tokenizer
     }
 
     // A merge may make up or use a string that is no token; such a string is a symbol all the same.
-    private Dictionary<ulong, (uint Rank, int Merged)> BuildMerges(GgufStringList merges)
+    private Dictionary<ulong, (uint Rank, int Merged)> BuildMerges(GgufStringList merges, List<string> warnings)
     {
         var result = new Dictionary<ulong, (uint, int)>(merges.Count);
+        var (broken, firstBroken) = (0, 0);
         var (left, right) = (new List<byte>(), new List<byte>());
         for (var rank = 0; rank < merges.Count; rank++)
         {
@@ -161,12 +162,18 @@ internal sealed class BytePairTokenizer : Tokenizer
             var space = merge.IsEmpty ? 0 : merge[1..].IndexOf((byte)' ') + 1;
             if (space == 0 || !TrySpell(merge[..space], left) || !TrySpell(merge[(space + 1)..], right))
             {
+                firstBroken = broken++ == 0 ? rank : firstBroken;
                 continue;
             }
 
             var pair = Rules.Key(_symbols.Intern(CollectionsMarshal.AsSpan(left)), _symbols.Intern(CollectionsMarshal.AsSpan(right)));
             left.AddRange(right);
             result.TryAdd(pair, ((uint)rank, _symbols.Intern(CollectionsMarshal.AsSpan(left))));
+        }
+
+        if (broken > 0)
+        {
+            warnings.Add($"'{MergesKey}' has {broken} entries that are not two spelled symbols with a space between, the first '{GgufText.FromBytes(merges[firstBroken])}' at {firstBroken}; they merge nothing, so texts may get other tokens than the model was trained with");
         }
 
         return result;

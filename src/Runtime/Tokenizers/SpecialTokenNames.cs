@@ -43,6 +43,9 @@ internal static class SpecialTokenNames
 
     private static readonly string[] s_alwaysShown = ["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
 
+    /// <summary>Whether a token of this spelling ends generation whatever the file says.</summary>
+    public static bool IsEnd(string spelling) => s_endOfGeneration.Contains(spelling);
+
     /// <summary>Completes special ids, corrects attributes and collects the tokens that end generation.</summary>
     public static void Apply(Vocabulary vocabulary)
     {

@@ -65,6 +65,9 @@ public abstract class Tokenizer
     /// <summary>The tokens that the file forbids to generate (<c>tokenizer.ggml.suppress_tokens</c>).</summary>
     public IReadOnlyList<int> SuppressedIds => Vocabulary.Suppressed;
 
+    /// <summary>What in the file is odd and was read all the same, a sentence each: roles that no token has, merges that are no pairs.</summary>
+    public IReadOnlyList<string> Warnings => Vocabulary.Warnings;
+
     private protected Vocabulary Vocabulary { get; }
 
     /// <summary>Whether a first space in decoded text is one that encoding put there.</summary>
@@ -77,6 +80,11 @@ public abstract class Tokenizer
     /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
     public static Tokenizer FromMetadata(GgufMetadata metadata, string? preTokenizerOverride = null) => Create(metadata, preTokenizerOverride, side: "");
 
+    /// <summary>The same with tokens that count as control tokens whatever the file calls them.</summary>
+    /// <param name="metadata">The file's metadata.</param>
+    /// <param name="controlSpellings">Their spellings; those that are no token are passed over.</param>
+    internal static Tokenizer FromMetadata(GgufMetadata metadata, IEnumerable<string> controlSpellings) => Create(metadata, preTokenizerOverride: null, side: "", controlSpellings);
+
     /// <summary>Makes the tokenizer of what an encoder–decoder writes, where its tokens are others than those it reads.</summary>
     /// <param name="metadata">The file's metadata.</param>
     /// <returns>Null where there is one vocabulary (no <c>tokenizer.ggml.decoder_tokens</c>).</returns>
@@ -88,7 +96,7 @@ public abstract class Tokenizer
         return metadata.Contains("tokenizer.ggml.decoder_tokens") ? Create(metadata, preTokenizerOverride: null, VocabularyReader.DecoderSide) : null;
     }
 
-    private static Tokenizer Create(GgufMetadata metadata, string? preTokenizerOverride, string side)
+    private static Tokenizer Create(GgufMetadata metadata, string? preTokenizerOverride, string side, IEnumerable<string>? controlSpellings = null)
     {
         ArgumentNullException.ThrowIfNull(metadata);
         if (!metadata.TryGet<string>("tokenizer.ggml.model", out var model))
@@ -101,20 +109,22 @@ public abstract class Tokenizer
         {
             case "gpt2" or "gemma4" or "whitespace":
                 var preTokenizer = PreTokenizers.ByName(model == "gemma4" ? "gemma4" : name);
-                return new BytePairTokenizer(VocabularyReader.Read(metadata, model, preTokenizer, name, side), preTokenizer, BytePairTokenizer.ReadMerges(metadata, name));
+                return new BytePairTokenizer(Read(preTokenizer), preTokenizer, BytePairTokenizer.ReadMerges(metadata, name));
             case "llama":
-                return new SentencePieceTokenizer(VocabularyReader.Read(metadata, model, null, name, side));
+                return new SentencePieceTokenizer(Read(null));
             case "bert":
-                return new WordPieceTokenizer(VocabularyReader.Read(metadata, model, null, name, side));
+                return new WordPieceTokenizer(Read(null));
             case "t5":
-                return new UnigramTokenizer(VocabularyReader.Read(metadata, model, null, name, side), CharacterMap.Read(metadata));
+                return new UnigramTokenizer(Read(null), CharacterMap.Read(metadata));
             case "characters":
-                return new CharacterTokenizer(VocabularyReader.Read(metadata, model, null, name, side));
+                return new CharacterTokenizer(Read(null));
             case "no_vocab" or "none":
                 throw new UnsupportedModelException($"tokenizer '{model}' (the file holds no vocabulary: only token ids can go in and out)", s_models);
             default:
                 throw new UnsupportedModelException($"tokenizer '{model}' (tokenizer.ggml.model)", s_models);
         }
+
+        Vocabulary Read(PreTokenizer? preTokenizer) => VocabularyReader.Read(metadata, model, preTokenizer, name, side, controlSpellings);
     }
 
     /// <inheritdoc cref="Encode(ReadOnlySpan{byte}, bool, bool)"/>
@@ -176,6 +186,28 @@ public abstract class Tokenizer
     {
         var ids = new List<int>((utf8.Length / 4) + 4);
         AppendFragments(_splitter, utf8, parseSpecial: false, mark: [], ids, afterSpecial: false);
+        return ids;
+    }
+
+    /// <summary>The token ids of a prompt in which control tokens count as such: one that spells its own begin or end token gets no second one.</summary>
+    /// <remarks>The reference adds it and warns. A model has never seen two.</remarks>
+    internal List<int> EncodePrompt(string text)
+    {
+        var ids = Encode(text, addSpecial: false, parseSpecial: true);
+        var around = new List<int>();
+        AddFirst(around);
+        if (ids.Count < around.Count || !around.SequenceEqual(ids.Take(around.Count)))
+        {
+            ids.InsertRange(0, around);
+        }
+
+        around.Clear();
+        AddLast(around);
+        if (ids.Count < around.Count || !around.SequenceEqual(ids.TakeLast(around.Count)))
+        {
+            ids.AddRange(around);
+        }
+
         return ids;
     }
 

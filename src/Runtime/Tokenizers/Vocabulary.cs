@@ -23,6 +23,9 @@ internal sealed class Vocabulary
     /// <summary>Tokens that must not be generated.</summary>
     public int[] Suppressed { get; set; } = [];
 
+    /// <summary>What in the file is odd and was read all the same: a sentence each, for the user.</summary>
+    public List<string> Warnings { get; } = [];
+
     /// <summary>The name in <c>tokenizer.ggml.model</c>.</summary>
     public required string Model { get; init; }
 

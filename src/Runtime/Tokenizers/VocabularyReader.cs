@@ -19,14 +19,29 @@ internal static class VocabularyReader
     /// <param name="preTokenizer">How text is split first; null for models without it.</param>
     /// <param name="preTokenizerName">Its name in the file.</param>
     /// <param name="side">What the lists' names begin with: nothing, or <see cref="DecoderSide"/>.</param>
+    /// <param name="controlSpellings">Tokens that are control tokens whatever the file says; null: none.</param>
     /// <exception cref="ModelFormatException">A key is missing, mistyped, or does not fit the others.</exception>
-    public static Vocabulary Read(GgufMetadata metadata, string model, PreTokenizer? preTokenizer, string? preTokenizerName, string side = "")
+    public static Vocabulary Read(
+        GgufMetadata metadata, string model, PreTokenizer? preTokenizer, string? preTokenizerName, string side = "", IEnumerable<string>? controlSpellings = null)
     {
         var vocabulary = ReadTokens(metadata, model, side);
+        foreach (var spelling in controlSpellings ?? [])
+        {
+            if (vocabulary.Tokens.Find(GgufText.GetBytes(spelling)) is >= 0 and var id && !vocabulary.Has(id, TokenAttributes.Special))
+            {
+                vocabulary.Attributes[id] = TokenAttributes.Control;
+            }
+        }
+
         SetDefaults(vocabulary, preTokenizer);
-        ReadSpecialIds(metadata, vocabulary.Special, vocabulary.Count);
+        SpecialTokenRoles.Read(metadata, vocabulary);
         ReadFlags(metadata, vocabulary, preTokenizer);
-        vocabulary.Suppressed = [.. metadata.Get<int[]>(Prefix + "suppress_tokens", []).Where(id => id >= 0 && id < vocabulary.Count)];
+        vocabulary.Suppressed = ReadSuppressed(metadata, vocabulary);
+        if (model == "gpt2" && string.IsNullOrEmpty(preTokenizerName))
+        {
+            vocabulary.Warnings.Add($"'{Prefix}pre' is missing: texts are split by the reference's default rules, which are few models' own");
+        }
+
         SpecialTokenNames.Apply(vocabulary);
         SpecialTokenNames.ApplyStripping(
             vocabulary,
@@ -104,10 +119,23 @@ internal static class VocabularyReader
 
     private static void CheckLength(string key, int found, int expected, string? source)
     {
-        if (found < expected)
+        if (found != expected)
         {
             throw new ModelFormatException($"'{Prefix}{key}' has {found} entries for {expected} tokens", source);
         }
+    }
+
+    private static int[] ReadSuppressed(GgufMetadata metadata, Vocabulary vocabulary)
+    {
+        const string Key = Prefix + "suppress_tokens";
+        var ids = metadata.Get<int[]>(Key, []);
+        int[] known = [.. ids.Where(id => id >= 0 && id < vocabulary.Count)];
+        if (known.Length < ids.Length)
+        {
+            vocabulary.Warnings.Add($"'{Key}' names {ids.Length - known.Length} ids beyond the vocabulary of {vocabulary.Count} tokens; they are left out");
+        }
+
+        return known;
     }
 
     private static void SetDefaults(Vocabulary vocabulary, PreTokenizer? preTokenizer)
@@ -142,29 +170,6 @@ internal static class VocabularyReader
         }
     }
 
-    private static void ReadSpecialIds(GgufMetadata metadata, SpecialTokenIds special, int count)
-    {
-        special.BeginOfText = ReadId("bos_token_id", special.BeginOfText);
-        special.EndOfText = ReadId("eos_token_id", special.EndOfText);
-        special.EndOfTurn = ReadId("eot_token_id", special.EndOfTurn);
-        special.EndOfMessage = ReadId("eom_token_id", special.EndOfMessage);
-        special.Unknown = ReadId("unknown_token_id", special.Unknown);
-        special.Separator = ReadId("seperator_token_id", special.Separator);
-        special.Padding = ReadId("padding_token_id", special.Padding);
-        special.Mask = ReadId("mask_token_id", special.Mask);
-        special.FillPrefix = ReadId("prefix_token_id", ReadId("fim_pre_token_id", special.FillPrefix));
-        special.FillSuffix = ReadId("suffix_token_id", ReadId("fim_suf_token_id", special.FillSuffix));
-        special.FillMiddle = ReadId("middle_token_id", ReadId("fim_mid_token_id", special.FillMiddle));
-        special.FillPadding = ReadId("fim_pad_token_id", special.FillPadding);
-        special.FillRepository = ReadId("fim_rep_token_id", special.FillRepository);
-        special.FillFileSeparator = ReadId("fim_sep_token_id", special.FillFileSeparator);
-
-        // An id outside of the vocabulary counts as absent, in the file as among the defaults.
-        int? ReadId(string key, int? otherwise)
-            => metadata.TryGet<long>(Prefix + key, out var id) && id >= 0 && id < count ? (int)id
-                : otherwise < count ? otherwise : null;
-    }
-
     private static void ReadFlags(GgufMetadata metadata, Vocabulary vocabulary, PreTokenizer? preTokenizer)
     {
         vocabulary.AddsSpacePrefix = metadata.Get(Prefix + "add_space_prefix", vocabulary.AddsSpacePrefix);
@@ -179,14 +184,22 @@ internal static class VocabularyReader
     private static void Check(Vocabulary vocabulary)
     {
         var special = vocabulary.Special;
-        if (vocabulary.Model != "rwkv" && vocabulary.AddsBeginOfText && special.BeginOfText is null)
+        if (vocabulary.Model == "bert" && special.BeginOfText is null)
         {
-            throw new ModelFormatException("texts begin with a begin-of-text token, but 'tokenizer.ggml.bos_token_id' names none of the vocabulary", vocabulary.Source);
+            throw new ModelFormatException($"a WordPiece vocabulary needs '{Prefix}bos_token_id' within it", vocabulary.Source);
         }
 
-        if (vocabulary.Model is not ("rwkv" or "bert") && vocabulary.AddsEndOfText && special.EndOfText is null)
+        if (vocabulary.AddsBeginOfText && special.BeginOfText is null)
         {
-            throw new ModelFormatException("texts end with an end-of-text token, but 'tokenizer.ggml.eos_token_id' names none of the vocabulary", vocabulary.Source);
+            vocabulary.AddsBeginOfText = false;
+            vocabulary.Warnings.Add($"texts should begin with a begin-of-text token, but '{Prefix}bos_token_id' names none; none is added");
+        }
+
+        // WordPiece ends with its separator.
+        if (vocabulary.Model != "bert" && vocabulary.AddsEndOfText && special.EndOfText is null)
+        {
+            vocabulary.AddsEndOfText = false;
+            vocabulary.Warnings.Add($"texts should end with an end-of-text token, but '{Prefix}eos_token_id' names none; none is added");
         }
 
         if (vocabulary.Model == "bert" && (special.Separator is null || special.Unknown is null))

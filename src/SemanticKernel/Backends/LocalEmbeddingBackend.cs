@@ -1,4 +1,5 @@
 using Hearth.Runtime;
+using Hearth.Runtime.Embedding;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.SemanticKernel.Backends;

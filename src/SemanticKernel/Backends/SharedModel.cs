@@ -19,6 +19,7 @@ internal sealed class SharedModel<T>(Func<CancellationToken, Task<T>> load) : IA
     where T : class, IModel
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly CancellationTokenSource _disposing = new();
     private T? _model;
     private bool _disposed;
 
@@ -33,8 +34,13 @@ internal sealed class SharedModel<T>(Func<CancellationToken, Task<T>> load) : IA
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return _model ??= await load(cancellationToken).ConfigureAwait(false);
+            ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed), this);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
+            return _model ??= await load(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_disposing.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ObjectDisposedException(GetType().FullName);
         }
         finally
         {
@@ -42,13 +48,18 @@ internal sealed class SharedModel<T>(Func<CancellationToken, Task<T>> load) : IA
         }
     }
 
+    /// <summary>Ends a load in progress and frees the model.</summary>
     public async ValueTask DisposeAsync()
     {
+        Volatile.Write(ref _disposed, true);
+
+        // Never disposed itself: it has no timer, and a caller may be just about to ask for its token.
+        await _disposing.CancelAsync().ConfigureAwait(false);
         await _gate.WaitAsync().ConfigureAwait(false);
         try
         {
             var model = _model;
-            (_disposed, _model) = (true, null);
+            _model = null;
             if (model is IAsyncDisposable disposable)
             {
                 await disposable.DisposeAsync().ConfigureAwait(false);

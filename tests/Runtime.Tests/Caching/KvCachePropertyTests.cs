@@ -7,6 +7,13 @@ namespace Hearth.Runtime.Tests.Caching;
 /// <summary>Random lives of sequences against a plain model: a list of tokens each.</summary>
 public sealed class KvCachePropertyTests
 {
+    [Fact]
+    public void The_checks_that_the_loop_makes_run_in_tests_of_every_configuration()
+    {
+        Assert.True(KvCacheInvariants.AreChecked);
+        KvCacheInvariants.Check(new KvCache(new FakePageStore(4, 2)));
+    }
+
     [Property(MaxTest = 150)]
     public void Whatever_happens_every_sequence_keeps_its_tokens_and_contents_and_the_books_balance(int seed)
     {

@@ -70,6 +70,38 @@ public sealed class KvSequenceSnapshotTests
         Assert.Throws<CacheSnapshotException>(() => Create(pages: 2).Cache.Restore(new MemoryStream(bytes)));
     }
 
+    [Theory]
+    [InlineData(10, true)]
+    [InlineData(9, false)]
+    public void Tokens_beyond_the_models_vocabulary_are_refused(int vocabulary, bool isTaken)
+    {
+        var cache = new KvCache(new FakePageStore(4, 8), "model", vocabulary);
+        var error = Record.Exception(() => cache.Restore(new MemoryStream(Saved(s_tokens))).Dispose());
+
+        Assert.Equal(isTaken, error is null);
+        Assert.True(isTaken || (error is CacheSnapshotException && error.Message.Contains("found 9", StringComparison.Ordinal)));
+        Assert.Equal((8, 0), (cache.GetStatistics().FreePages, cache.GetStatistics().Sequences));
+    }
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData(8, true)]
+    [InlineData(12, false)]
+    [InlineData(0, false)]
+    public void A_beginning_that_this_model_never_forgets_is_not_missing(int? unit, bool isTaken)
+    {
+        var (cache, store) = Create();
+        using var sequence = cache.CreateSequence();
+        Assert.True(KvCacheTests.TryAppend(sequence, store, [.. s_tokens, .. s_tokens]));
+        sequence.Forget(8);
+        var stream = new MemoryStream();
+        sequence.Save(stream);
+        stream.Position = 0;
+        var other = new KvCache(new FakePageStore(4, 8), "model", forgottenUnit: unit);
+
+        Assert.Equal(isTaken, Record.Exception(() => other.Restore(stream).Dispose()) is not CacheSnapshotException);
+    }
+
     [Fact]
     public void Too_few_free_pages_are_an_error_of_their_own()
     {

@@ -196,4 +196,96 @@ public sealed class ConversionFaultTests
     {
         public void Report(GgufProgress value) => action();
     }
+
+    [Theory]
+    [InlineData(float.NaN, null, "NaN")]
+    [InlineData(float.PositiveInfinity, null, "infinity")]
+    [InlineData(1e38f, GgmlType.F16, "1E+38")]
+    [InlineData(-65520f, GgmlType.F16, "-65520")]
+    [InlineData(1e7f, GgmlType.Q8_0, "10000000")]
+    [InlineData(float.MaxValue, GgmlType.BF16, "3.4028235E+38")]
+    public void A_number_that_the_file_could_not_hold_is_refused_by_name(float odd, GgmlType? type, string named)
+    {
+        var values = new float[64 * 64];
+        values[(3 * 64) + 7] = odd;
+        using var folder = ModelConverterTests.Tiny().Remove("model.layers.0.self_attn.q_proj.weight").Add("model.layers.0.self_attn.q_proj.weight", values, 64, 64).Save();
+        var error = Assert.Throws<ModelFormatException>(() => ModelConverter.Convert(folder.Path, folder.Output, type));
+
+        Assert.Contains("q_proj", error.Message, StringComparison.Ordinal);
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(folder.Path, "converted*"));
+    }
+
+    [Fact]
+    public void The_largest_number_of_a_type_is_kept()
+    {
+        var values = new float[64 * 64];
+        values[0] = 65504;
+        using var folder = ModelConverterTests.Tiny().Remove("model.layers.0.self_attn.o_proj.weight").Add("model.layers.0.self_attn.o_proj.weight", values, 64, 64).Save();
+        ModelConverter.Convert(folder.Path, folder.Output, GgmlType.F16);
+        using var file = GgufFile.Open(folder.Output);
+
+        Assert.Equal((Half)65504, BitConverter.ToHalf(file.GetTensor("blk.0.attn_output.weight").Bytes()));
+    }
+
+    [Fact]
+    public void A_head_of_another_vocabulary_is_refused_with_both_numbers()
+    {
+        using var folder = ModelConverterTests.Tiny().Remove("lm_head.weight").Add("lm_head.weight", new float[65 * 64], 65, 64).Save();
+        var error = Assert.Throws<ModelFormatException>(() => ModelConverter.Convert(folder.Path, folder.Output));
+
+        Assert.Contains("'lm_head.weight' has 65 rows", error.Message, StringComparison.Ordinal);
+        Assert.Contains("64", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true, true, "'lm_head.weight' differs")]
+    [InlineData(false, false, "the embedding is taken")]
+    [InlineData(true, false, null)]
+    [InlineData(false, true, null)]
+    public void A_head_that_contradicts_the_config_is_noted(bool tied, bool hasHead, string? note)
+    {
+        var checkpoint = ModelConverterTests.Tiny().Remove("lm_head.weight");
+        if (hasHead)
+            checkpoint.Add("lm_head.weight", new float[64 * 64], 64, 64);
+        using var folder = checkpoint.Save();
+        Edit(folder, config => config["tie_word_embeddings"] = tied);
+        var notes = ModelConverter.Convert(folder.Path, folder.Output).Notes;
+
+        Assert.Equal(note is null ? 0 : 1, notes.Count(text => text.Contains("head", StringComparison.Ordinal)));
+        Assert.True(note is null || notes.Any(text => text.Contains(note, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_head_that_is_the_embedding_again_is_no_contradiction()
+    {
+        using var folder = ModelConverterTests.Tiny().Save();
+        Edit(folder, config => config["tie_word_embeddings"] = true);
+
+        Assert.DoesNotContain(ModelConverter.Convert(folder.Path, folder.Output).Notes, text => text.Contains("head", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_would_not_load_is_not_written()
+    {
+        // Only the engine's own description of the model knows what an epsilon may be.
+        using var folder = ModelConverterTests.Tiny().Save();
+        Edit(folder, config => config["rms_norm_eps"] = 1e30);
+        var error = Assert.Throws<ModelFormatException>(() => ModelConverter.Convert(folder.Path, folder.Output));
+
+        Assert.Contains("could not be loaded", error.Message, StringComparison.Ordinal);
+        Assert.Contains("layer_norm_rms_epsilon", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(folder.Path, "converted*"));
+    }
+
+    [Fact]
+    public void A_full_disk_leaves_nothing_behind()
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "Linux has a device that is always full");
+        using var folder = ModelConverterTests.Tiny().Save();
+        File.CreateSymbolicLink(folder.Output + ".partial", "/dev/full");
+
+        Assert.ThrowsAny<IOException>(() => ModelConverter.Convert(folder.Path, folder.Output));
+        Assert.Empty(Directory.GetFiles(folder.Path, "converted*"));
+    }
 }

@@ -72,6 +72,52 @@ public sealed class VocabularyConversionTests
     }
 
     [Fact]
+    public void Lists_of_added_tokens_that_contradict_each_other_are_noted()
+    {
+        const string Added = """[{"id":5,"content":"<tool>","special":false},{"id":6,"content":"[X]","special":true}]""";
+        Assert.Empty(Notes("""{"5":{"content":"<tool>","special":false},"6":{"content":"[X]","special":true}}"""));
+        Assert.Contains("token 5 is '<tool>' in one list and '<call>' in another", Assert.Single(Notes("""{"5":{"content":"<call>","special":false}}""")), StringComparison.Ordinal);
+        Assert.Contains("token 6 '[X]' is special in one list", Assert.Single(Notes("""{"6":{"content":"[X]","special":false}}""")), StringComparison.Ordinal);
+        Assert.Contains("token 9 'new'", Assert.Single(Notes("""{"9":{"content":"new","special":false}}""")), StringComparison.Ordinal);
+
+        List<string> Notes(string decoder)
+        {
+            using var folder = ByteLevel("""{"type":"ByteLevel"}""", added: Added);
+            folder.Write("tokenizer_config.json", $$"""{"added_tokens_decoder":{{decoder}}}""");
+            Convert(folder, 10, out var notes);
+            return notes;
+        }
+    }
+
+    [Fact]
+    public void An_added_token_in_the_place_of_another_word_is_noted()
+    {
+        using var folder = ByteLevel("""{"type":"ByteLevel"}""", added: """[{"id":1,"content":"<tool>","special":false}]""");
+        Convert(folder, 10, out var notes);
+        Assert.Contains("token 1 is 'b' in one list and '<tool>' in another", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("lstrip")]
+    [InlineData("rstrip")]
+    [InlineData("single_word")]
+    public void Properties_of_added_tokens_without_a_place_are_noted(string property)
+    {
+        using var folder = ByteLevel("""{"type":"ByteLevel"}""", added: $$"""[{"id":5,"content":"<mask>","special":true,"{{property}}":true}]""");
+        Convert(folder, 10, out var notes);
+        Assert.Contains($"'<mask>' has {property}", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ends_of_text_that_the_file_cannot_name_are_noted()
+    {
+        using var folder = ByteLevel("""{"type":"ByteLevel"}""", added: """[{"id":5,"content":"<|im_end|>","special":true},{"id":6,"content":"<halt>","special":true}]""");
+        folder.Write("generation_config.json", """{"eos_token_id":[4,5,6]}""");
+        Convert(folder, 10, out var notes);
+        Assert.Contains("ends of text 6 of", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Merges_are_written_as_strings_whichever_way_they_are_stored()
     {
         using var strings = ByteLevel("""{"type":"ByteLevel"}""");

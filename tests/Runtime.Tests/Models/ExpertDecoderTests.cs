@@ -1,5 +1,5 @@
-using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Models;
+using Hearth.Runtime.Synthesis;
 using Hearth.Runtime.Tests.Support;
 using static Hearth.Runtime.Tests.Models.ReferenceLogitsTests;
 

@@ -1,4 +1,5 @@
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Loading;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;

@@ -396,8 +396,8 @@ public sealed class StepLoopTests
         await using var _ = loop;
         var request = new GenerationRequest { Prompt = [1, 2, 3], Options = s_endless with { MaxTokens = 5 } };
         runner.BeforeRun = _ => throw new InvalidOperationException("the device is gone");
-        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => Generate(loop, request));
-        Assert.Equal("the device is gone", error.Message);
+        var error = await Assert.ThrowsAsync<HearthException>(() => Generate(loop, request));
+        Assert.Equal("the device is gone", error.InnerException!.Message);
         runner.BeforeRun = null;
         AssertEqual(Expected.Generate(request, 1000, t => t == End), await Generate(loop, request));
         Assert.Equal(0, loop.Load.UsedPages);
@@ -509,6 +509,24 @@ public sealed class StepLoopTests
 
         Assert.Equal((6, 8, 2), (sums["hearth.tokens.prompt"], sums["hearth.tokens.generated"], sums["hearth.tokens.cached"]));
         Assert.Equal((0, 0), (sums["hearth.requests.waiting"], sums["hearth.requests.running"]));
+    }
+
+    [Fact]
+    public async Task A_request_that_nobody_reads_is_not_served_and_one_read_later_is()
+    {
+        var (loop, runner) = Start();
+        await using var _ = loop;
+        using var source = new CancellationTokenSource();
+        var request = new GenerationRequest { Prompt = [1], Options = s_endless with { MaxTokens = 2 } };
+        loop.Prepare(request, new LetterDecoder(), source.Token);
+        var kept = loop.Prepare(request, new LetterDecoder());
+        Assert.Equal((0, 0), (loop.Load.WaitingRequests, loop.Load.RunningRequests));
+        Assert.Equal(2, (await Collect(kept)).TokenIds.Count);
+        Assert.Equal(2, runner.Rows);
+        var late = loop.Prepare(request, new LetterDecoder(), source.Token);
+        await source.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Collect(late));
+        Assert.Equal(2, runner.Rows);
     }
 
     [Fact]

@@ -34,6 +34,12 @@ public sealed class HostileTemplateTests
         { "scopes", string.Concat(Enumerable.Range(0, 15_000).Select(i => $"{{% if 1 %}}{{% set v{i} = 1 %}}{{% endif %}}")), "LimitError" },
     };
 
+    // A tuple that is a pair of one and the same, forty levels deep: small to hold, endless to walk.
+    private const string Doubled = "{% set n = namespace(t=(1,)) %}{% for i in range(40) %}{% set n.t = (n.t, n.t) %}{% endfor %}";
+
+    // An integer of 60000 bits.
+    private const string Big = "{% set n = namespace(x=(2 ** 60000)) %}";
+
     public static TheoryData<string, string> Greedy => new()
     {
         { "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", "LimitError" },
@@ -67,6 +73,31 @@ public sealed class HostileTemplateTests
         { "{% macro m() %}{{ caller }}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}", "RecursionError" },
         { "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "RecursionError" },
         { "{% block b %}{{ self.b() }}{% endblock %}", "RecursionError" },
+        { Doubled + "{{ {n.t: 1} }}", "LimitError" },
+        { Doubled + "{{ {}.get(n.t) }}", "LimitError" },
+        { Doubled + "{{ n.t in {} }}", "LimitError" },
+        { Doubled + "{{ [n.t, n.t]|unique|list }}", "LimitError" },
+        { Doubled + "{{ {}.fromkeys([n.t]) }}", "LimitError" },
+        { Doubled + "{{ dict([(n.t, 1)]) }}", "LimitError" },
+        { Doubled + "{{ n.t is filter }}", "LimitError" },
+        { Doubled + "{{ {1: 2}[n.t] }}", "LimitError" },
+        { Big + "{% for i in range(2000) %}{% set y = n.x * n.x %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(2000) %}{% set y = n.x // (n.x - 1) %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(2000) %}{% set y = n.x / (n.x - 1) %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = n.x == n.x + 1 %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = -n.x %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = n.x|abs %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = {n.x: 1} %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = n.x in range(10) %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = '%x' % n.x %}{% endfor %}", "LimitError" },
+        { Big + "{% for i in range(9000) %}{% set y = '{:b}'.format(n.x) %}{% endfor %}", "LimitError" },
+        { "{% for i in range(9000) %}{% set y = 3 ** 20000 %}{% endfor %}", "LimitError" },
+        { "{% for i in range(9000) %}{% set y = (10 ** 4299) ~ '' %}{% endfor %}", "LimitError" },
+        { "{% for i in range(9000) %}{% set y = ('7' * 4300)|int %}{% endfor %}", "LimitError" },
+        { "{% for i in range(9000) %}{% set y = ('f' * 4300)|int(0, 16) %}{% endfor %}", "LimitError" },
+        { "{% for i in range(9000) %}{% set y = '%.4300f' % 1.5 %}{% endfor %}", "LimitError" },
+        { "{% for i in range(9000) %}{% set y = (10 ** 4299)|round(-4000) %}{% endfor %}", "LimitError" },
+        { "{% set a = {}.fromkeys(range(1000)) %}{% set b = {}.fromkeys(range(1000)) %}{% for i in range(1000) %}{% set y = a.keys() == b.keys() %}{% endfor %}", "LimitError" },
         { "{% set a = range(9000)|list %}{% for i in range(9000) %}{{ a == range(9000)|list }}{% endfor %}", "LimitError" },
     };
 
@@ -89,6 +120,13 @@ public sealed class HostileTemplateTests
         var parsed = ChatTemplate.Parse(template);
         var error = Assert.Throws<TemplateException>(() => parsed.Render(new Dictionary<string, object?>(), limits: Small));
         Assert.Equal(kind, error.Kind);
+    }
+
+    [Fact]
+    public void Integers_of_any_base_are_spelled_as_before()
+    {
+        var template = ChatTemplate.Parse("{{ '%x %o' % (2 ** 70 + 11, 2 ** 65 + 8) }} {{ '{:b}'.format(2 ** 66 + 5) }} {{ '{:x}'.format(0) }}");
+        Assert.Equal("40000000000000000b 4000000000000000000010 " + "1" + new string('0', 63) + "101 0", template.Render(new Dictionary<string, object?>()));
     }
 
     [Theory]

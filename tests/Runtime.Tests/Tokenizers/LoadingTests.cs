@@ -62,13 +62,20 @@ public sealed class LoadingTests
     [Theory]
     [InlineData("scores")]
     [InlineData("token_type")]
-    public void Arrays_with_fewer_entries_than_tokens_are_refused(string key)
+    public void Arrays_with_other_entries_than_tokens_are_refused(string key)
     {
-        object value = key == "scores" ? new float[12] : new int[12];
-        var error = Assert.Throws<ModelFormatException>(() => TinyVocabulary.BytePair().With(key, value).Build());
+        foreach (var length in new[] { 12, 14 })
+        {
+            object value = key == "scores" ? new float[length] : new int[length];
+            var error = Assert.Throws<ModelFormatException>(() => TinyVocabulary.BytePair().With(key, value).Build());
 
-        Assert.Contains("12 entries for 13 tokens", error.Message, StringComparison.Ordinal);
+            Assert.Contains($"{length} entries for 13 tokens", error.Message, StringComparison.Ordinal);
+        }
     }
+
+    [Fact]
+    public void A_unigram_vocabulary_with_a_score_too_many_is_refused()
+        => Assert.Contains("tokenizer.ggml.scores", Assert.Throws<ModelFormatException>(() => new TinyVocabulary("t5").Add("<pad>", TokenKind.Control).Add("</s>", TokenKind.Control).Add("<unk>", TokenKind.Unknown).Add("a").With("scores", new float[5]).Build()).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_token_that_occurs_twice_is_refused()
@@ -98,8 +105,31 @@ public sealed class LoadingTests
         => Assert.Throws<ModelFormatException>(() => TinyVocabulary.SentencePiece().Add("x", score: float.NaN).Build());
 
     [Fact]
-    public void A_begin_token_that_is_wanted_but_not_there_is_refused()
-        => Assert.Contains("bos_token_id", Assert.Throws<ModelFormatException>(() => TinyVocabulary.BytePair().With("add_bos_token", true).Build("glm4")).Message, StringComparison.Ordinal);
+    public void A_begin_token_that_is_wanted_but_not_there_is_not_added_and_told_of()
+    {
+        var tokenizer = TinyVocabulary.BytePair().With("add_bos_token", true).Build();
+
+        Assert.Equal("ab", TinyVocabulary.Spell(tokenizer, tokenizer.Encode("ab")));
+        Assert.Null(tokenizer.BeginOfTextId);
+        Assert.Contains("bos_token_id", Assert.Single(tokenizer.Warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_vocabulary_as_it_should_be_has_no_warnings()
+        => Assert.Empty(TinyVocabulary.BytePair().Build().Warnings);
+
+    [Fact]
+    public void A_merge_without_a_space_is_told_of()
+    {
+        var warning = Assert.Single(TinyVocabulary.BytePair().Merging("a b", "cd", "ab cd", "e").Build().Warnings);
+
+        Assert.Contains("2 entries", warning, StringComparison.Ordinal);
+        Assert.Contains("'cd' at 1", warning, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_missing_pre_tokenizer_is_told_of()
+        => Assert.Contains("tokenizer.ggml.pre", Assert.Single(TinyVocabulary.BytePair().With("pre", "").Build().Warnings), StringComparison.Ordinal);
 
     [Fact]
     public void A_byte_token_too_short_for_a_byte_is_refused()

@@ -131,4 +131,66 @@ public sealed class SpecialTokenTests
 
         Assert.Equal(100_000, tokenizer.Encode(string.Concat(Enumerable.Repeat("<user><use", 100_000))).Count(id => id == user));
     }
+
+    [Fact]
+    public void A_list_of_end_tokens_names_several_ends()
+    {
+        var tokenizer = TinyVocabulary.BytePair().With("eos_token_id", new uint[] { 1, 2 }).With("eot_token_id", new uint[] { 3 }).Build();
+
+        Assert.Equal([1, 2, 3], tokenizer.EndOfGenerationIds);
+        Assert.Equal((1, 3), (tokenizer.EndOfTextId, tokenizer.EndOfTurnId));
+    }
+
+    [Fact]
+    public void A_list_of_begin_tokens_is_refused()
+    {
+        var error = Assert.Throws<ModelFormatException>(() => TinyVocabulary.BytePair().With("bos_token_id", new uint[] { 1, 2 }).Build());
+
+        Assert.Contains("'tokenizer.ggml.bos_token_id' names 2 tokens", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_word_gets_no_role_that_the_file_does_not_name()
+    {
+        // GPT-2's default for both is 11, here the token of a word.
+        var tokenizer = TinyVocabulary.BytePair().Build();
+
+        Assert.Equal((null, null), (tokenizer.BeginOfTextId, tokenizer.EndOfTextId));
+        Assert.Empty(tokenizer.EndOfGenerationIds);
+    }
+
+    [Fact]
+    public void A_marker_gets_the_usual_role_of_its_number()
+    {
+        var tokenizer = new TinyVocabulary("llama").Add("<unk>", TokenKind.Unknown).Add("<s>").Add("</s>", TokenKind.Control).Add("a").Build();
+
+        Assert.Equal((1, 2), (tokenizer.BeginOfTextId, tokenizer.EndOfTextId));
+    }
+
+    [Theory]
+    [InlineData(4_000_000_000u, true)]
+    [InlineData(13u, true)]
+    [InlineData(uint.MaxValue, false)]
+    [InlineData(-1, false)]
+    public void An_id_beyond_the_vocabulary_is_told_of_unless_it_means_none(object id, bool isToldOf)
+        => Assert.Equal(isToldOf ? 1 : 0, TinyVocabulary.BytePair().With("padding_token_id", id).Build().Warnings.Count(warning => warning.Contains("padding_token_id", StringComparison.Ordinal)));
+
+    [Fact]
+    public void Suppressed_ids_beyond_the_vocabulary_are_told_of()
+    {
+        var tokenizer = TinyVocabulary.BytePair().With("suppress_tokens", new[] { 3, 13, -5 }).Build();
+
+        Assert.Equal([3], tokenizer.SuppressedIds);
+        Assert.Contains("names 2 ids beyond", Assert.Single(tokenizer.Warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_prompt_that_spells_its_own_begin_token_gets_no_second_one()
+    {
+        var tokenizer = TinyVocabulary.SentencePiece().With("add_eos_token", true).Build();
+
+        Assert.Equal("<s> \u2581ab </s>", TinyVocabulary.Spell(tokenizer, tokenizer.EncodePrompt("<s>ab</s>")));
+        Assert.Equal("<s> \u2581ab </s>", TinyVocabulary.Spell(tokenizer, tokenizer.EncodePrompt("ab")));
+        Assert.Equal("<s> <s>", TinyVocabulary.Spell(tokenizer, tokenizer.Encode("<s>", parseSpecial: true)[..2]));
+    }
 }

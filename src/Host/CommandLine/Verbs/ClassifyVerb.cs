@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using Hearth.Host.Service;
 
 namespace Hearth.Host.CommandLine.Verbs;
 

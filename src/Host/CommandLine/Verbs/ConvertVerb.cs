@@ -14,13 +14,7 @@ internal static class ConvertVerb
         var folder = new Argument<string>("DIR") { Description = "A folder with config.json, safetensors and tokenizer files." };
         var output = new Argument<string>("OUT") { Description = "The GGUF file to write." };
         var type = new Option<string?>("--type") { Description = $"How matrices are stored: {string.Join(", ", types)} (default: as the folder's are).", HelpName = "TYPE" };
-        type.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<string?>() is { } name && !types.Contains(name, StringComparer.OrdinalIgnoreCase))
-            {
-                result.AddError($"--type must be one of {string.Join(", ", types)}");
-            }
-        });
+        type.OneOf(types);
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
         var command = new Command("convert", "Turn a Hugging Face model into GGUF.") { folder, output, type, json };
         command.SetAction((parsed, cancellationToken) => Task.Run(

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Hearth.Host.Service;
 using Hearth.Runtime.Interop;
 
 namespace Hearth.Host.CommandLine.Verbs;

@@ -18,7 +18,7 @@ internal static class EmbedVerb
         var model = new ModelArguments(required: true);
         var text = new TextArguments();
         var pooling = new Option<string?>("--pooling") { Description = $"How tokens become one vector: {string.Join(", ", PoolingNames)} (default: as the file says).", HelpName = "KIND" };
-        pooling.AcceptOnlyFromAmong(PoolingNames);
+        pooling.OneOf(PoolingNames);
         var raw = new Option<bool>("--no-normalize") { Description = "Leave vectors as the model computes them; otherwise they have length 1." };
         var json = new Option<bool>("--json") { Description = "Print an array of {index, tokens, embedding}." };
         var command = new Command("embed", "Turn texts into vectors.") { pooling, raw, json };

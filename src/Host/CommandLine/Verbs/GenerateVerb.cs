@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.CommandLine.Verbs;

@@ -1,9 +1,11 @@
 using System.CommandLine;
+using Hearth.Host.Service;
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Loading;
 
 namespace Hearth.Host.CommandLine.Verbs;
 
-/// <summary><c>hearth inspect MODEL</c>: what a GGUF file says about itself; its weights are not read.</summary>
+/// <summary><c>hearth inspect MODEL</c>: what a GGUF file says about itself, and what is odd about it; its weights are not read.</summary>
 internal static class InspectVerb
 {
     public static Command Create(CommandEnvironment environment)
@@ -15,13 +17,14 @@ internal static class InspectVerb
         command.SetAction(parsed =>
         {
             using var file = GgufFile.Open(ModelLocator.Find(parsed.GetRequiredValue(model)));
+            var warnings = ModelTexts.Inspect(file.Metadata);
             if (parsed.GetValue(json))
             {
-                GgufDescription.WriteJson(file, environment.Output, parsed.GetValue(tensors));
+                GgufDescription.WriteJson(file, environment.Output, parsed.GetValue(tensors), warnings);
             }
             else
             {
-                GgufDescription.WriteText(file, environment.Output, parsed.GetValue(tensors));
+                GgufDescription.WriteText(file, environment.Output, parsed.GetValue(tensors), warnings);
             }
 
             return 0;

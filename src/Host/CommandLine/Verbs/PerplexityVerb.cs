@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Hearth.Host.Service;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Evaluation;
 

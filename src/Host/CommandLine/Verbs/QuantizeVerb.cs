@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Hearth.Host.Service;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Quantization;
 

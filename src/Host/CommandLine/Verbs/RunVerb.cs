@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text;
+using Hearth.Host.Service;
 using Spectre.Console;
 
 namespace Hearth.Host.CommandLine.Verbs;
@@ -23,7 +24,7 @@ internal static class RunVerb
             {
                 if (!loaded.Information.HasChatTemplate)
                 {
-                    throw new HearthException($"the model '{loaded.Information.Id}' has no chat template; use hearth generate");
+                    throw new HearthException(loaded.Information.ChatTemplateFault ?? $"the model '{loaded.Information.Id}' has no chat template; use hearth generate");
                 }
 
                 await new Chat(environment, loaded, options, parsed.GetValue(system)).RunAsync(cancellationToken);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Hearth.Host.Http;
 using Hearth.Host.Service;
 
 namespace Hearth.Host.CommandLine.Verbs;

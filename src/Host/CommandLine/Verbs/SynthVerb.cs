@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Synthesis;
 
 namespace Hearth.Host.CommandLine.Verbs;
 
@@ -28,7 +28,7 @@ internal static class SynthVerb
                 }
                 catch (Exception exception) when (exception is FormatException or ArgumentException or UnsupportedModelException)
                 {
-                    throw new UsageException(exception.Message);
+                    throw new UsageException($"--shape, --type or --experts: {(exception as ArgumentException)?.Reason() ?? exception.Message}");
                 }
 
                 return 0;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Hearth.Host.Service;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers;
 

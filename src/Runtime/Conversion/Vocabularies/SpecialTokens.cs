@@ -1,3 +1,5 @@
+using Hearth.Runtime.Tokenizers;
+
 namespace Hearth.Runtime.Conversion.Vocabularies;
 
 /// <summary>The tokens with a role, and which of them encoding puts around a text.</summary>
@@ -12,6 +14,8 @@ internal sealed class SpecialTokens
     [
         ("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("sep", "seperator"), ("pad", "padding"), ("cls", "cls"), ("mask", "mask"), ("eot", "eot"), ("eom", "eom"),
     ];
+
+    private static readonly string[] _ends = ["eos", "eot", "eom"];
 
     private readonly Dictionary<string, string> _names;
     private readonly Dictionary<string, bool> _added = new(StringComparer.Ordinal);
@@ -62,6 +66,7 @@ internal sealed class SpecialTokens
                 metadata[$"tokenizer.ggml.{key}_token_id"] = (uint)id;
         }
 
+        NoteOtherEnds(checkpoint, table, metadata);
         foreach (var role in new[] { "bos", "eos" })
         {
             if (checkpoint.Read("tokenizer_config.json")?[$"add_{role}_token"]?.Flag is { } stated)
@@ -69,6 +74,17 @@ internal sealed class SpecialTokens
             if (tokens._added.TryGetValue(role, out var added))
                 metadata[$"tokenizer.ggml.add_{role}_token"] = added;
         }
+    }
+
+    // Where config.json lists several ends, the file names the first; the loader knows most others by their spelling.
+    private static void NoteOtherEnds(Checkpoint checkpoint, TokenTable table, GgufPairs metadata)
+    {
+        var named = _ends.Select(role => metadata.Find($"tokenizer.ggml.{role}_token_id")).OfType<uint>().Select(id => (long)id).ToHashSet();
+        var lists = new[] { checkpoint.Config.Find("eos_token_id"), checkpoint.Read("generation_config.json")?["eos_token_id"] };
+        var lost = lists.Where(list => list is { IsList: true }).SelectMany(list => list!.Items).Where(item => item.IsNumber).Select(item => item.Integer)
+            .Where(id => !named.Contains(id) && !(id >= 0 && id < table.Count && table.TextOf((int)id) is { } text && SpecialTokenNames.IsEnd(text))).Distinct().ToArray();
+        if (lost.Length > 0)
+            checkpoint.Notes.Add($"the ends of text {string.Join(", ", lost)} of eos_token_id are left out: GGUF names one, and these have no spelling that is known for an end");
     }
 
     private int? IdOf(string role, TokenTable table, Checkpoint checkpoint)

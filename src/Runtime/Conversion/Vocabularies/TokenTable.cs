@@ -13,6 +13,8 @@ internal sealed class TokenTable
     private readonly Checkpoint _checkpoint;
     private Dictionary<string, int>? _ids;
     private int _beyond;
+    private int _contradictions;
+    private int _unstorable;
 
     /// <param name="count">Rows of the embedding.</param>
     /// <param name="checkpoint">Is told of tokens beyond them.</param>
@@ -49,8 +51,67 @@ internal sealed class TokenTable
     }
 
     /// <summary>Sets a token that was added to a vocabulary: one that steers the model, or a text that is never split.</summary>
-    public void Add(long id, string text, bool special, float score = 0)
-        => Set(id, special || LooksSpecial(text) ? text : text.Replace('\u2581', ' '), special || LooksSpecial(text) ? TokenKind.Control : TokenKind.UserDefined, score);
+    /// <param name="id">Its number.</param>
+    /// <param name="entry">Its description: <c>content</c>, <c>special</c>, <c>lstrip</c>, <c>rstrip</c>, <c>single_word</c>.</param>
+    /// <param name="score">Its score, where the algorithm has some.</param>
+    public void Add(long id, Json entry, float score = 0)
+    {
+        var text = (entry["content"] ?? throw entry.Fault("an object with content")).Text;
+        var kind = entry["special"]?.Flag == true || LooksSpecial(text) ? TokenKind.Control : TokenKind.UserDefined;
+        NoteWhatIsLost(text, entry);
+        NoteContradiction(id, text, kind, takes: "the added one is taken");
+        Set(id, kind == TokenKind.Control ? text : text.Replace('\u2581', ' '), kind, score);
+    }
+
+    /// <summary>Notes where tokenizer_config.json lists other added tokens than were set: beside a tokenizer.json it is not read for them.</summary>
+    public void CompareAddedTokens()
+    {
+        foreach (var (id, entry) in _checkpoint.Read("tokenizer_config.json")?["added_tokens_decoder"]?.Members ?? [])
+            Compare(Number(id, entry), entry);
+    }
+
+    /// <summary>The number of a token that a file names as a member of an object.</summary>
+    /// <exception cref="ModelFormatException">It is none.</exception>
+    public static long Number(string id, Json entry)
+        => long.TryParse(id, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : throw entry.Fault("the member of a number");
+
+    private void Compare(long id, Json entry)
+    {
+        var text = (entry["content"] ?? throw entry.Fault("an object with content")).Text;
+        var kind = entry["special"]?.Flag == true || LooksSpecial(text) ? TokenKind.Control : TokenKind.UserDefined;
+        if (id < 0 || id >= Count)
+            return;
+        if (_texts[id] is null)
+            NoteFirst(ref _contradictions, $"token {id} '{text}' of tokenizer_config.json is not in tokenizer.json, which is taken; there may be more");
+        else
+            NoteContradiction(id, text, kind, takes: "tokenizer.json is taken");
+    }
+
+    // The vocabulary's own entry of a token that was added to it is plain; only two lists of added ones can differ in kind.
+    private void NoteContradiction(long id, string text, TokenKind kind, string takes)
+    {
+        if (id < 0 || id >= Count || _texts[id] is not { } old)
+            return;
+        if (old.Replace('\u2581', ' ') != text.Replace('\u2581', ' '))
+            NoteFirst(ref _contradictions, $"token {id} is '{old}' in one list and '{text}' in another: {takes}; there may be more");
+        else if (_kinds[id] is TokenKind.Control or TokenKind.UserDefined && _kinds[id] != kind)
+            NoteFirst(ref _contradictions, $"token {id} '{text}' is special in one list of added tokens and not in another: {takes}; there may be more");
+    }
+
+    private void NoteWhatIsLost(string text, Json entry)
+    {
+        foreach (var property in new[] { "lstrip", "rstrip", "single_word" })
+        {
+            if (entry[property]?.Flag == true)
+                NoteFirst(ref _unstorable, $"the added token '{text}' has {property}, for which GGUF has no place: what is beside it in a text stays, unless the loader knows the model by its name; there may be more");
+        }
+    }
+
+    private void NoteFirst(ref int count, string note)
+    {
+        if (count++ == 0)
+            _checkpoint.Notes.Add(note);
+    }
 
     /// <summary>The number of a token; null where there is none of this spelling.</summary>
     /// <exception cref="ModelFormatException">Two tokens are spelled alike.</exception>

@@ -53,8 +53,10 @@ internal sealed class TokenizerJson
         foreach (var token in Root["added_tokens"]?.Items ?? [])
         {
             var id = (token["id"] ?? throw token.Fault("an object with id")).Integer;
-            table.Add(id, (token["content"] ?? throw token.Fault("an object with content")).Text, token["special"]?.Flag == true, score);
+            table.Add(id, token, score);
         }
+
+        table.CompareAddedTokens();
     }
 
     /// <summary>All parts of the normalizer, the pre-tokenizer or the decoder, whose sequences are flattened.</summary>

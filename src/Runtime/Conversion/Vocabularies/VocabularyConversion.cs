@@ -43,7 +43,7 @@ internal static class VocabularyConversion
         if (model is null)
             return WriteNone(metadata, checkpoint, isMultilingual ? "without one" : "the folder holds no tokenizer");
 
-        WriteSuppressed(metadata, checkpoint);
+        WriteSuppressed(metadata, checkpoint, table);
         if (model == "characters")
             return model;
         SpecialTokens.Write(metadata, checkpoint, table, json?.Root, model);
@@ -59,10 +59,13 @@ internal static class VocabularyConversion
     }
 
     // Tokens that the original's generation never chooses: lists of one in bad_words_ids.
-    private static void WriteSuppressed(GgufPairs metadata, Checkpoint checkpoint)
+    private static void WriteSuppressed(GgufPairs metadata, Checkpoint checkpoint, TokenTable table)
     {
         var lists = checkpoint.Read("generation_config.json")?["bad_words_ids"] ?? checkpoint.Config.Find("bad_words_ids");
-        int[] ids = [.. (lists?.Items ?? []).Select(list => list.Items.ToArray()).Where(list => list.Length == 1).Select(list => list[0].Integer).Where(id => id is >= 0 and <= int.MaxValue).Select(id => (int)id)];
+        var all = (lists?.Items ?? []).Select(list => list.Items.ToArray()).ToArray();
+        int[] ids = [.. all.Where(list => list.Length == 1).Select(list => list[0].Integer).Where(id => id >= 0 && id < table.Count).Select(id => (int)id)];
+        if (ids.Length < all.Length)
+            checkpoint.Notes.Add($"{all.Length - ids.Length} of the {all.Length} entries of bad_words_ids are left out: they are several tokens, or beyond the vocabulary");
         if (ids.Length > 0)
             metadata["tokenizer.ggml.suppress_tokens"] = ids;
     }
@@ -81,8 +84,7 @@ internal static class VocabularyConversion
             table.Set(id.Integer, text, TokenKind.UserDefined, score);
         foreach (var (id, token) in checkpoint.Read("tokenizer_config.json")?["added_tokens_decoder"]?.Members ?? [])
         {
-            var number = long.TryParse(id, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var parsed) ? parsed : throw token.Fault("the member of a number");
-            table.Add(number, (token["content"] ?? throw token.Fault("an object with content")).Text, token["special"]?.Flag == true, score);
+            table.Add(TokenTable.Number(id, token), token, score);
         }
     }
 }

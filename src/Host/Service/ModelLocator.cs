@@ -1,4 +1,4 @@
-namespace Hearth.Host.CommandLine;
+namespace Hearth.Host.Service;
 
 /// <summary>Finds model files: by path, or by name in the model folders.</summary>
 /// <remarks>Folders: those of HEARTH_MODELS, then "models" in the current folder, beside the executable and in each folder above it.</remarks>

@@ -1,6 +1,6 @@
-using Hearth.Host.Http;
+using Hearth.Host.Service;
 
-namespace Hearth.Host.Service;
+namespace Hearth.Host.Http;
 
 /// <summary>Builds the background service: Generic Host, systemd and Windows-service lifetimes, HTTP API.</summary>
 internal static class HearthServer

@@ -1,4 +1,5 @@
 using System.Text;
+using Hearth.Runtime.Probing;
 using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime;

@@ -1,12 +1,8 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 
-namespace Hearth.Runtime;
-
-/// <summary>Takes the logits of some positions.</summary>
-/// <param name="firstPosition">Position of the first row.</param>
-/// <param name="logits">[rows, vocabulary]; valid during the call.</param>
-public delegate void LogitsReceiver(int firstPosition, ReadOnlySpan<float> logits);
+namespace Hearth.Runtime.Evaluation;
 
 /// <summary>Computes the logits of every position of a text, with a cache of its own.</summary>
 internal static class LogitsEvaluator

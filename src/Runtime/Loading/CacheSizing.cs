@@ -1,7 +1,7 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Loading;
 
 /// <summary>How large a model's cache is made.</summary>
 /// <param name="PageCount">Pages.</param>

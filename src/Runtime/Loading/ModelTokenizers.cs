@@ -1,7 +1,7 @@
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Loading;
 
 /// <summary>The tokenizers of a model, which can be run on token ids without any.</summary>
 /// <param name="Input">Of what it reads; null where the file has no vocabulary of a known kind.</param>
@@ -17,14 +17,19 @@ internal sealed record ModelTokenizers(Tokenizer? Input, Tokenizer? Output, Unsu
     /// <exception cref="UnsupportedModelException">There is none.</exception>
     public Tokenizer RequiredOutput => Output ?? throw Missing!;
 
+    /// <summary>What is odd about the vocabularies.</summary>
+    public IEnumerable<string> Warnings => (Input?.Warnings ?? []).Concat(ReferenceEquals(Input, Output) ? [] : Output?.Warnings ?? []).Distinct(StringComparer.Ordinal);
+
     /// <summary>Reads what the file has.</summary>
+    /// <param name="metadata">The file's metadata.</param>
+    /// <param name="controlSpellings">Tokens that are control tokens whatever the file says.</param>
     /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
-    public static ModelTokenizers Read(GgufMetadata metadata)
+    public static ModelTokenizers Read(GgufMetadata metadata, IEnumerable<string> controlSpellings)
     {
         Tokenizer? input = null;
         try
         {
-            input = Tokenizer.FromMetadata(metadata);
+            input = Tokenizer.FromMetadata(metadata, controlSpellings);
             return new ModelTokenizers(input, Tokenizer.ForDecoder(metadata) ?? input, Missing: null);
         }
         catch (UnsupportedModelException reason)

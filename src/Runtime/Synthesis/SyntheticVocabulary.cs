@@ -1,4 +1,6 @@
-namespace Hearth.Runtime.Gguf;
+using Hearth.Runtime.Gguf;
+
+namespace Hearth.Runtime.Synthesis;
 
 /// <summary>A small byte-level BPE vocabulary in GPT-2's form, so that any text can be tokenized by a synthetic model.</summary>
 /// <remarks>

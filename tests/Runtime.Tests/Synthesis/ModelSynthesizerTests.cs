@@ -2,9 +2,10 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Interop;
+using Hearth.Runtime.Synthesis;
 using Hearth.Runtime.Tests.Support;
 
-namespace Hearth.Runtime.Tests.Gguf;
+namespace Hearth.Runtime.Tests.Synthesis;
 
 public sealed class ModelSynthesizerTests
 {

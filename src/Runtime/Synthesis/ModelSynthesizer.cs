@@ -1,6 +1,7 @@
 using System.Globalization;
+using Hearth.Runtime.Gguf;
 
-namespace Hearth.Runtime.Gguf;
+namespace Hearth.Runtime.Synthesis;
 
 /// <summary>The sizes of a Llama-architecture model, dense or with experts.</summary>
 /// <param name="Embedding">E: the width of the residual stream.</param>

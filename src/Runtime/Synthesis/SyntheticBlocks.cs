@@ -2,8 +2,9 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Hearth.Runtime.Gguf;
 
-namespace Hearth.Runtime.Gguf;
+namespace Hearth.Runtime.Synthesis;
 
 /// <summary>Fills memory with random valid blocks of one storage type whose weights have mean 0 and a given deviation.</summary>
 /// <remarks>

@@ -5,17 +5,17 @@ using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
 using Hearth.Runtime.Models;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Loading;
 
 /// <summary>A model's pieces once they are in memory; whoever takes them disposes them.</summary>
 /// <param name="Program">Computes steps.</param>
 /// <param name="Encoder">Fills the program's memory, for an encoder–decoder; else null.</param>
 /// <param name="Information">What the model is.</param>
 /// <param name="Metadata">The file's metadata.</param>
-/// <param name="Tokenizers">How texts become tokens and back.</param>
+/// <param name="Texts">How texts and chats become tokens and back.</param>
 /// <param name="Fingerprint">Names the weights: equal for the same file, used alike, only.</param>
 internal sealed record LoadedModel(
-    CompiledProgram Program, CompiledProgram? Encoder, ModelInformation Information, GgufMetadata Metadata, ModelTokenizers Tokenizers, string Fingerprint)
+    CompiledProgram Program, CompiledProgram? Encoder, ModelInformation Information, GgufMetadata Metadata, ModelTexts Texts, string Fingerprint)
     : IDisposable
 {
     /// <summary>Frees the weights.</summary>
@@ -71,21 +71,28 @@ internal static class ModelLoader
         if (program.Pooling is null && limits.Embedding is not null)
             throw new UnsupportedModelException($"computing embeddings with '{architecture}'", ["text generation"]);
 
+        ModelChecks.RequirePositions(program, limits.Embedding is null && !limits.FillsMasks ? options.ContextLength : null);
+        ModelChecks.RequireRows(file, program);
+        if (program.Encoder is not null)
+            _ = ModelChecks.RequireDecoderStart(file.Metadata, program);
+        ModelChecks.RequireMemory(program, MemoryLimit.Find());
+
         // A large vocabulary takes as long as some hundred megabytes of weights, and one thread.
-        var tokenizers = Task.Run(() => ModelTokenizers.Read(file.Metadata), CancellationToken.None);
+        var texts = Task.Run(() => ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: program.Pooling is null && !limits.FillsMasks), CancellationToken.None);
         CompiledProgram? compiled = null, encoder = null;
         try
         {
             var fingerprint = Fingerprint(file, program);
             compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
             encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, compiled, cancellationToken);
-            return new LoadedModel(compiled, encoder, Describe(file, program, options), file.Metadata, tokenizers.GetAwaiter().GetResult(), fingerprint);
+            var read = texts.GetAwaiter().GetResult();
+            return new LoadedModel(compiled, encoder, Describe(file, program, options, read), file.Metadata, read, fingerprint);
         }
         catch
         {
             // Its failure, if it has one too, is not the first.
-            ((IAsyncResult)tokenizers).AsyncWaitHandle.WaitOne();
-            _ = tokenizers.Exception;
+            ((IAsyncResult)texts).AsyncWaitHandle.WaitOne();
+            _ = texts.Exception;
             encoder?.Dispose();
             compiled?.Dispose();
             throw;
@@ -104,7 +111,7 @@ internal static class ModelLoader
     internal static int Checked(int value, int least, int most, string name)
         => value >= least && value <= most ? value : throw new ArgumentOutOfRangeException(name, value, $"{name} must be {least} to {most}");
 
-    private static ModelInformation Describe(GgufFile file, ModelProgram program, ModelOptions options)
+    private static ModelInformation Describe(GgufFile file, ModelProgram program, ModelOptions options, ModelTexts texts)
     {
         var architecture = file.Metadata.Get<string>("general.architecture");
         return new ModelInformation(
@@ -114,8 +121,12 @@ internal static class ModelLoader
             program.Pooling is null ? program.OutputWidth : (int)file.GetTensor("token_embd.weight").Extent(1),
             file.Tensors.Sum(t => t.ElementCount),
             file.Length,
-            file.Metadata.Contains("tokenizer.chat_template"),
-            new DateTimeOffset(File.GetLastWriteTimeUtc(file.Path), TimeSpan.Zero));
+            texts.CanChat,
+            new DateTimeOffset(File.GetLastWriteTimeUtc(file.Path), TimeSpan.Zero))
+        {
+            ChatTemplateFault = texts.ChatFault,
+            Warnings = texts.Warnings,
+        };
     }
 
     // Names, shapes and types of all tensors and some bytes of each: enough to tell models apart without reading them whole.

@@ -1,4 +1,4 @@
-namespace Hearth.Host.CommandLine;
+namespace Hearth.Host.Service;
 
 internal static class Disposal
 {

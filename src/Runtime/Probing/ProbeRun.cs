@@ -1,8 +1,9 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
+using Hearth.Runtime.Loading;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Probing;
 
 /// <summary>One probing of a text: what is asked of which operation, then the steps that answer it.</summary>
 internal sealed class ProbeRun

@@ -1,6 +1,6 @@
 using System.Numerics.Tensors;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Embedding;
 
 /// <summary>What is done to a vector after the model has computed it.</summary>
 internal static class EmbeddingVectors

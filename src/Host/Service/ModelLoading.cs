@@ -1,8 +1,7 @@
-using Hearth.Host.Service;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 
-namespace Hearth.Host.CommandLine;
+namespace Hearth.Host.Service;
 
 /// <summary>Loads models for verbs and service.</summary>
 internal static class ModelLoading

@@ -1,8 +1,9 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Scheduling;
 using Microsoft.Extensions.Logging;
 
-namespace Hearth.Runtime.Scheduling;
+namespace Hearth.Runtime.Embedding;
 
 /// <summary>One embedding model's loop: a thread of its own that puts as many waiting texts into a step as it holds.</summary>
 /// <remarks>Safe to use from several threads. A text's vector does not depend on the texts beside it.</remarks>
@@ -22,6 +23,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _running; // requests of the step, under the lock
     private bool _closed;
+    private volatile Exception? _fault;
 
     /// <summary>Starts the loop.</summary>
     /// <param name="runner">Computes steps; called on the loop's thread only.</param>
@@ -53,6 +55,9 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
         }
     }
 
+    /// <summary>What ended the loop other than its disposal; null while it serves.</summary>
+    public Exception? Fault => _fault;
+
     /// <summary>Queues a request's texts.</summary>
     /// <param name="texts">Token ids, checked; at least one text.</param>
     /// <param name="cancellationToken">Takes the texts back that no step has taken.</param>
@@ -65,7 +70,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
         lock (_lock)
         {
             if (_closed)
-                throw StepLoop.Unloaded();
+                throw Ended();
             if (_jobs.Count >= _capacity)
                 throw new QueueFullException(_capacity);
             _jobs.AddLast(job);
@@ -98,28 +103,52 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
 
     private void Run()
     {
-        while (TakeStep())
+        try
         {
-            try
+            while (TakeStep())
             {
-                RunStep();
+                try
+                {
+                    RunStep();
+                }
+                catch (Exception error)
+                {
+                    _logger.LogError(error, "A step of {Texts} texts failed", _step.Count);
+                    FailStep(error);
+                }
             }
-            catch (Exception error)
-            {
-                _logger.LogError(error, "A step of {Texts} texts failed", _step.Count);
-                foreach (var (job, _) in _step)
-                    job.Fail(error);
-            }
+        }
+        catch (Exception fault)
+        {
+            _logger.LogCritical(fault, "The embedding loop ended by a fault of its own");
+            _fault = fault;
         }
 
         lock (_lock)
         {
-            foreach (var job in _jobs)
-                job.Fail(StepLoop.Unloaded());
+            _closed = true;
+            foreach (var job in _step.Select(entry => entry.Job).Concat(_jobs))
+                job.Fail(Ended());
             _jobs.Clear();
+            _running = 0;
         }
 
         _ended.SetResult();
+    }
+
+    private Exception Ended() => _fault is { } fault ? new HearthException("the model's embedding loop ended by a fault of its own", fault) : StepLoop.Unloaded();
+
+    // A failed request's other texts are of no use to anybody.
+    private void FailStep(Exception error)
+    {
+        lock (_lock)
+        {
+            foreach (var job in _step.Select(entry => entry.Job).Distinct())
+            {
+                job.Fail(SharedFault.ForOne(error));
+                _jobs.Remove(job);
+            }
+        }
     }
 
     // Sleeps until there are texts; takes them in order as long as they fit. False once the loop is disposed.

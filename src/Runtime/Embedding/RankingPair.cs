@@ -2,7 +2,7 @@ using System.Text;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Embedding;
 
 /// <summary>A query and a document as a ranking model reads them: one text of two parts.</summary>
 /// <remarks>Safe to use from several threads.</remarks>

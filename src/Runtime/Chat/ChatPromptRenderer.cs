@@ -1,37 +1,40 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Nodes;
-using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Templates;
 using Hearth.Runtime.Tokenizers;
 
-namespace Hearth.Runtime;
+namespace Hearth.Runtime.Chat;
 
 /// <summary>Turns chats into prompts with the template that a model's file carries.</summary>
 /// <remarks>Safe to use from several threads.</remarks>
 internal sealed class ChatPromptRenderer
 {
-    private const string TemplateKey = "tokenizer.chat_template";
-    private const string ToolTemplateKey = "tokenizer.chat_template.tool_use";
+    // The name by which the library behind these templates calls an exception of raise_exception.
+    private const string Refusal = "TemplateError";
 
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly ModelTemplates _templates;
     private readonly Tokenizer _tokenizer;
     private readonly TimeProvider _clock;
-    private readonly ChatTemplate _template;
-    private readonly ChatTemplate? _toolTemplate;
     private readonly ControlSpellings _controlTokens;
 
-    /// <summary>Parses the file's templates.</summary>
-    /// <exception cref="HearthException">There is none, or it is malformed.</exception>
-    public ChatPromptRenderer(GgufMetadata metadata, Tokenizer tokenizer, TimeProvider clock)
+    /// <param name="templates">The file's templates.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="clock">What templates read the date from.</param>
+    public ChatPromptRenderer(ModelTemplates templates, Tokenizer tokenizer, TimeProvider clock)
     {
-        if (!metadata.TryGet<string>(TemplateKey, out var source))
-            throw new HearthException($"the model has no chat template (metadata key '{TemplateKey}' is missing); give it a plain prompt instead");
-        _template = ChatTemplate.Parse(source);
-        _toolTemplate = metadata.TryGet<string>(ToolTemplateKey, out var toolSource) ? ChatTemplate.Parse(toolSource) : null;
+        _templates = templates;
         _tokenizer = tokenizer;
         _clock = clock;
         _controlTokens = new ControlSpellings(tokenizer);
     }
 
     /// <summary>The prompt as text.</summary>
+    /// <exception cref="HearthException">There is no usable template.</exception>
+    /// <exception cref="ChatTemplateFailureException">The template refused the messages, failed on them or wrote nothing.</exception>
     public string Render(ChatPrompt chat) => Render(chat, mark: null);
 
     /// <summary>The prompt as token ids.</summary>
@@ -44,7 +47,9 @@ internal sealed class ChatPromptRenderer
         ArgumentNullException.ThrowIfNull(chat);
         var mark = ControlSpellings.UnusedCharacter(chat.Messages.Select(message => message.Content));
         var ids = _tokenizer.EncodeMarked(Render(chat, mark), mark);
-        if (_tokenizer.AddsBeginOfText && _tokenizer.BeginOfTextId is { } begin && (ids.Count == 0 || ids[0] != begin))
+        if (ids.Count == 0)
+            throw new ChatTemplateFailureException("what the model's chat template wrote of these messages makes no token: the prompt would be empty");
+        if (_tokenizer.AddsBeginOfText && _tokenizer.BeginOfTextId is { } begin && ids[0] != begin)
             ids.Insert(0, begin);
         return ids;
     }
@@ -62,10 +67,29 @@ internal sealed class ChatPromptRenderer
             ["bos_token"] = Spelling(_tokenizer.BeginOfTextId),
             ["eos_token"] = Spelling(_tokenizer.EndOfTextId),
         };
+        AddUsual(variables, chat);
         foreach (var (name, value) in chat.Variables)
             variables[name] = value;
-        var template = chat.Tools.Count > 0 && _toolTemplate is not null ? _toolTemplate : _template;
-        return template.Render(variables, _clock);
+        var (template, key) = _templates.Select(chat.Tools.Count > 0);
+        try
+        {
+            return template.Render(variables, _clock) is { Length: > 0 } text ? text
+                : throw new ChatTemplateFailureException($"the model's chat template ('{key}') writes nothing of these messages");
+        }
+        catch (TemplateException exception)
+        {
+            var isRefusal = exception.Kind == Refusal;
+            throw new ChatTemplateFailureException($"the model's chat template ('{key}') {(isRefusal ? "refuses these messages" : "fails on these messages")}: {exception.Message}", isRefusal, exception);
+        }
+    }
+
+    // What the reference gives beside Hugging Face's own: Llama 3 asks for date_string (and says July 2024 without), firefunction for the others.
+    private void AddUsual(Dictionary<string, object?> variables, ChatPrompt chat)
+    {
+        var now = _clock.GetLocalNow();
+        variables["date_string"] = now.ToString("dd MMM yyyy", CultureInfo.InvariantCulture);
+        variables["datetime"] = _clock.GetUtcNow().ToString("MMM dd yyyy HH:mm:ss 'GMT'", CultureInfo.InvariantCulture);
+        variables["functions"] = chat.Tools.Count == 0 ? "" : new JsonArray([.. chat.Tools.Select(tool => tool.DeepClone())]).ToJsonString(s_indented);
     }
 
     private string Spelling(int? id) => id is { } known ? _tokenizer.TokenText(known) : "";

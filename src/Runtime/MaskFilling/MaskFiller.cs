@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Text;
 using Hearth.Runtime.Graphs;
+using Hearth.Runtime.Loading;
 using Hearth.Runtime.Tokenizers;
 using TokenKind = Hearth.Runtime.Tokenizers.TokenKind;
 
@@ -52,7 +53,7 @@ public sealed class MaskFiller : IAsyncDisposable
         _program = loaded.Program;
         _runner = new StepRunner(_program, cache: null);
         Metadata = loaded.Metadata;
-        _tokenizers = loaded.Tokenizers;
+        _tokenizers = loaded.Texts.Tokenizers;
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
         Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), _runner.MaxRows) };
     }
