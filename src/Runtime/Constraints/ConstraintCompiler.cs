@@ -1,4 +1,5 @@
 using Hearth.Runtime.Constraints.Automata;
+using Hearth.Runtime.Constraints.Grammars;
 using Hearth.Runtime.Constraints.Lexemes;
 using Hearth.Runtime.Constraints.Machine;
 using Hearth.Runtime.Constraints.Patterns;
@@ -70,7 +71,7 @@ internal sealed class ConstraintCompiler(Tokenizer tokenizer, int vocabularySize
         ConstraintKind.JsonSchema => SchemaCompiler.Compile(constraint.Source, constraint.Layout, _vocabulary.Value, cancellationToken),
         ConstraintKind.Regex => OfPattern(constraint.Source),
         ConstraintKind.Choices => new LexemeNode(LiteralLexer.Start([.. constraint.ToChoices()])),
-        _ => throw new ConstraintException("grammars are not there yet"),
+        _ => GbnfGrammar.Compile(constraint.Source),
     };
 
     private static LexemeNode OfPattern(string pattern)

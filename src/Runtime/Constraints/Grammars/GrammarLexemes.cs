@@ -66,7 +66,7 @@ internal sealed class GrammarLexemes
         {
             var factory = new ExpressionFactory();
             var language = new CharAutomaton(factory, factory.Repeat(factory.Set(characters), 0)).Start;
-            lexeme = new StringLexer(language, new StringLengths(least, most, language), isJson: false).Start;
+            lexeme = new StringLexer(language, new StringLengths(least, most), isJson: false).Start;
             _runs.Add((characters, least, most), lexeme);
         }
 
@@ -129,7 +129,7 @@ internal sealed class GrammarLexemes
             }
         }
 
-        return new StringLexer(automaton.Start, StringLengths.Any(automaton.Start), isJson: false).Start;
+        return new StringLexer(automaton.Start, StringLengths.Any, isJson: false).Start;
     }
 
     private Expression ExpressionOf(GrammarItem item)

@@ -1,6 +1,7 @@
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
 using Hearth.Runtime.Constraints.Numbers;
+using Hearth.Runtime.Constraints.Patterns;
 using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime.Constraints.Tokens;
@@ -43,6 +44,13 @@ internal sealed class ConstraintVocabulary
         AnyString = new StringLexer(everything, StringLengths.Any, isJson: true);
         AnyQuoted = new PrefixState((byte)'"', AnyString.Start);
         AnyNumber = NumberLexer.Start([NumberRange.All]).First();
+
+        // The largest formats take milliseconds to make, once a process: better here than in somebody's first mask.
+        foreach (var format in (ReadOnlySpan<string>)["date-time", "time", "uri", "email"])
+        {
+            _ = StringFormats.Automaton(format)?.Start.NextOfClass(0);
+        }
+
         _everything = new(() => CharacterSlice.OfEverything(this));
     }
 
