@@ -2,12 +2,15 @@ namespace Hearth.Runtime;
 
 /// <summary>How the next token is chosen and when to stop. A null member means the default its text names.</summary>
 /// <remarks>Immutable; safe to share between requests.</remarks>
-public sealed record GenerationOptions
+public sealed partial record GenerationOptions
 {
+    /// <summary>The value of <see cref="MaxTokens"/> that sets no limit.</summary>
+    internal const int NoLimit = -1;
+
     /// <summary>Every default.</summary>
     public static GenerationOptions Default { get; } = new();
 
-    /// <summary>At most this many tokens are generated, at least 0; null: as many as fit into the context.</summary>
+    /// <summary>At most this many tokens are generated, at least 0; null or -1: as many as fit into the context.</summary>
     public int? MaxTokens { get; init; }
 
     /// <summary>Divides the logits, at least 0; 0 takes the likeliest token (greedy). Null: 0.8; for an encoder–decoder 0, unless a choice is narrowed (TopK, TopP, MinP) or seeded.</summary>
@@ -56,29 +59,33 @@ public sealed record GenerationOptions
     /// <summary>Whether to go on past the model's end-of-text tokens (for measurements).</summary>
     public bool IgnoreEndOfText { get; init; }
 
-    /// <summary>The most beams of a search.</summary>
-    internal const int MostBeams = 256;
-
     internal bool SearchesBeams => Beams > 1;
 
-    /// <summary>The first option that contradicts the beams: its name, by which to say so, and why; null for none.</summary>
+    /// <summary><see cref="MaxTokens"/> as a number to compare with.</summary>
+    internal int TokenLimit => MaxTokens is null or NoLimit ? int.MaxValue : MaxTokens.Value;
+
+    /// <summary>The first value out of its range, or the first that contradicts another; null when all are fine.</summary>
+    /// <param name="vocabularySize">The model's, or null where it is not known.</param>
+    internal InvalidRequestException? FindFault(int? vocabularySize = null)
+    {
+        foreach (var option in Table)
+        {
+            if (option.FindFault(this, vocabularySize) is { } fault)
+                return new InvalidRequestException(option.Name, fault);
+        }
+
+        return FindConflict();
+    }
+
+    /// <summary>The first option that contradicts the beams; null for none.</summary>
     /// <param name="searches">Whether a search is made, however many beams there are.</param>
-    internal (string Option, string Reason)? FindBeamConflict(bool searches = false)
+    internal InvalidRequestException? FindBeamConflict(bool searches = false)
     {
         if (!SearchesBeams && !searches)
-            return LengthPenalty is null ? null : (nameof(LengthPenalty), "ranks the texts of a beam search and needs at least 2 beams");
-        (string Option, bool IsSet)[] sampling =
-        [
-            (nameof(Temperature), Temperature is not (null or 0)),
-            (nameof(TopK), TopK is not null),
-            (nameof(TopP), TopP is not null),
-            (nameof(MinP), MinP is not null),
-            (nameof(Seed), Seed is not null),
-            (nameof(RepetitionPenalty), RepetitionPenalty is not (null or 1)),
-            (nameof(PresencePenalty), PresencePenalty is not (null or 0)),
-            (nameof(FrequencyPenalty), FrequencyPenalty is not (null or 0)),
-            (nameof(PenaltyWindow), PenaltyWindow is not null),
-        ];
-        return Array.Find(sampling, option => option.IsSet).Option is { } name ? (name, "is of sampling; a beam search draws nothing") : null;
+            return LengthPenalty is null ? null : new InvalidRequestException(nameof(LengthPenalty), "ranks the texts of a beam search and needs at least 2 beams");
+        return Table.FirstOrDefault(option => option.ContradictsBeams(this)) is { } conflict
+            ? new InvalidRequestException(conflict.Name, "is of sampling; a beam search draws nothing") : null;
     }
+
+    private InvalidRequestException? FindConflict() => FindBeamConflict();
 }

@@ -21,6 +21,7 @@ public interface ILanguageModel : IModel
     /// The request begins with the first read and is read once; what is wrong with it is told here or by that read. Leaving the
     /// enumeration or cancelling frees its pages within one step.
     /// </remarks>
+    /// <exception cref="InvalidRequestException">An option or a token id is out of its range, options contradict each other, or the prompt is empty.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
     IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default);

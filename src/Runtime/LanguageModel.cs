@@ -167,7 +167,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
     /// <remarks>A decoder's prompt is cached as that of any request; an encoder reads a source once for all beams.</remarks>
     /// <returns>At most as many texts as there are beams, the best first; none where the deadline passed before the end.</returns>
-    /// <exception cref="ArgumentException">An option of sampling is set, the prompt is empty, or MaxTokens is missing where texts have no end (Transformer-XL).</exception>
+    /// <exception cref="InvalidRequestException">An option of sampling is set, the prompt is empty, or MaxTokens is missing where texts have no end (Transformer-XL).</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many searches are waiting.</exception>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
@@ -189,10 +189,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (_program.Program.NeedsWholeText)
             throw new UnsupportedModelException($"generating with the diffusion model '{Information.Architecture}', which fills in a text rather than continuing it,", ["its logits"]);
         if (IsEmptySource(request.Prompt))
-            throw EmptySource(nameof(request.Prompt));
+            throw new InvalidRequestException(nameof(request.Prompt), EmptySource);
     }
 
-    private static ArgumentException EmptySource(string member) => new("the source text is empty: an encoder–decoder needs at least one token of text to read", member);
+    private const string EmptySource = "is empty: an encoder–decoder needs at least one token of text to read";
 
     // What encoding puts around a text is no text yet; a model would answer it with an invention.
     private bool IsEmptySource(IReadOnlyList<int> tokens)

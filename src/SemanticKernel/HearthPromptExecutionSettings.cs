@@ -10,80 +10,67 @@ namespace Hearth.SemanticKernel;
 /// <remarks>JSON names follow OpenAI's. Not thread-safe until frozen.</remarks>
 public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
 {
-    private int? _maxTokens;
-    private float? _temperature;
-    private int? _topK;
-    private float? _topP;
-    private float? _minP;
-    private float? _repetitionPenalty;
-    private float? _presencePenalty;
-    private float? _frequencyPenalty;
-    private int? _penaltyWindow;
-    private int? _beams;
-    private float? _lengthPenalty;
-    private ulong? _seed;
-    private IReadOnlyList<string>? _stopSequences;
-    private IReadOnlyDictionary<int, float>? _logitBias;
+    private GenerationOptions _options = GenerationOptions.Default;
     private JsonObject? _templateVariables;
 
     /// <inheritdoc cref="GenerationOptions.MaxTokens"/>
     [JsonPropertyName("max_tokens")]
-    public int? MaxTokens { get => _maxTokens; set => Set(ref _maxTokens, value); }
+    public int? MaxTokens { get => _options.MaxTokens; set => Set(_options with { MaxTokens = value }); }
 
     /// <inheritdoc cref="GenerationOptions.Temperature"/>
     [JsonPropertyName("temperature")]
-    public float? Temperature { get => _temperature; set => Set(ref _temperature, value); }
+    public float? Temperature { get => _options.Temperature; set => Set(_options with { Temperature = value }); }
 
     /// <inheritdoc cref="GenerationOptions.TopK"/>
     [JsonPropertyName("top_k")]
-    public int? TopK { get => _topK; set => Set(ref _topK, value); }
+    public int? TopK { get => _options.TopK; set => Set(_options with { TopK = value }); }
 
     /// <inheritdoc cref="GenerationOptions.TopP"/>
     [JsonPropertyName("top_p")]
-    public float? TopP { get => _topP; set => Set(ref _topP, value); }
+    public float? TopP { get => _options.TopP; set => Set(_options with { TopP = value }); }
 
     /// <inheritdoc cref="GenerationOptions.MinP"/>
     [JsonPropertyName("min_p")]
-    public float? MinP { get => _minP; set => Set(ref _minP, value); }
+    public float? MinP { get => _options.MinP; set => Set(_options with { MinP = value }); }
 
     /// <inheritdoc cref="GenerationOptions.RepetitionPenalty"/>
     [JsonPropertyName("repetition_penalty")]
-    public float? RepetitionPenalty { get => _repetitionPenalty; set => Set(ref _repetitionPenalty, value); }
+    public float? RepetitionPenalty { get => _options.RepetitionPenalty; set => Set(_options with { RepetitionPenalty = value }); }
 
     /// <inheritdoc cref="GenerationOptions.PresencePenalty"/>
     [JsonPropertyName("presence_penalty")]
-    public float? PresencePenalty { get => _presencePenalty; set => Set(ref _presencePenalty, value); }
+    public float? PresencePenalty { get => _options.PresencePenalty; set => Set(_options with { PresencePenalty = value }); }
 
     /// <inheritdoc cref="GenerationOptions.FrequencyPenalty"/>
     [JsonPropertyName("frequency_penalty")]
-    public float? FrequencyPenalty { get => _frequencyPenalty; set => Set(ref _frequencyPenalty, value); }
+    public float? FrequencyPenalty { get => _options.FrequencyPenalty; set => Set(_options with { FrequencyPenalty = value }); }
 
     /// <inheritdoc cref="GenerationOptions.PenaltyWindow"/>
     [JsonPropertyName("penalty_window")]
-    public int? PenaltyWindow { get => _penaltyWindow; set => Set(ref _penaltyWindow, value); }
+    public int? PenaltyWindow { get => _options.PenaltyWindow; set => Set(_options with { PenaltyWindow = value }); }
 
     /// <inheritdoc cref="GenerationOptions.Beams"/>
     [JsonPropertyName("beams")]
-    public int? Beams { get => _beams; set => Set(ref _beams, value); }
+    public int? Beams { get => _options.Beams; set => Set(_options with { Beams = value }); }
 
     /// <inheritdoc cref="GenerationOptions.LengthPenalty"/>
     [JsonPropertyName("length_penalty")]
-    public float? LengthPenalty { get => _lengthPenalty; set => Set(ref _lengthPenalty, value); }
+    public float? LengthPenalty { get => _options.LengthPenalty; set => Set(_options with { LengthPenalty = value }); }
 
     /// <inheritdoc cref="GenerationOptions.Seed"/>
     [JsonPropertyName("seed")]
     [JsonConverter(typeof(SeedConverter))]
-    public ulong? Seed { get => _seed; set => Set(ref _seed, value); }
+    public ulong? Seed { get => _options.Seed; set => Set(_options with { Seed = value }); }
 
     /// <inheritdoc cref="GenerationOptions.StopSequences"/>
     [JsonPropertyName("stop_sequences")]
     [JsonConverter(typeof(StringListConverter))]
-    public IReadOnlyList<string>? StopSequences { get => _stopSequences; set => Set(ref _stopSequences, value); }
+    public IReadOnlyList<string>? StopSequences { get => _options.StopSequences is { Count: > 0 } stops ? stops : null; set => Set(_options with { StopSequences = value ?? [] }); }
 
     /// <inheritdoc cref="GenerationOptions.LogitBias"/>
     [JsonPropertyName("logit_bias")]
     [JsonNumberHandling(JsonNumberHandling.AllowReadingFromString | JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-    public IReadOnlyDictionary<int, float>? LogitBias { get => _logitBias; set => Set(ref _logitBias, value); }
+    public IReadOnlyDictionary<int, float>? LogitBias { get => _options.LogitBias; set => Set(_options with { LogitBias = value }); }
 
     /// <summary>Further variables for the model's chat template, such as enable_thinking; text generation has no template and refuses them.</summary>
     [JsonPropertyName("chat_template_kwargs")]
@@ -103,46 +90,16 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
         ModelId = ModelId,
         FunctionChoiceBehavior = FunctionChoiceBehavior,
         ExtensionData = ExtensionData is null ? null : new Dictionary<string, object>(ExtensionData),
-        MaxTokens = MaxTokens,
-        Temperature = Temperature,
-        TopK = TopK,
-        TopP = TopP,
-        MinP = MinP,
-        RepetitionPenalty = RepetitionPenalty,
-        PresencePenalty = PresencePenalty,
-        FrequencyPenalty = FrequencyPenalty,
-        PenaltyWindow = PenaltyWindow,
-        Beams = Beams,
-        LengthPenalty = LengthPenalty,
-        Seed = Seed,
-        StopSequences = StopSequences,
-        LogitBias = LogitBias,
+        _options = _options,
         TemplateVariables = TemplateVariables?.DeepClone().AsObject(),
     };
 
     /// <summary>The same as the runtime takes it.</summary>
     /// <exception cref="ArgumentException">A value is out of its range.</exception>
     internal GenerationOptions ToGenerationOptions()
-    {
-        var options = new GenerationOptions
-        {
-            MaxTokens = MaxTokens,
-            Temperature = Temperature,
-            TopK = TopK,
-            TopP = TopP,
-            MinP = MinP,
-            RepetitionPenalty = RepetitionPenalty,
-            PresencePenalty = PresencePenalty,
-            FrequencyPenalty = FrequencyPenalty,
-            PenaltyWindow = PenaltyWindow,
-            Beams = Beams,
-            LengthPenalty = LengthPenalty,
-            Seed = Seed,
-            StopSequences = StopSequences ?? [],
-            LogitBias = LogitBias,
-        };
-        return GenerationOptionsCheck.FindFault(options) is var (_, message) ? throw new ArgumentException(message) : options;
-    }
+        => _options.FindFault() is { } fault ? throw new ArgumentException($"'{GenerationOption.WireNameOf(fault.Option)}' {fault.Reason}", fault) : _options;
+
+    private void Set(GenerationOptions options) => Set(ref _options, options);
 
     private void Set<T>(ref T field, T value)
     {

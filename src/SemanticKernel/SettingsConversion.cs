@@ -1,6 +1,8 @@
-using System.Globalization;
+using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Hearth.Runtime.Protocol;
 using Microsoft.SemanticKernel;
 
 namespace Hearth.SemanticKernel;
@@ -97,26 +99,19 @@ internal static class SettingsConversion
     }
 }
 
-/// <summary>OpenAI's seeds are signed 64-bit integers; Hearth's have no sign, so negative ones wrap around.</summary>
+/// <summary>Seeds with and without sign; -1 asks for a fresh one, as does null.</summary>
 internal sealed class SeedConverter : JsonConverter<ulong?>
 {
     public override ulong? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        switch (reader.TokenType)
+        var text = reader.TokenType switch
         {
-            case JsonTokenType.Null:
-                return null;
-            case JsonTokenType.Number when reader.TryGetUInt64(out var seed):
-                return seed;
-            case JsonTokenType.Number when reader.TryGetInt64(out var seed):
-                return unchecked((ulong)seed);
-            case JsonTokenType.String when ulong.TryParse(reader.GetString(), CultureInfo.InvariantCulture, out var seed):
-                return seed;
-            case JsonTokenType.String when long.TryParse(reader.GetString(), CultureInfo.InvariantCulture, out var seed):
-                return unchecked((ulong)seed);
-            default:
-                throw new JsonException("must be an integer of 64 bits");
-        }
+            JsonTokenType.Null => SeedText.Fresh,
+            JsonTokenType.Number => Encoding.ASCII.GetString(reader.HasValueSequence ? reader.ValueSequence.ToArray() : reader.ValueSpan),
+            JsonTokenType.String => reader.GetString(),
+            _ => null,
+        };
+        return text == SeedText.Fresh ? null : SeedText.TryParse(text, out var seed) ? seed : throw new JsonException("must be an integer of 64 bits");
     }
 
     public override void Write(Utf8JsonWriter writer, ulong? value, JsonSerializerOptions options)

@@ -51,7 +51,8 @@ public sealed class ApiErrorTests
     [InlineData("\"temperature\": 1e99", "temperature", "at least 0")]
     [InlineData("\"top_p\": 1.5", "top_p", "between 0 and 1")]
     [InlineData("\"top_k\": 1.5", "top_k", "an integer")]
-    [InlineData("\"max_tokens\": -1", "max_tokens", "at least 0")]
+    [InlineData("\"max_tokens\": -2", "max_tokens", "at least -1")]
+    [InlineData("\"max_completion_tokens\": -2", "max_completion_tokens", "at least -1")]
     [InlineData("\"max_tokens\": \"ten\"", "max_tokens", "an integer")]
     [InlineData("\"max_completion_tokens\": []", "max_completion_tokens", "an integer")]
     [InlineData("\"repetition_penalty\": 0", "repetition_penalty", "greater than 0")]
@@ -154,6 +155,20 @@ public sealed class ApiErrorTests
         Assert.Equal(500, (int)response.StatusCode);
         Assert.Equal("server_error", body["error"]!["type"]!.GetValue<string>());
         Assert.DoesNotContain("secret", body.ToJsonString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(nameof(GenerationOptions.MaxTokens), "max_tokens")]
+    [InlineData(nameof(GenerationOptions.Beams), "beams")]
+    [InlineData(nameof(GenerationOptions.StopSequences), "stop")]
+    [InlineData(nameof(GenerationRequest.Prompt), "prompt")]
+    public async Task What_the_model_refuses_of_a_request_is_the_callers_fault(string option, string param)
+    {
+        await using var server = await TestServer.StartAsync(new FakeLanguageModel { Reply = _ => throw new InvalidRequestException(option, "is not possible") });
+        var (response, body) = await server.PostAsync(Path, $"{{{Hello}}}");
+
+        Assert.Equal(400, (int)response.StatusCode);
+        Assert.Equal((param, $"'{param}' is not possible"), (body["error"]!["param"]!.GetValue<string>(), body["error"]!["message"]!.GetValue<string>()));
     }
 
     [Fact]

@@ -72,7 +72,7 @@ public sealed partial class ChatCompletionsTests
         await using var server = await TestServer.StartAsync(model);
         await server.PostAsync(Path, """
             {"messages": [{"role": "user", "content": "a b c"}], "temperature": 0.25, "top_p": 0.5, "top_k": 7, "min_p": 0.125, "repetition_penalty": 1.5,
-             "presence_penalty": -1, "frequency_penalty": 2, "penalty_window": 32, "seed": -1, "stop": ["x", "yy"], "logit_bias": {"5": -100, "6": 2.5},
+             "presence_penalty": -1, "frequency_penalty": 2, "penalty_window": 32, "seed": -2, "stop": ["x", "yy"], "logit_bias": {"5": -100, "6": 2.5},
              "max_completion_tokens": 2, "max_tokens": 9, "ignore_eos": true}
             """);
 
@@ -86,13 +86,28 @@ public sealed partial class ChatCompletionsTests
         Assert.Equal(-1, options.PresencePenalty);
         Assert.Equal(2, options.FrequencyPenalty);
         Assert.Equal(32, options.PenaltyWindow);
-        Assert.Equal(ulong.MaxValue, options.Seed);
+        Assert.Equal(ulong.MaxValue - 1, options.Seed);
         Assert.Equal(["x", "yy"], options.StopSequences);
         Assert.Equal(float.NegativeInfinity, options.LogitBias![5]);
         Assert.Equal(2.5f, options.LogitBias![6]);
         Assert.Equal(2, options.MaxTokens);
         Assert.True(options.IgnoreEndOfText);
         Assert.NotNull(request.Deadline);
+    }
+
+    [Theory]
+    [InlineData("max_tokens")]
+    [InlineData("max_completion_tokens")]
+    public async Task Minus_one_asks_for_no_limit_and_a_fresh_seed(string field)
+    {
+        var model = new FakeLanguageModel();
+        await using var server = await TestServer.StartAsync(model);
+        var (response, body) = await server.PostAsync(Path, $$"""{"messages": [{"role": "user", "content": "a b c"}], "{{field}}": -1, "seed": -1}""");
+
+        Assert.Equal(200, (int)response.StatusCode);
+        Assert.Equal("a b c", body["choices"]![0]!["message"]!["content"]!.GetValue<string>());
+        Assert.True(model.Requests.TryDequeue(out var request));
+        Assert.Null(request.Options.Seed);
     }
 
     [Fact]

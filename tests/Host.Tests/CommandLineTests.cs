@@ -54,6 +54,40 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
+    [InlineData("--temperature -1", "--temperature must be at least 0")]
+    [InlineData("--temperature hot", "--temperature must be a number")]
+    [InlineData("--top-p 2", "--top-p must be between 0 and 1")]
+    [InlineData("--repetition-penalty 0", "--repetition-penalty must be greater than 0")]
+    [InlineData("--max-tokens -2", "--max-tokens must be at least -1")]
+    [InlineData("--penalty-window -2", "--penalty-window must be at least -1")]
+    [InlineData("--seed 1.5", "--seed must be an integer of 64 bits")]
+    [InlineData("--beams 0", "--beams must be between 1 and 256")]
+    [InlineData("--beams 4 --temperature 0.5", "--temperature is of sampling")]
+    [InlineData("--length-penalty 2", "--length-penalty ranks the texts of a beam search")]
+    public async Task A_wrong_option_is_named_by_its_flag(string flags, string words)
+    {
+        Assert.Equal(2, await RunAsync("generate MODEL --prompt a " + flags));
+        Assert.StartsWith("hearth: " + words, _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Minus_one_asks_for_no_limit_and_a_fresh_seed()
+    {
+        Assert.Equal(0, await RunAsync("generate MODEL --prompt a --max-tokens -1 --seed -1"));
+        Assert.True(_model.Requests.TryDequeue(out var request));
+        Assert.Null(request.Options.Seed);
+        Assert.Equal(int.MaxValue, request.Options.TokenLimit);
+    }
+
+    [Fact]
+    public async Task What_the_model_refuses_of_a_request_is_wrong_usage()
+    {
+        _model.Reply = _ => throw new InvalidRequestException(nameof(GenerationOptions.Beams), "must be at most 4, found 5");
+        Assert.Equal(2, await RunAsync("generate MODEL --prompt a --beams 5"));
+        Assert.Equal("hearth: --beams must be at most 4, found 5", _error.ToString().TrimEnd());
+    }
+
+    [Theory]
     [InlineData("generate nowhere/model.gguf --prompt a")]
     [InlineData("inspect BROKEN")]
     [InlineData("tokenize BROKEN")]

@@ -79,8 +79,12 @@ public sealed class PromptExecutionSettingsTests
     {
         var service = new HearthTextGenerationService(new FakeLanguageModel());
         var error = await Assert.ThrowsAsync<ArgumentException>(() => service.GetTextContentsAsync("a", new HearthPromptExecutionSettings { TopP = 1.5f }));
-        Assert.Contains("between 0 and 1, found 1.5", error.Message, StringComparison.Ordinal);
+        Assert.Equal("'top_p' must be between 0 and 1, found 1.5", error.Message);
     }
+
+    [Fact]
+    public void Minus_one_asks_for_a_fresh_seed()
+        => Assert.Null(HearthPromptExecutionSettings.FromExecutionSettings(JsonSerializer.Deserialize<PromptExecutionSettings>("""{"seed": -1}""")).Seed);
 
     [Fact]
     public void Null_gives_every_default()

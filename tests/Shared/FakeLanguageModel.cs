@@ -64,7 +64,7 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
         try
         {
             var words = Words(new string([.. request.Prompt.Select(id => (char)id)])).ToList();
-            var count = Math.Min(words.Count, request.Options.MaxTokens ?? int.MaxValue);
+            var count = Math.Min(words.Count, request.Options.TokenLimit);
             for (var i = 0; i < count; i++)
             {
                 await BeforeUpdate(i, cancellationToken);

@@ -98,9 +98,9 @@ internal static class HearthCommand
             case UsageException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 return WrongUsage;
-            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) or nameof(GenerationOptions.Beams) } argument:
-                error.WriteLine($"hearth: {OneLine(argument.Reason())}");
-                break;
+            case InvalidRequestException invalid:
+                error.WriteLine($"hearth: {OneLine($"{GenerationOption.FlagOfMember(invalid.Option)} {invalid.Reason}")}");
+                return WrongUsage;
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");
                 break;

@@ -1,72 +1,88 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Numerics;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.CommandLine;
 
-/// <summary>How a verb's tokens are chosen; added to each verb that generates.</summary>
+/// <summary>How a verb's tokens are chosen; added to each verb that generates. Flags of numbers come from <see cref="GenerationOptions.Table"/>.</summary>
 internal sealed class SamplingArguments
 {
-    private readonly Option<int?> _maxTokens = new("--max-tokens") { Description = "At most this many tokens (default: as many as fit).", HelpName = "N" };
-    private readonly Option<float?> _temperature = new("--temperature") { Description = "0 takes the likeliest token (default: 0.8; encoder–decoders: 0).", HelpName = "T" };
-    private readonly Option<int?> _topK = new("--top-k") { Description = "Only the K likeliest tokens; 0: all (default: 40).", HelpName = "K" };
-    private readonly Option<float?> _topP = new("--top-p") { Description = "Only the likeliest tokens that add up to P (default: 0.95).", HelpName = "P" };
-    private readonly Option<float?> _minP = new("--min-p") { Description = "Only tokens P times as likely as the likeliest (default: 0.05).", HelpName = "P" };
-    private readonly Option<float?> _repetition = new("--repetition-penalty") { Description = "Makes recent tokens less likely; 1: not (default).", HelpName = "R" };
-    private readonly Option<float?> _presence = new("--presence-penalty") { Description = "Taken off every recent token's logit, -2 to 2 (default: 0).", HelpName = "R" };
-    private readonly Option<float?> _frequency = new("--frequency-penalty") { Description = "Taken off a recent token's logit each time it occurs, -2 to 2 (default: 0).", HelpName = "R" };
-    private readonly Option<int?> _beams = new("--beams") { Description = "Search the likeliest text with N beams; nothing is drawn (default: 1).", HelpName = "N" };
-    private readonly Option<float?> _lengthPenalty = new("--length-penalty") { Description = "Beams are ranked by log-probability / length^X (default: 1).", HelpName = "X" };
-    private readonly Option<ulong?> _seed = new("--seed") { Description = "The same seed gives the same text.", HelpName = "N" };
-    private readonly Option<string[]> _stop = new("--stop") { Description = "Ends before this text; may be given several times.", HelpName = "TEXT", Arity = ArgumentArity.OneOrMore };
-    private readonly Option<bool> _ignoreEos = new("--ignore-eos") { Description = "Go on past the model's end of text." };
-
-    public SamplingArguments()
-    {
-        foreach (var option in new[] { _temperature, _topP, _minP, _repetition, _presence, _frequency, _lengthPenalty })
-        {
-            option.CustomParser = result =>
-            {
-                if (float.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
-                {
-                    return number;
-                }
-
-                result.AddError($"{option.Name} must be a number, found '{result.Tokens[0].Value}'");
-                return null;
-            };
-        }
-    }
+    private readonly IReadOnlyList<Flag> _numbers = [.. GenerationOptions.Table.Where(option => option.Help is not null).Select(NumberFlag).OfType<Flag>()];
+    private readonly Option<string[]> _stop = Described(new Option<string[]>(GenerationOptions.StopSequencesOption.Flag) { Arity = ArgumentArity.OneOrMore }, GenerationOptions.StopSequencesOption);
+    private readonly Option<bool> _ignoreEos = Described(new Option<bool>(GenerationOptions.IgnoreEndOfTextOption.Flag), GenerationOptions.IgnoreEndOfTextOption);
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _maxTokens, _temperature, _topK, _topP, _minP, _repetition, _presence, _frequency, _beams, _lengthPenalty, _seed, _stop, _ignoreEos })
+        foreach (var option in _numbers.Select(flag => flag.Option).Concat([_stop, _ignoreEos]))
         {
             command.Options.Add(option);
         }
     }
 
-    /// <exception cref="UsageException">A value is out of its range.</exception>
+    /// <exception cref="InvalidRequestException">A value is out of its range.</exception>
     public GenerationOptions Read(ParseResult parsed)
     {
-        var options = new GenerationOptions
+        var options = new GenerationOptions { StopSequences = parsed.GetValue(_stop) ?? [], IgnoreEndOfText = parsed.GetValue(_ignoreEos) };
+        options = _numbers.Aggregate(options, (before, flag) => flag.Apply(parsed, before));
+        return options.FindFault() is { } fault ? throw fault : options;
+    }
+
+    private static Flag? NumberFlag(GenerationOption option) => option switch
+    {
+        NumberOption<int> number => new Flag<int>(number, "a whole number", text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null),
+        NumberOption<float> number => new Flag<float>(number, "a number", text => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : null),
+        NumberOption<ulong> number => new Flag<ulong>(number, "an integer of 64 bits", text => SeedText.TryParse(text, out var value) ? value : null, unset: SeedText.Fresh),
+        _ => null,
+    };
+
+    private static TOption Described<TOption>(TOption flag, GenerationOption option)
+        where TOption : Option
+    {
+        flag.Description = option.Help;
+        flag.HelpName = option.HelpName;
+        return flag;
+    }
+
+    private abstract class Flag
+    {
+        public abstract Option Option { get; }
+
+        public abstract GenerationOptions Apply(ParseResult parsed, GenerationOptions options);
+    }
+
+    private sealed class Flag<T> : Flag
+        where T : struct, INumber<T>, IMinMaxValue<T>
+    {
+        private readonly NumberOption<T> _number;
+        private readonly Option<T?> _option;
+        private readonly string? _unset;
+
+        /// <param name="option">What the flag sets.</param>
+        /// <param name="kind">What a value is, to be read behind "must be".</param>
+        /// <param name="parse">Reads a value; null for what is none.</param>
+        /// <param name="unset">A text that stands for no value.</param>
+        public Flag(NumberOption<T> option, string kind, Func<string, T?> parse, string? unset = null)
         {
-            MaxTokens = parsed.GetValue(_maxTokens),
-            Temperature = parsed.GetValue(_temperature),
-            TopK = parsed.GetValue(_topK),
-            TopP = parsed.GetValue(_topP),
-            MinP = parsed.GetValue(_minP),
-            RepetitionPenalty = parsed.GetValue(_repetition),
-            PresencePenalty = parsed.GetValue(_presence),
-            FrequencyPenalty = parsed.GetValue(_frequency),
-            Beams = parsed.GetValue(_beams),
-            LengthPenalty = parsed.GetValue(_lengthPenalty),
-            Seed = parsed.GetValue(_seed),
-            StopSequences = parsed.GetValue(_stop) ?? [],
-            IgnoreEndOfText = parsed.GetValue(_ignoreEos),
-        };
-        return GenerationOptionsCheck.FindFault(options) is var (field, message)
-            ? throw new UsageException(message.Replace($"'{field}'", "--" + field.Replace('_', '-'), StringComparison.Ordinal))
-            : options;
+            (_number, _unset) = (option, unset);
+            _option = Described(new Option<T?>(option.Flag), option);
+            _option.CustomParser = result =>
+            {
+                var text = result.Tokens[0].Value;
+                var value = text == unset ? default(T) : parse(text);
+                if (value is null)
+                {
+                    result.AddError($"{option.Flag} must be {kind}, found '{text}'");
+                }
+
+                return value;
+            };
+        }
+
+        public override Option Option => _option;
+
+        public override GenerationOptions Apply(ParseResult parsed, GenerationOptions options) => _number.With(options, IsUnset(parsed) ? null : parsed.GetValue(_option));
+
+        private bool IsUnset(ParseResult parsed) => _unset is not null && parsed.GetResult(_option)?.Tokens is [{ Value: var text }] && text == _unset;
     }
 }

@@ -23,10 +23,9 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
                     Code = WireNames.ContextLengthExceeded,
                     Tokens = (exceeded.TokensAsked, exceeded.TokensPossible),
                 };
-            case ArgumentException { ParamName: nameof(GenerationOptions.Beams) } beams:
-                return ApiException.BadRequest(beams.Reason(), "beams");
-            case ArgumentException { ParamName: nameof(GenerationRequest.Prompt) } prompt:
-                return ApiException.BadRequest(prompt.Reason(), "prompt");
+            case InvalidRequestException invalid:
+                var param = GenerationOption.WireNameOf(invalid.Option);
+                return ApiException.BadRequest($"'{param}' {invalid.Reason}", param);
             case QueueFullException full:
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
             case OutOfModelMemoryException memory:

@@ -15,7 +15,7 @@ internal static class ChatCompletionsEndpoint
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
-        var options = RequestMapping.ToOptions(body, body.MaxCompletionTokens ?? body.MaxTokens, model.Information);
+        var options = RequestMapping.ToOptions(body, model.Information);
         var request = new GenerationRequest
         {
             Prompt = Tokenize(model, id, RequestMapping.ToPrompt(body)),

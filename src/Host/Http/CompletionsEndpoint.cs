@@ -16,7 +16,7 @@ internal static class CompletionsEndpoint
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.CompletionRequest);
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInCompletion(body.Others);
-        var options = RequestMapping.ToOptions(body, body.MaxTokens, model.Information);
+        var options = RequestMapping.ToOptions(body, model.Information);
         var deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds);
         var requests = RequestMapping.ToPrompts(body, model)
             .Select(prompt => new GenerationRequest { Prompt = prompt, Options = options, Deadline = deadline })

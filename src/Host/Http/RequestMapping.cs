@@ -11,34 +11,38 @@ internal static class RequestMapping
     /// <summary>Prompts that one completion request may hold.</summary>
     private const int MaxPrompts = 128;
 
-    public static GenerationOptions ToOptions(GenerationFields fields, int? maxTokens, ModelInformation model)
+    /// <summary>What a request's fields come to.</summary>
+    /// <param name="fields">The request.</param>
+    /// <param name="model">The model that it is for.</param>
+    /// <exception cref="ApiException">Fields contradict each other or have no meaning together.</exception>
+    /// <exception cref="InvalidRequestException">A value is out of its range.</exception>
+    public static GenerationOptions ToOptions(GenerationFields fields, ModelInformation model)
     {
-        var options = new GenerationOptions
-        {
-            MaxTokens = maxTokens,
-            Temperature = fields.Temperature,
-            TopK = fields.TopK,
-            TopP = fields.TopP,
-            MinP = fields.MinP,
-            RepetitionPenalty = fields.RepetitionPenalty,
-            PresencePenalty = fields.PresencePenalty,
-            FrequencyPenalty = fields.FrequencyPenalty,
-            PenaltyWindow = fields.PenaltyWindow,
-            Beams = fields.Beams,
-            LengthPenalty = fields.LengthPenalty,
-            LogitBias = ToBiases(fields.LogitBias),
-            Seed = ToSeed(fields.Seed),
-            StopSequences = fields.Stop ?? [],
-            IgnoreEndOfText = fields.IgnoreEos ?? false,
-        };
         if (fields.StreamOptions is not null && fields.Stream != true)
         {
             throw ApiException.BadRequest("'stream_options' has a meaning only with 'stream': true", "stream_options");
         }
 
-        return GenerationOptionsCheck.FindFault(options, model.VocabularySize) is var (param, message)
-            ? throw ApiException.BadRequest(message, param)
-            : options;
+        var options = fields.Options with { LogitBias = ToBiases(fields.LogitBias), Seed = ToSeed(fields.Seed) };
+        return options.FindFault(model.VocabularySize) is { } fault ? throw fault : options;
+    }
+
+    /// <inheritdoc cref="ToOptions(GenerationFields, ModelInformation)"/>
+    public static GenerationOptions ToOptions(ChatCompletionRequest request, ModelInformation model)
+    {
+        if (request.MaxCompletionTokens is { } most)
+        {
+            request.MaxTokens = most;
+        }
+
+        try
+        {
+            return ToOptions((GenerationFields)request, model);
+        }
+        catch (InvalidRequestException invalid) when (invalid.Option == nameof(GenerationOptions.MaxTokens) && request.MaxCompletionTokens is not null)
+        {
+            throw ApiException.BadRequest($"'max_completion_tokens' {invalid.Reason}", "max_completion_tokens");
+        }
     }
 
     public static ChatPrompt ToPrompt(ChatCompletionRequest request)
@@ -175,6 +179,7 @@ internal static class RequestMapping
     private static ulong? ToSeed(Int128? seed) => seed switch
     {
         null => null,
+        var value when value == -1 => null,
         var value when value >= 0 && value <= ulong.MaxValue => (ulong)value.Value,
         var value when value < 0 && value >= long.MinValue => unchecked((ulong)(long)value.Value),
         _ => throw ApiException.BadRequest("'seed' must be an integer of 64 bits", "seed"),

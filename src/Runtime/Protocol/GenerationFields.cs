@@ -7,40 +7,44 @@ namespace Hearth.Runtime.Protocol;
 /// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty).</summary>
 internal abstract class GenerationFields
 {
+    /// <summary>What the fields come to, those apart that need a check of their form or the model.</summary>
+    [JsonIgnore]
+    public GenerationOptions Options { get; set; } = GenerationOptions.Default;
+
     public string? Model { get; set; }
 
-    public float? Temperature { get; set; }
+    public float? Temperature { get => Options.Temperature; set => Options = Options with { Temperature = value }; }
 
-    public float? TopP { get; set; }
+    public float? TopP { get => Options.TopP; set => Options = Options with { TopP = value }; }
 
-    public int? TopK { get; set; }
+    public int? TopK { get => Options.TopK; set => Options = Options with { TopK = value }; }
 
-    public float? MinP { get; set; }
+    public float? MinP { get => Options.MinP; set => Options = Options with { MinP = value }; }
 
-    public float? RepetitionPenalty { get; set; }
+    public float? RepetitionPenalty { get => Options.RepetitionPenalty; set => Options = Options with { RepetitionPenalty = value }; }
 
-    public float? PresencePenalty { get; set; }
+    public float? PresencePenalty { get => Options.PresencePenalty; set => Options = Options with { PresencePenalty = value }; }
 
-    public float? FrequencyPenalty { get; set; }
+    public float? FrequencyPenalty { get => Options.FrequencyPenalty; set => Options = Options with { FrequencyPenalty = value }; }
 
-    public int? PenaltyWindow { get; set; }
+    public int? PenaltyWindow { get => Options.PenaltyWindow; set => Options = Options with { PenaltyWindow = value }; }
 
-    public int? Beams { get; set; }
+    public int? Beams { get => Options.Beams; set => Options = Options with { Beams = value }; }
 
-    public float? LengthPenalty { get; set; }
+    public float? LengthPenalty { get => Options.LengthPenalty; set => Options = Options with { LengthPenalty = value }; }
 
     /// <summary>Token ids, as text, to the number added to their logits; -100 forbids a token.</summary>
     public Dictionary<string, float>? LogitBias { get; set; }
 
-    public int? MaxTokens { get; set; }
+    public int? MaxTokens { get => Options.MaxTokens; set => Options = Options with { MaxTokens = value }; }
 
-    /// <summary>Any 64-bit integer, with or without sign.</summary>
+    /// <summary>Any 64-bit integer, with or without sign; -1 asks for a fresh one.</summary>
     public Int128? Seed { get; set; }
 
     [JsonConverter(typeof(StringListConverter))]
-    public IReadOnlyList<string>? Stop { get; set; }
+    public IReadOnlyList<string>? Stop { get => Options.StopSequences is { Count: > 0 } stops ? stops : null; set => Options = Options with { StopSequences = value ?? [] }; }
 
-    public bool? IgnoreEos { get; set; }
+    public bool? IgnoreEos { get => Options.IgnoreEndOfText ? true : null; set => Options = Options with { IgnoreEndOfText = value ?? false }; }
 
     public bool? Stream { get; set; }
 

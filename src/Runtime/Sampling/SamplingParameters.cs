@@ -21,63 +21,21 @@ internal sealed record SamplingParameters(
         => PenaltyWindow != 0 && (RepetitionPenalty != 1 || PresencePenalty != 0 || FrequencyPenalty != 0);
 
     /// <summary>Checks options and fills in defaults.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; ParamName is the option's name.</exception>
-    /// <exception cref="ArgumentException">Options contradict each other; ParamName is the one too many.</exception>
+    /// <exception cref="InvalidRequestException">An option is out of its range, or options contradict each other.</exception>
     public static SamplingParameters Resolve(GenerationOptions options, int vocabularySize)
     {
-        Require(options.MaxTokens is null or >= 0, nameof(options.MaxTokens), options.MaxTokens, "at least 0");
-        foreach (var stop in options.StopSequences)
-        {
-            Require(!string.IsNullOrEmpty(stop), nameof(options.StopSequences), stop, "at least one character long each");
-        }
-
-        Require(options.Beams is null or (>= 1 and <= GenerationOptions.MostBeams), nameof(options.Beams), options.Beams, $"1 to {GenerationOptions.MostBeams}");
-        Require(options.LengthPenalty is null or (>= -10 and <= 10), nameof(options.LengthPenalty), options.LengthPenalty, "from -10 to 10");
-        if (options.FindBeamConflict() is var (option, reason))
-        {
-            throw new ArgumentException($"{option} {reason}", option);
-        }
-
+        if (options.FindFault(vocabularySize) is { } fault)
+            throw fault;
         return new SamplingParameters(
-            AtLeastZero(nameof(options.Temperature), options.Temperature ?? 0.8f),
-            Checked(nameof(options.TopK), options.TopK ?? 40, options.TopK is null or >= 0, "at least 0"),
-            Between(nameof(options.TopP), options.TopP ?? 0.95f, 0, 1),
-            Between(nameof(options.MinP), options.MinP ?? 0.05f, 0, 1),
-            Checked(nameof(options.RepetitionPenalty), options.RepetitionPenalty ?? 1, options.RepetitionPenalty is null or (> 0 and < float.PositiveInfinity), "above 0 and finite"),
-            Between(nameof(options.PresencePenalty), options.PresencePenalty ?? 0, -2, 2),
-            Between(nameof(options.FrequencyPenalty), options.FrequencyPenalty ?? 0, -2, 2),
-            Checked(nameof(options.PenaltyWindow), options.PenaltyWindow ?? 64, options.PenaltyWindow is null or >= -1, "at least -1"),
-            CheckedBias(options, vocabularySize),
+            GenerationOptions.TemperatureOption.ValueOf(options),
+            GenerationOptions.TopKOption.ValueOf(options),
+            GenerationOptions.TopPOption.ValueOf(options),
+            GenerationOptions.MinPOption.ValueOf(options),
+            GenerationOptions.RepetitionPenaltyOption.ValueOf(options),
+            GenerationOptions.PresencePenaltyOption.ValueOf(options),
+            GenerationOptions.FrequencyPenaltyOption.ValueOf(options),
+            GenerationOptions.PenaltyWindowOption.ValueOf(options),
+            options.LogitBias is null ? [] : [.. options.LogitBias],
             options.Seed ?? unchecked((ulong)Random.Shared.NextInt64(long.MinValue, long.MaxValue)));
-    }
-
-    private static KeyValuePair<int, float>[] CheckedBias(GenerationOptions options, int vocabularySize)
-    {
-        foreach (var (token, bias) in options.LogitBias ?? new Dictionary<int, float>())
-        {
-            Require((uint)token < (uint)vocabularySize, nameof(options.LogitBias), token, $"a token id from 0 to {vocabularySize - 1}");
-            Require(bias < float.PositiveInfinity, nameof(options.LogitBias), bias, "finite or negative infinity");
-        }
-
-        return options.LogitBias is null ? [] : [.. options.LogitBias];
-    }
-
-    private static float AtLeastZero(string name, float value) => Checked(name, value, value is >= 0 and < float.PositiveInfinity, "at least 0 and finite");
-
-    private static float Between(string name, float value, float low, float high)
-        => Checked(name, value, value >= low && value <= high, $"from {low} to {high}");
-
-    private static T Checked<T>(string name, T value, bool holds, string range)
-    {
-        Require(holds, name, value, range);
-        return value;
-    }
-
-    private static void Require(bool holds, string name, object? value, string range)
-    {
-        if (!holds)
-        {
-            throw new ArgumentOutOfRangeException(name, value, $"{name} must be {range}");
-        }
     }
 }

@@ -31,7 +31,7 @@ internal sealed class ScheduledRequest
         _history = prompt;
         _begin = prompt.Count;
         Source = source;
-        MaxCompletion = Math.Min(request.Options.MaxTokens ?? int.MaxValue, contextLength - prompt.Count);
+        MaxCompletion = Math.Min(request.Options.TokenLimit, contextLength - prompt.Count);
         IgnoreEndOfText = request.Options.IgnoreEndOfText;
         Priority = request.Priority;
         Deadline = request.Deadline;

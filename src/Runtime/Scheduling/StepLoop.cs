@@ -77,8 +77,7 @@ internal sealed class StepLoop : IAsyncDisposable
     /// <param name="request">Its prompt is copied.</param>
     /// <param name="decoder">A new one, for this request alone.</param>
     /// <param name="cancellationToken">Ends the request.</param>
-    /// <exception cref="ArgumentException">The prompt is empty, or one for the decoder was given to a model without encoder.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option or a token id is out of its range.</exception>
+    /// <exception cref="InvalidRequestException">An option or a token id is out of its range, the prompt is empty, or one for the decoder was given to a model without encoder.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     public Generation Prepare(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
     {
@@ -102,31 +101,30 @@ internal sealed class StepLoop : IAsyncDisposable
     public void Start(ScheduledRequest request) => _queue.Enqueue(request);
 
     /// <summary>Checks a request for a beam search.</summary>
-    /// <exception cref="ArgumentException">Options contradict each other, the model cannot be searched with so many beams, or the prompt is empty.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option or a token id is out of its range.</exception>
+    /// <exception cref="InvalidRequestException">An option or a token id is out of its range, options contradict each other, the model cannot be searched with so many beams, or the prompt is empty.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     public BeamTask PrepareSearch(GenerationRequest request)
     {
         var options = request.Options;
         var bias = Resolve(options).Bias;
-        if (options.FindBeamConflict(searches: true) is var (option, reason))
+        if (options.FindBeamConflict(searches: true) is { } conflict)
         {
-            throw Refused(option, $"{option} {reason}");
+            throw conflict;
         }
 
-        if (_isEndless && options.MaxTokens is null)
+        if (_isEndless && options.TokenLimit == int.MaxValue)
         {
-            throw Refused(nameof(options.MaxTokens), "a text of a model that reads in segments has no end of its own: a search needs MaxTokens");
+            throw new InvalidRequestException(nameof(options.MaxTokens), "must be given to a search: a text of a model that reads in segments has no end of its own");
         }
 
         var width = options.Beams ?? 1;
         if (width > _searches.MostBeams)
         {
-            throw Refused(nameof(options.Beams), $"Beams must be at most {_searches.MostBeams}, the rows of a step, found {width}");
+            throw new InvalidRequestException(nameof(options.Beams), $"must be at most {_searches.MostBeams}, the rows of a step, found {width}");
         }
 
         var (prompt, source) = CheckedPrompts(request);
-        var most = Math.Min(options.MaxTokens ?? int.MaxValue, ContextLength - prompt.Count);
+        var most = Math.Min(options.TokenLimit, ContextLength - prompt.Count);
         return new BeamTask([.. prompt], source, width, options.LengthPenalty ?? 1, most, options.IgnoreEndOfText, bias, request.Deadline);
     }
 
@@ -154,9 +152,6 @@ internal sealed class StepLoop : IAsyncDisposable
 
     internal static ObjectDisposedException Unloaded() => new("LanguageModel", "the model was unloaded before the request ended");
 
-    // Named after the option, by which services tell whose fault it is.
-    private static ArgumentException Refused(string option, string message) => new(message, option);
-
     // An encoder–decoder turns a text into another: unless a choice is asked for, the likeliest is meant.
     private SamplingParameters Resolve(GenerationOptions options)
     {
@@ -176,20 +171,20 @@ internal sealed class StepLoop : IAsyncDisposable
     {
         if (_encoder is not null)
         {
-            int[] source = [.. CheckedPrompt(request.Prompt, _encoder.LongestSource)];
-            return (CheckedPrompt(request.DecoderPrompt ?? [_decoderStart], ContextLength), source);
+            int[] source = [.. CheckedPrompt(nameof(request.Prompt), request.Prompt, _encoder.LongestSource)];
+            return (CheckedPrompt(nameof(request.DecoderPrompt), request.DecoderPrompt ?? [_decoderStart], ContextLength), source);
         }
 
         return request.DecoderPrompt is null
-            ? (CheckedPrompt(request.Prompt, ContextLength), null)
-            : throw new ArgumentException("a prompt for the decoder needs an encoder–decoder; this model is a decoder alone", nameof(request));
+            ? (CheckedPrompt(nameof(request.Prompt), request.Prompt, ContextLength), null)
+            : throw new InvalidRequestException(nameof(request.DecoderPrompt), "needs an encoder–decoder; this model is a decoder alone");
     }
 
-    private List<int> CheckedPrompt(IReadOnlyList<int> prompt, int most)
+    private List<int> CheckedPrompt(string name, IReadOnlyList<int> prompt, int most)
     {
         if (prompt.Count == 0)
         {
-            throw new ArgumentException("a prompt has at least one token", nameof(prompt));
+            throw new InvalidRequestException(name, "must have at least one token");
         }
 
         if (prompt.Count > most)
@@ -201,7 +196,7 @@ internal sealed class StepLoop : IAsyncDisposable
         {
             if ((uint)token >= (uint)_vocabularySize)
             {
-                throw new ArgumentOutOfRangeException(nameof(prompt), token, $"token ids go from 0 to {_vocabularySize - 1}");
+                throw new InvalidRequestException(name, $"names token {token}, but the vocabulary has the tokens 0 to {_vocabularySize - 1}");
             }
         }
 

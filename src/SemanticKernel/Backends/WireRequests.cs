@@ -34,21 +34,9 @@ internal static class WireRequests
         request.Model = modelId;
         request.Stream = true;
         request.StreamOptions = WithUsage;
-        request.Temperature = options.Temperature;
-        request.TopP = options.TopP;
-        request.TopK = options.TopK;
-        request.MinP = options.MinP;
-        request.RepetitionPenalty = options.RepetitionPenalty;
-        request.PresencePenalty = options.PresencePenalty;
-        request.FrequencyPenalty = options.FrequencyPenalty;
-        request.PenaltyWindow = options.PenaltyWindow;
-        request.Beams = options.Beams;
-        request.LengthPenalty = options.LengthPenalty;
+        request.Options = options;
         request.LogitBias = Biases(options);
-        request.MaxTokens = options.MaxTokens;
         request.Seed = options.Seed;
-        request.Stop = Stops(options);
-        request.IgnoreEos = options.IgnoreEndOfText ? true : null;
     }
 
     private static ChatRequestMessage ToWire(ChatMessage message) => new()
@@ -68,6 +56,4 @@ internal static class WireRequests
     private static Dictionary<string, float>? Biases(GenerationOptions options) => options.LogitBias?.ToDictionary(
         pair => pair.Key.ToString(CultureInfo.InvariantCulture),
         pair => float.IsNegativeInfinity(pair.Value) ? WireNames.ForbiddingBias : pair.Value);
-
-    private static IReadOnlyList<string>? Stops(GenerationOptions options) => options.StopSequences.Count > 0 ? options.StopSequences : null;
 }

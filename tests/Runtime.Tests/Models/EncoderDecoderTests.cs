@@ -153,9 +153,9 @@ public sealed class EncoderDecoderTests
         ModelConverter.Convert(folder.Path, folder.Output, cancellationToken: Token);
         await using var model = await LanguageModel.LoadAsync(folder.Output, cancellationToken: Token);
 
-        Assert.Throws<ArgumentException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [] }));
-        Assert.Throws<ArgumentException>(() => model.GenerateAsync(new GenerationRequest { Prompt = _source, DecoderPrompt = [] }));
-        Assert.Throws<ArgumentOutOfRangeException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [96] }));
+        Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [] }));
+        Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(new GenerationRequest { Prompt = _source, DecoderPrompt = [] }));
+        Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [96] }));
         Assert.Equal(20, Assert.Throws<ContextLengthExceededException>(() => model.GenerateAsync(new GenerationRequest { Prompt = new int[21] })).TokensPossible);
         Assert.Equal(20, Assert.Throws<ContextLengthExceededException>(() => model.GenerateAsync(new GenerationRequest { Prompt = _source, DecoderPrompt = new int[21] })).TokensPossible);
         Assert.Throws<ArgumentException>(() => model.ComputeLogits(_target, (_, _) => { }));

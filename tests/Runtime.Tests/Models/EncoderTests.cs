@@ -155,9 +155,9 @@ public sealed class EncoderTests
         await using var model = await LanguageModel.LoadAsync(ReferenceModels.File("t5-v1.0"));
         await using var decoder = await LanguageModel.LoadAsync(ReferenceModels.File("llama-gqa-base"));
         Assert.Throws<ContextLengthExceededException>(() => model.GenerateAsync(new GenerationRequest { Prompt = new int[20_000] }));
-        Assert.ThrowsAny<ArgumentException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [] }));
-        Assert.ThrowsAny<ArgumentException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [1], DecoderPrompt = [] }));
-        Assert.ThrowsAny<ArgumentException>(() => decoder.GenerateAsync(new GenerationRequest { Prompt = [1], DecoderPrompt = [1] }));
+        Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [] }));
+        Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [1], DecoderPrompt = [] }));
+        Assert.Throws<InvalidRequestException>(() => decoder.GenerateAsync(new GenerationRequest { Prompt = [1], DecoderPrompt = [1] }));
         Assert.ThrowsAny<ArgumentException>(() => decoder.ComputeLogits([1], (_, _) => { }, source: [1]));
         Assert.ThrowsAny<ArgumentException>(() => model.ComputeLogits([1], (_, _) => { }));
     }

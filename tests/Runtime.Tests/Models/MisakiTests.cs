@@ -82,8 +82,8 @@ public sealed class MisakiTests : IDisposable
     public async Task An_empty_word_is_refused()
     {
         await using var model = await LanguageModel.LoadAsync(Convert(), cancellationToken: Token);
-        var error = Assert.Throws<ArgumentException>(() => model.GenerateAsync(new GenerationRequest { Prompt = model.Tokenize("") }));
-        Assert.Contains("source text is empty", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(new GenerationRequest { Prompt = model.Tokenize("") }));
+        Assert.Contains("Prompt is empty", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

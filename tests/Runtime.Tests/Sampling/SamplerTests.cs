@@ -284,7 +284,7 @@ public sealed class SamplerTests
 
     public static TheoryData<string, GenerationOptions> OutOfRange => new()
     {
-        { "MaxTokens", new() { MaxTokens = -1 } },
+        { "MaxTokens", new() { MaxTokens = -2 } },
         { "Temperature", new() { Temperature = -0.1f } },
         { "Temperature", new() { Temperature = float.NaN } },
         { "Temperature", new() { Temperature = float.PositiveInfinity } },
@@ -307,7 +307,7 @@ public sealed class SamplerTests
     [Theory]
     [MemberData(nameof(OutOfRange), DisableDiscoveryEnumeration = true)]
     public void An_option_out_of_its_range_is_named(string name, GenerationOptions options)
-        => Assert.Equal(name, Assert.Throws<ArgumentOutOfRangeException>(() => SamplingParameters.Resolve(options, 10)).ParamName);
+        => Assert.Equal(name, Assert.Throws<InvalidRequestException>(() => SamplingParameters.Resolve(options, 10)).Option);
 
     [Fact]
     public void Defaults_are_those_that_the_options_promise()

@@ -152,14 +152,14 @@ public sealed class BeamSearchTests
     public async Task Options_that_contradict_beams_are_refused_by_name(GenerationOptions options, string name)
     {
         await using var model = await LanguageModel.LoadAsync(ReferenceModels.File("llama-gqa-base"), _exact, cancellationToken: Token);
-        Assert.Equal(name, Assert.ThrowsAny<ArgumentException>(() => model.GenerateAsync(Request(options), Token)).ParamName);
+        Assert.Equal(name, Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(Request(options), Token)).Option);
     }
 
     [Fact]
     public async Task More_beams_than_rows_of_a_step_are_refused()
     {
         await using var model = await LanguageModel.LoadAsync(ReferenceModels.File("llama-gqa-base"), _exact with { StepTokens = 4 }, cancellationToken: Token);
-        var error = Assert.Throws<ArgumentException>(() => model.GenerateAsync(Request(new GenerationOptions { Beams = 5 }), Token));
+        var error = Assert.Throws<InvalidRequestException>(() => model.GenerateAsync(Request(new GenerationOptions { Beams = 5 }), Token));
         Assert.Contains("at most 4", error.Message, StringComparison.Ordinal);
         Assert.Equal(4, (await model.SearchAsync(Request(new GenerationOptions { Beams = 4, MaxTokens = 6 }), Token)).Count);
     }

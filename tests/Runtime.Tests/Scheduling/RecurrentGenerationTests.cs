@@ -102,7 +102,7 @@ public sealed class RecurrentGenerationTests
         Assert.Equal(expected.Select(text => text.Tokens), found.Select(text => text.TokenIds.ToArray()));
         Assert.All(expected.Zip(found), pair => Assert.Equal(pair.First.LogProbability, pair.Second.LogProbability, 1e-3));
         Assert.Equal(0, model.Load.UsedPages);
-        await Assert.ThrowsAsync<ArgumentException>(() => model.SearchAsync(new GenerationRequest { Prompt = prompt, Options = options with { MaxTokens = null } }, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<InvalidRequestException>(() => model.SearchAsync(new GenerationRequest { Prompt = prompt, Options = options with { MaxTokens = null } }, TestContext.Current.CancellationToken));
     }
 
     [Fact]

@@ -272,10 +272,10 @@ public sealed class StepLoopTests
     {
         var (loop, _) = Start();
         await using var _ = loop;
-        Assert.Throws<ArgumentException>(() => loop.Submit(new GenerationRequest { Prompt = [] }, new LetterDecoder()));
-        Assert.Throws<ArgumentOutOfRangeException>(() => loop.Submit(new GenerationRequest { Prompt = [FakeModel.Vocabulary] }, new LetterDecoder()));
-        Assert.Throws<ArgumentOutOfRangeException>(() => loop.Submit(new GenerationRequest { Prompt = [-1] }, new LetterDecoder()));
-        Assert.Throws<ArgumentOutOfRangeException>(
+        Assert.Throws<InvalidRequestException>(() => loop.Submit(new GenerationRequest { Prompt = [] }, new LetterDecoder()));
+        Assert.Throws<InvalidRequestException>(() => loop.Submit(new GenerationRequest { Prompt = [FakeModel.Vocabulary] }, new LetterDecoder()));
+        Assert.Throws<InvalidRequestException>(() => loop.Submit(new GenerationRequest { Prompt = [-1] }, new LetterDecoder()));
+        Assert.Throws<InvalidRequestException>(
             () => loop.Submit(new GenerationRequest { Prompt = [1], Options = new GenerationOptions { TopP = 1.5f } }, new LetterDecoder()));
         Assert.Equal(0, loop.Load.WaitingRequests);
     }
