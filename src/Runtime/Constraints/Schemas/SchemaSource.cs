@@ -273,6 +273,8 @@ internal sealed class SchemaSource
             }
         }
 
-        return 2020;
+        return text.Contains("json-schema.org", StringComparison.Ordinal)
+            ? 2020
+            : throw new ConstraintException($"'$schema' names '{text}', a dialect that is not known", keyword: "$schema");
     }
 }
