@@ -162,19 +162,19 @@ public class RandomGrammarTests
         {
             _rules = rules;
             var ends = new HashSet<int>();
-            while (Enumerable.Range(0, rules.Length).Count(i => (CanBeEmpty(rules[i]) && _empty.Add(i)) | (CanEnd(rules[i], ends) && ends.Add(i))) is > 0)
+            while (Enumerable.Range(0, rules.Length).Select(i => (CanBeEmpty(rules[i]) && _empty.Add(i)) | (CanEnd(rules[i], ends) && ends.Add(i))).ToList().Contains(true))
             {
             }
 
             var used = new HashSet<int> { 0 };
-            while (used.ToList().SelectMany(i => Calls(rules[i], first: false)).Count(used.Add) is > 0)
+            while (used.ToList().SelectMany(i => Calls(rules[i], first: false)).Select(used.Add).ToList().Contains(true))
             {
             }
 
             foreach (var rule in used)
             {
                 var firsts = Calls(rules[rule], first: true).ToHashSet();
-                while (firsts.ToList().SelectMany(i => Calls(rules[i], first: true)).Count(firsts.Add) is > 0)
+                while (firsts.ToList().SelectMany(i => Calls(rules[i], first: true)).Select(firsts.Add).ToList().Contains(true))
                 {
                 }
 
