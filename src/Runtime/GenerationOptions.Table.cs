@@ -8,6 +8,12 @@ public sealed partial record GenerationOptions
     /// <summary>The most beams of a search.</summary>
     internal const int MostBeams = 256;
 
+    /// <summary>The most texts of one prompt.</summary>
+    internal const int MostChoices = 128;
+
+    /// <summary>The most alternatives told of a token.</summary>
+    internal const int MostLogProbabilities = 128;
+
     internal static readonly NumberOption<int> MaxTokensOption = new(nameof(MaxTokens), o => o.MaxTokens, (o, value) => o with { MaxTokens = value }, NoLimit, int.MaxValue)
     {
         Help = "At most this many tokens; -1: as many as fit (default).",
@@ -104,7 +110,29 @@ public sealed partial record GenerationOptions
         HelpName = "N",
     };
 
+    internal static readonly NumberOption<int> ChoiceCountOption = new(nameof(ChoiceCount), o => o.ChoiceCount, (o, value) => o with { ChoiceCount = value }, 1, MostChoices, wireName: "n")
+    {
+        Default = 1,
+    };
+
+    internal static readonly NumberOption<int> LogProbabilitiesOption = new(
+        nameof(LogProbabilities), o => o.LogProbabilities, (o, value) => o with { LogProbabilities = value }, 0, MostLogProbabilities, wireName: "logprobs");
+
+    internal static readonly NumberOption<int> MinTokensOption = new(nameof(MinTokens), o => o.MinTokens, (o, value) => o with { MinTokens = value }, 0, int.MaxValue)
+    {
+        Default = 0,
+        Help = "The text does not end before N tokens (default: 0).",
+        HelpName = "N",
+    };
+
+    internal static readonly OtherOption StopTokenIdsOption = new(
+        nameof(StopTokenIds), (o, vocabulary) => o.StopTokenIds.Select(id => FindTokenFault(id, vocabulary)).FirstOrDefault(fault => fault is not null));
+
     internal static readonly OtherOption LogitBiasOption = new(nameof(LogitBias), (o, vocabulary) => FindBiasFault(o.LogitBias, vocabulary));
+
+    internal static readonly OtherOption TextBiasOption = new(nameof(TextBias), (o, _) => FindBiasFault(o.TextBias), wireName: "logit_bias");
+
+    internal static readonly OtherOption ConstraintOption = new(nameof(Constraint), (_, _) => null, wireName: "response_format");
 
     internal static readonly OtherOption StopSequencesOption = new(
         nameof(StopSequences), (o, _) => o.StopSequences.Any(string.IsNullOrEmpty) ? "must not hold an empty text" : null, wireName: "stop")
@@ -122,7 +150,8 @@ public sealed partial record GenerationOptions
     internal static IReadOnlyList<GenerationOption> Table { get; } =
     [
         MaxTokensOption, TemperatureOption, TopKOption, TopPOption, MinPOption, RepetitionPenaltyOption, PresencePenaltyOption, FrequencyPenaltyOption,
-        PenaltyWindowOption, BeamsOption, LengthPenaltyOption, SeedOption, LogitBiasOption, StopSequencesOption, IgnoreEndOfTextOption,
+        PenaltyWindowOption, BeamsOption, LengthPenaltyOption, SeedOption, ChoiceCountOption, LogProbabilitiesOption, MinTokensOption, StopTokenIdsOption,
+        LogitBiasOption, TextBiasOption, StopSequencesOption, IgnoreEndOfTextOption, ConstraintOption,
     ];
 
     private static string? FindBiasFault(IReadOnlyDictionary<int, float>? biases, int? vocabularySize)
@@ -133,6 +162,19 @@ public sealed partial record GenerationOptions
                 return fault;
             if (float.IsNaN(bias) || float.IsPositiveInfinity(bias))
                 return string.Create(CultureInfo.InvariantCulture, $"of token {id} must be a number, found {bias}");
+        }
+
+        return biases?.Count >= vocabularySize && biases.Values.All(float.IsNegativeInfinity) ? "forbids every token" : null;
+    }
+
+    private static string? FindBiasFault(IReadOnlyDictionary<string, float>? biases)
+    {
+        foreach (var (text, bias) in biases ?? new Dictionary<string, float>())
+        {
+            if (string.IsNullOrEmpty(text))
+                return "must not name an empty text";
+            if (float.IsNaN(bias) || float.IsPositiveInfinity(bias))
+                return string.Create(CultureInfo.InvariantCulture, $"of '{text}' must be a number, found {bias}");
         }
 
         return null;

@@ -1,3 +1,5 @@
+using Hearth.Runtime.Constraints;
+
 namespace Hearth.Runtime;
 
 /// <summary>How the next token is chosen and when to stop. A null member means the default its text names.</summary>
@@ -39,6 +41,34 @@ public sealed partial record GenerationOptions
 
     /// <summary>Added to the logits of the given token ids; negative infinity forbids a token.</summary>
     public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
+    /// <summary>Added to the logits of every token of the given texts, as the model spells them without special tokens; negative infinity forbids them.</summary>
+    /// <remarks>A token that <see cref="LogitBias"/> or another text names too gets the sum.</remarks>
+    public IReadOnlyDictionary<string, float>? TextBias { get; init; }
+
+    /// <summary>What the text must fit; null: anything.</summary>
+    /// <remarks>
+    /// Tokens that it forbids are never chosen, whatever other options say: it has the last word after bias and penalties, and
+    /// top-k, top-p and min-p choose among what it leaves. Forced tokens are taken without a choice. It says where the text may
+    /// end, so <see cref="MinTokens"/> and <see cref="IgnoreEndOfText"/> are refused beside it; stop sequences and
+    /// <see cref="StopTokenIds"/> cut the text wherever they come, as does <see cref="MaxTokens"/>: what they leave is a beginning
+    /// of a text that fits.
+    /// </remarks>
+    public Constraint? Constraint { get; init; }
+
+    /// <summary>Texts that are made of the prompt, 1 to 128; null: 1. Each update says of which it is (<see cref="GenerationUpdate.Choice"/>).</summary>
+    /// <remarks>The prompt is computed once. Choice 0 has the seed, the others seeds that follow from it. Of a beam search they are its best texts.</remarks>
+    public int? ChoiceCount { get; init; }
+
+    /// <summary>Whether updates tell the log-probability of each token, and of how many of the likeliest beside it, 0 to 128; null: none.</summary>
+    /// <remarks>They are the model's own: of its logits as they are, before bias, penalties, temperature and <see cref="Constraint"/>.</remarks>
+    public int? LogProbabilities { get; init; }
+
+    /// <summary>The text does not end before so many tokens, at least 0; null: 0. Stop sequences are looked for behind them only.</summary>
+    public int? MinTokens { get; init; }
+
+    /// <summary>Tokens that end the text as the model's own end does, whatever <see cref="IgnoreEndOfText"/> says; they are not part of it.</summary>
+    public IReadOnlyList<int> StopTokenIds { get; init; } = [];
 
     /// <summary>Seeds the choice; the same seed and prompt give the same text. Null: a fresh seed for each request.</summary>
     public ulong? Seed { get; init; }
@@ -87,5 +117,16 @@ public sealed partial record GenerationOptions
             ? new InvalidRequestException(conflict.Name, "is of sampling; a beam search draws nothing") : null;
     }
 
-    private InvalidRequestException? FindConflict() => FindBeamConflict();
+    private InvalidRequestException? FindConflict()
+    {
+        const string SaysItself = "contradicts a constraint, which says where the text ends";
+        return FindBeamConflict()
+            ?? Conflict(SearchesBeams && ChoiceCount > Beams, nameof(ChoiceCount), $"must be at most the {Beams} beams, found {ChoiceCount}")
+            ?? Conflict(SearchesBeams && LogProbabilities is not null, nameof(LogProbabilities), "are of texts that are drawn; a beam search ranks whole texts")
+            ?? Conflict(MinTokens > TokenLimit, nameof(MinTokens), $"must be at most the token limit of {MaxTokens}, found {MinTokens}")
+            ?? Conflict(Constraint is not null && MinTokens > 0, nameof(MinTokens), SaysItself)
+            ?? Conflict(Constraint is not null && IgnoreEndOfText, nameof(IgnoreEndOfText), SaysItself);
+    }
+
+    private static InvalidRequestException? Conflict(bool holds, string option, string reason) => holds ? new InvalidRequestException(option, reason) : null;
 }

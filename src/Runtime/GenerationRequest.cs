@@ -12,6 +12,9 @@ public sealed record GenerationRequest
     /// <summary>How to choose tokens and when to stop.</summary>
     public GenerationOptions Options { get; init; } = GenerationOptions.Default;
 
+    /// <summary>Whether the prompt is a chat's, as <see cref="ILanguageModel.TokenizeChat"/> makes it: the answer may then begin with the model's thinking, and a constraint begins behind it.</summary>
+    public bool IsChat { get; init; }
+
     /// <summary>Requests of higher priority are admitted first; equal ones in order of arrival.</summary>
     public int Priority { get; init; }
 
@@ -22,7 +25,7 @@ public sealed record GenerationRequest
 /// <summary>Why a generation ended.</summary>
 public enum FinishReason
 {
-    /// <summary>The model ended its text, or a stop sequence appeared.</summary>
+    /// <summary>The model ended its text, a constraint's text is complete, or a stop sequence or stop token appeared.</summary>
     Stop,
 
     /// <summary>The token limit of the request or the end of the context was reached.</summary>
@@ -57,6 +60,9 @@ public enum CacheMissReason
 public readonly record struct TokenUsage(
     int PromptTokens, int CompletionTokens, int CachedPromptTokens, CacheMissReason CacheMiss, int FirstDifferentToken)
 {
+    /// <summary>Those of the generated tokens that a constraint forced: they were taken without a step each.</summary>
+    public int ForcedTokens { get; init; }
+
     /// <summary>Prompt and completion together.</summary>
     public int TotalTokens => PromptTokens + CompletionTokens;
 }
@@ -66,7 +72,31 @@ public readonly record struct TokenUsage(
 /// <param name="TokenIds">The ids generated since the update before; empty in the last update where none is new.</param>
 /// <param name="FinishReason">Set in the last update only.</param>
 /// <param name="Usage">Set in the last update only.</param>
-public sealed record GenerationUpdate(string Text, IReadOnlyList<int> TokenIds, FinishReason? FinishReason = null, TokenUsage? Usage = null);
+public sealed record GenerationUpdate(string Text, IReadOnlyList<int> TokenIds, FinishReason? FinishReason = null, TokenUsage? Usage = null)
+{
+    /// <summary>Which of the request's texts it is of, from 0; see <see cref="GenerationOptions.ChoiceCount"/>.</summary>
+    public int Choice { get; init; }
+
+    /// <summary>How likely the model held each of <see cref="TokenIds"/>; empty where that was not asked for.</summary>
+    public IReadOnlyList<TokenLogProbabilities> LogProbabilities { get; init; } = [];
+
+    /// <summary>The stop sequence that ended the text, in the last update; null where something else did.</summary>
+    public string? StopSequence { get; init; }
+
+    /// <summary>The one of <see cref="GenerationOptions.StopTokenIds"/> that ended the text, in the last update; null where something else did.</summary>
+    public int? StopTokenId { get; init; }
+}
+
+/// <summary>A token and how likely the model held it at its place.</summary>
+/// <param name="TokenId">The token.</param>
+/// <param name="Bytes">What it adds to the text, maybe a part of a character; empty where the model has no vocabulary.</param>
+/// <param name="LogProbability">The natural logarithm of its probability; negative infinity for 0.</param>
+public readonly record struct TokenLogProbability(int TokenId, ReadOnlyMemory<byte> Bytes, double LogProbability);
+
+/// <summary>A generated token among those that were likely in its place.</summary>
+/// <param name="Token">The token of the text.</param>
+/// <param name="Likeliest">The likeliest, as many as were asked for, the likeliest first; the token itself may be among them.</param>
+public sealed record TokenLogProbabilities(TokenLogProbability Token, IReadOnlyList<TokenLogProbability> Likeliest);
 
 /// <summary>A whole generation.</summary>
 /// <param name="Text">The text, without the stop sequence that ended it.</param>

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Chat;
+using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
@@ -31,6 +32,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly StepLoop _loop;
     private readonly ModelTokenizers _tokenizers;
     private readonly ChatPromptRenderer? _chat;
+    private readonly Lazy<ThinkingMarkers?> _thinking;
     private int _disposed;
 
     private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
@@ -40,6 +42,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         Metadata = loaded.Metadata;
         _tokenizers = loaded.Texts.Tokenizers;
         _chat = loaded.Texts.Chat;
+        _thinking = new Lazy<ThinkingMarkers?>(() => _tokenizers.Output is { } tokenizer
+            ? ThinkingMarkers.Find(tokenizer, Metadata.TryGet<string>(ModelTemplates.Key, out var template) ? template : null) : null);
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
         var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program, maxSequences);
@@ -159,28 +163,57 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
         CheckCanGenerate(request);
-        return request.Options.SearchesBeams
-            ? SearchBestAsync(_loop.PrepareSearch(request), request, cancellationToken)
-            : _loop.Prepare(request, NewText(request), cancellationToken);
+        request = request with { Options = TextBiasSpelling.Spell(request.Options, _tokenizers.Output) };
+        var startWalk = WalkOf(request);
+        return request.Options switch
+        {
+            { SearchesBeams: true } => SearchBestAsync(_loop.PrepareSearch(request), request, startWalk, cancellationToken),
+            { ChoiceCount: > 1 } => _loop.PrepareChoices(request, () => NewText(request), startWalk, cancellationToken),
+            _ => _loop.Prepare(request, NewText(request), startWalk, cancellationToken),
+        };
     }
 
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
     /// <remarks>A decoder's prompt is cached as that of any request; an encoder reads a source once for all beams.</remarks>
     /// <returns>At most as many texts as there are beams, the best first; none where the deadline passed before the end.</returns>
     /// <exception cref="InvalidRequestException">An option of sampling is set, the prompt is empty, or MaxTokens is missing where texts have no end (Transformer-XL).</exception>
+    /// <exception cref="ConstraintException">The constraint cannot be enforced.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many searches are waiting.</exception>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
     public async Task<IReadOnlyList<Hypothesis>> SearchAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
         CheckCanGenerate(request);
-        var outcome = await _loop.SearchAsync(_loop.PrepareSearch(request), cancellationToken).ConfigureAwait(false);
+        request = request with { Options = TextBiasSpelling.Spell(request.Options, _tokenizers.Output) };
+        var outcome = await SearchAsync(_loop.PrepareSearch(request), WalkOf(request), cancellationToken).ConfigureAwait(false);
         return [.. outcome.Texts.Select(found =>
         {
-            var (text, tokens, _) = FoundTextSpelling.Spell(found, NewText(request), request.Options.StopSequences);
+            var (text, tokens, _, _) = FoundTextSpelling.Spell(found, NewText(request), request.Options);
             return new Hypothesis(text, [.. found.Tokens.Take(tokens)], found.LogProbability, found.Score, found.IsFinished);
         })];
     }
+
+    // Compiled on a thread of the pool, whoever asks: a large schema must hold up neither the loop nor a caller's thread.
+    private async Task<BeamOutcome> SearchAsync(BeamTask task, Func<CancellationToken, ITokenConstraint>? startWalk, CancellationToken cancellationToken)
+    {
+        var walk = startWalk is null ? null : await Task.Run(() => startWalk(cancellationToken), cancellationToken).ConfigureAwait(false);
+        return await _loop.SearchAsync(task with { Walk = walk }, cancellationToken).ConfigureAwait(false);
+    }
+
+    // How the request's constraint begins; null without one.
+    private Func<CancellationToken, ITokenConstraint>? WalkOf(GenerationRequest request)
+    {
+        if (request.Options.Constraint is not { } constraint)
+            return null;
+        return cancellationToken =>
+        {
+            var walk = StartConstraint(constraint, request, cancellationToken);
+            return _thinking.Value is { } thinking && !HasEncoder ? thinking.Behind(walk, request.Prompt, request.IsChat) : walk;
+        };
+    }
+
+    private static ITokenConstraint StartConstraint(Constraint constraint, GenerationRequest request, CancellationToken cancellationToken)
+        => throw new ConstraintException($"the model enforces no constraint ({constraint.Kind}, {request.Prompt.Count}, {cancellationToken.IsCancellationRequested})");
 
     private void CheckCanGenerate(GenerationRequest request)
     {
@@ -201,14 +234,22 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
     private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, continuesText: !HasEncoder || request.DecoderPrompt is { Count: > 1 });
 
-    private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(BeamTask task, GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(
+        BeamTask task, GenerationRequest request, Func<CancellationToken, ITokenConstraint>? startWalk, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var (texts, match) = await _loop.SearchAsync(task, cancellationToken).ConfigureAwait(false);
-        var (text, tokens, reason) = texts.Count == 0
-            ? ("", 0, FinishReason.DeadlineExceeded)
-            : FoundTextSpelling.Spell(texts[0], NewText(request), request.Options.StopSequences);
-        var usage = new TokenUsage(task.PromptTokens, tokens, match.Length, match.Reason, match.Length);
-        yield return new GenerationUpdate(text, texts.Count == 0 ? [] : [.. texts[0].Tokens.Take(tokens)], reason, usage);
+        var (texts, match) = await SearchAsync(task, startWalk, cancellationToken).ConfigureAwait(false);
+        for (var choice = 0; choice < (request.Options.ChoiceCount ?? 1); choice++)
+        {
+            var (text, tokens, reason, stop) = choice < texts.Count
+                ? FoundTextSpelling.Spell(texts[choice], NewText(request), request.Options)
+                : ("", 0, FinishReason.DeadlineExceeded, null);
+            var usage = new TokenUsage(task.PromptTokens, tokens, match.Length, match.Reason, match.Length);
+            yield return new GenerationUpdate(text, choice < texts.Count ? [.. texts[choice].Tokens.Take(tokens)] : [], reason, usage)
+            {
+                Choice = choice,
+                StopSequence = stop,
+            };
+        }
     }
 
     /// <summary>Whether an encoder reads the prompt before a decoder writes.</summary>
@@ -323,6 +364,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: continuesText);
 
         public string Append(int token) => IsText(tokenizer, token) ? _decoder!.Append(token) : "";
+
+        public ReadOnlyMemory<byte> BytesOf(int token) => IsText(tokenizer, token) ? tokenizer.TokenBytes(token).ToArray() : default;
 
         public string Flush() => _decoder?.Flush() ?? "";
     }

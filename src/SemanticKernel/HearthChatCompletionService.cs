@@ -41,7 +41,7 @@ public sealed class HearthChatCompletionService : IChatCompletionService
     public IReadOnlyDictionary<string, object?> Attributes { get; }
 
     /// <inheritdoc/>
-    /// <returns>One message.</returns>
+    /// <returns>A message, or as many as the settings ask for.</returns>
     /// <exception cref="HearthException">The model cannot be loaded, or refuses the request.</exception>
     /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
     /// <exception cref="ContextLengthExceededException">The chat does not fit into the model's context.</exception>
@@ -50,9 +50,9 @@ public sealed class HearthChatCompletionService : IChatCompletionService
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null,
         CancellationToken cancellationToken = default)
     {
-        var (response, result) = await StartAsync(chatHistory, executionSettings, cancellationToken).CollectAsync().ConfigureAwait(false);
-        var metadata = ResponseMetadata.Of(response, result.FinishReason, result.Usage);
-        return [new ChatMessageContent(AuthorRole.Assistant, result.Text, response.ModelId, result, metadata: metadata)];
+        var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
+        var texts = await StartAsync(chatHistory, settings, cancellationToken).CollectAsync(settings.ChoiceCount ?? 1).ConfigureAwait(false);
+        return [.. texts.Select(text => new ChatMessageContent(AuthorRole.Assistant, text.Result.Text, text.Response.ModelId, text.Result, metadata: text.Metadata))];
     }
 
     /// <inheritdoc/>
@@ -67,8 +67,8 @@ public sealed class HearthChatCompletionService : IChatCompletionService
         await foreach (var (response, update) in StartAsync(chatHistory, executionSettings, cancellationToken).ConfigureAwait(false))
         {
             yield return new StreamingChatMessageContent(
-                AuthorRole.Assistant, update.Text, update, 0, response.ModelId,
-                metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage));
+                AuthorRole.Assistant, update.Text, update, update.Choice, response.ModelId,
+                metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage, update.LogProbabilities));
         }
     }
 

@@ -11,6 +11,10 @@ namespace Hearth.SemanticKernel;
 public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
 {
     private GenerationOptions _options = GenerationOptions.Default;
+    private object? _responseFormat;
+    private string? _grammar;
+    private string? _regex;
+    private IReadOnlyList<string>? _choices;
     private JsonObject? _templateVariables;
 
     /// <inheritdoc cref="GenerationOptions.MaxTokens"/>
@@ -72,6 +76,47 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     [JsonNumberHandling(JsonNumberHandling.AllowReadingFromString | JsonNumberHandling.AllowNamedFloatingPointLiterals)]
     public IReadOnlyDictionary<int, float>? LogitBias { get => _options.LogitBias; set => Set(_options with { LogitBias = value }); }
 
+    /// <inheritdoc cref="GenerationOptions.TextBias"/>
+    [JsonPropertyName("text_bias")]
+    [JsonNumberHandling(JsonNumberHandling.AllowReadingFromString | JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+    public IReadOnlyDictionary<string, float>? TextBias { get => _options.TextBias; set => Set(_options with { TextBias = value }); }
+
+    /// <inheritdoc cref="GenerationOptions.ChoiceCount"/>
+    [JsonPropertyName("n")]
+    public int? ChoiceCount { get => _options.ChoiceCount; set => Set(_options with { ChoiceCount = value }); }
+
+    /// <inheritdoc cref="GenerationOptions.LogProbabilities"/>
+    [JsonPropertyName("top_logprobs")]
+    public int? LogProbabilities { get => _options.LogProbabilities; set => Set(_options with { LogProbabilities = value }); }
+
+    /// <inheritdoc cref="GenerationOptions.MinTokens"/>
+    [JsonPropertyName("min_tokens")]
+    public int? MinTokens { get => _options.MinTokens; set => Set(_options with { MinTokens = value }); }
+
+    /// <inheritdoc cref="GenerationOptions.StopTokenIds"/>
+    [JsonPropertyName("stop_token_ids")]
+    public IReadOnlyList<int>? StopTokenIds { get => _options.StopTokenIds is { Count: > 0 } ids ? ids : null; set => Set(_options with { StopTokenIds = value ?? [] }); }
+
+    /// <summary>
+    /// What JSON the answer is: "text" (any text), "json_object", a JSON schema (as an element, a node or OpenAI's object of
+    /// type json_schema) or a .NET type, which the answer then deserializes to.
+    /// </summary>
+    [JsonPropertyName("response_format")]
+    [JsonConverter(typeof(ResponseFormatConverter))]
+    public object? ResponseFormat { get => _responseFormat; set => Set(ref _responseFormat, value); }
+
+    /// <summary>A grammar in llama.cpp's GBNF that the answer is a text of.</summary>
+    [JsonPropertyName("grammar")]
+    public string? Grammar { get => _grammar; set => Set(ref _grammar, value); }
+
+    /// <summary>An ECMA 262 regular expression that the answer matches as a whole.</summary>
+    [JsonPropertyName("regex")]
+    public string? Regex { get => _regex; set => Set(ref _regex, value); }
+
+    /// <summary>Texts of which the answer is one.</summary>
+    [JsonPropertyName("choices")]
+    public IReadOnlyList<string>? Choices { get => _choices; set => Set(ref _choices, value); }
+
     /// <summary>Further variables for the model's chat template, such as enable_thinking; text generation has no template and refuses them.</summary>
     [JsonPropertyName("chat_template_kwargs")]
     public JsonObject? TemplateVariables { get => _templateVariables; set => Set(ref _templateVariables, value); }
@@ -91,13 +136,20 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
         FunctionChoiceBehavior = FunctionChoiceBehavior,
         ExtensionData = ExtensionData is null ? null : new Dictionary<string, object>(ExtensionData),
         _options = _options,
+        ResponseFormat = ResponseFormat,
+        Grammar = Grammar,
+        Regex = Regex,
+        Choices = Choices,
         TemplateVariables = TemplateVariables?.DeepClone().AsObject(),
     };
 
     /// <summary>The same as the runtime takes it.</summary>
-    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    /// <exception cref="ArgumentException">A value is out of its range, or settings contradict each other.</exception>
     internal GenerationOptions ToGenerationOptions()
-        => _options.FindFault() is { } fault ? throw new ArgumentException($"'{GenerationOption.WireNameOf(fault.Option)}' {fault.Reason}", fault) : _options;
+    {
+        var options = _options with { Constraint = SettingsConstraint.Find(this) };
+        return options.FindFault() is { } fault ? throw new ArgumentException($"'{GenerationOption.WireNameOf(fault.Option)}' {fault.Reason}", fault) : options;
+    }
 
     private void Set(GenerationOptions options) => Set(ref _options, options);
 

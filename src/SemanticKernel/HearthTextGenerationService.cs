@@ -37,7 +37,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
     public IReadOnlyDictionary<string, object?> Attributes { get; }
 
     /// <inheritdoc/>
-    /// <returns>One text, without the prompt.</returns>
+    /// <returns>A text, or as many as the settings ask for, without the prompt.</returns>
     /// <exception cref="HearthException">The model cannot be loaded, or refuses the request.</exception>
     /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit into the model's context.</exception>
@@ -45,9 +45,9 @@ public sealed class HearthTextGenerationService : ITextGenerationService
     public async Task<IReadOnlyList<TextContent>> GetTextContentsAsync(
         string prompt, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null, CancellationToken cancellationToken = default)
     {
-        var (response, result) = await StartAsync(prompt, executionSettings, cancellationToken).CollectAsync().ConfigureAwait(false);
-        var metadata = ResponseMetadata.Of(response, result.FinishReason, result.Usage);
-        return [new TextContent(result.Text, response.ModelId, result, metadata: metadata)];
+        var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
+        var texts = await StartAsync(prompt, settings, cancellationToken).CollectAsync(settings.ChoiceCount ?? 1).ConfigureAwait(false);
+        return [.. texts.Select(text => new TextContent(text.Result.Text, text.Response.ModelId, text.Result, metadata: text.Metadata))];
     }
 
     /// <inheritdoc/>
@@ -62,7 +62,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
         await foreach (var (response, update) in StartAsync(prompt, executionSettings, cancellationToken).ConfigureAwait(false))
         {
             yield return new StreamingTextContent(
-                update.Text, 0, response.ModelId, update, metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage));
+                update.Text, update.Choice, response.ModelId, update, metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage, update.LogProbabilities));
         }
     }
 

@@ -23,6 +23,12 @@ internal static class SettingsConversion
         ("max_completion_tokens", "max_tokens"),
         ("stop", "stop_sequences"),
         ("token_selection_biases", "logit_bias"),
+        ("results_per_prompt", "n"),
+        ("guided_regex", "regex"),
+        ("guided_choice", "choices"),
+        ("guided_grammar", "grammar"),
+        ("guided_json", "response_format"),
+        ("json_schema", "response_format"),
     ];
 
     /// <summary>Settings that change the answer and that Hearth does not have, with the values that mean "not asked for".</summary>
@@ -33,12 +39,8 @@ internal static class SettingsConversion
         ["tools"] = [],
         ["tool_choice"] = ["\"none\""],
         ["functions"] = [],
-        ["response_format"] = ["\"text\"", "{\"type\":\"text\"}"],
-        ["logprobs"] = ["false"],
-        ["top_logprobs"] = ["0"],
-        ["n"] = ["1"],
+        ["structured_outputs"] = [],
         ["use_beam_search"] = ["false"],
-        ["results_per_prompt"] = ["1"],
         ["chat_system_prompt"] = [],
         ["chat_developer_prompt"] = [],
         ["modalities"] = ["[\"text\"]"],
@@ -75,6 +77,15 @@ internal static class SettingsConversion
                 {
                     json[ours] = value;
                 }
+            }
+
+            // OpenAI asks in two settings what is one here.
+            if (json.Remove("logprobs", out var tells) && tells is not null)
+            {
+                if (tells.GetValueKind() == JsonValueKind.True)
+                    json["top_logprobs"] ??= 0;
+                else if (json["top_logprobs"] is { } count && count.ToString() == "0")
+                    json.Remove("top_logprobs");
             }
 
             return json.Deserialize<HearthPromptExecutionSettings>(Options)!;

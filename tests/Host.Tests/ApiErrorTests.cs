@@ -64,15 +64,44 @@ public sealed class ApiErrorTests
     [InlineData("\"stop\": \"\"", "stop", "empty")]
     [InlineData("\"seed\": 1.5", "seed", "an integer")]
     [InlineData("\"seed\": 99999999999999999999999", "seed", "64 bits")]
-    [InlineData("\"logit_bias\": {\"a\": 1}", "logit_bias", "ids")]
-    [InlineData("\"logit_bias\": {\"1\": \"x\"}", "logit_bias.1", "a number")]
+    [InlineData("\"logit_bias\": {\"1\": \"x\"}", "logit_bias", "numbers")]
+    [InlineData("\"logit_bias\": {\"ab\": 101}", "logit_bias", "between -100 and 100")]
+    [InlineData("\"logit_bias\": [[\"ab\"]]", "logit_bias", "pairs")]
+    [InlineData("\"logit_bias\": [[1.5, 1]]", "logit_bias", "pairs")]
+    [InlineData("\"logit_bias\": [[1, true]]", "logit_bias", "number or false")]
+    [InlineData("\"logit_bias\": \"ab\"", "logit_bias", "an object")]
     [InlineData("\"logit_bias\": {\"1\": 101}", "logit_bias", "between -100 and 100")]
     [InlineData("\"logit_bias\": {\"65536\": 1}", "logit_bias", "vocabulary")]
     [InlineData("\"model\": 5", "model", "a string")]
-    [InlineData("\"n\": 2", "n", "not supported")]
-    [InlineData("\"logprobs\": true", "logprobs", "not supported")]
+    [InlineData("\"n\": 0", "n", "between 1 and 128")]
+    [InlineData("\"n\": 129", "n", "between 1 and 128")]
+    [InlineData("\"best_of\": 2", "best_of", "not supported")]
+    [InlineData("\"logprobs\": 3", "logprobs", "true or false")]
+    [InlineData("\"logprobs\": true, \"top_logprobs\": 21", "top_logprobs", "between 0 and 20")]
+    [InlineData("\"top_logprobs\": 2", "top_logprobs", "only with 'logprobs'")]
+    [InlineData("\"min_tokens\": -1", "min_tokens", "at least 0")]
+    [InlineData("\"min_tokens\": 5, \"max_tokens\": 4", "min_tokens", "at most the token limit of 4")]
+    [InlineData("\"stop_token_ids\": [65536]", "stop_token_ids", "vocabulary")]
+    [InlineData("\"stop_token_ids\": 5", "stop_token_ids", "an array")]
     [InlineData("\"tool_choice\": \"required\"", "tool_choice", "not supported")]
-    [InlineData("\"response_format\": {\"type\": \"json_object\"}", "response_format", "not supported")]
+    [InlineData("\"response_format\": \"json_object\"", "response_format", "an object with a 'type'")]
+    [InlineData("\"response_format\": {\"type\": \"structural_tag\"}", "response_format", "not supported")]
+    [InlineData("\"response_format\": {\"type\": \"json_schema\"}", "response_format.json_schema.schema", "missing")]
+    [InlineData("\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": 5}}", "response_format.json_schema.schema", "a JSON schema")]
+    [InlineData("\"grammar\": \"\"", "grammar", "empty")]
+    [InlineData("\"grammar\": 5", "grammar", "a string")]
+    [InlineData("\"guided_choice\": []", "guided_choice", "at least one")]
+    [InlineData("\"guided_json\": 5", "guided_json", "a JSON schema")]
+    [InlineData("\"structured_outputs\": {\"structural_tag\": \"x\"}", "structured_outputs.structural_tag", "not supported")]
+    [InlineData("\"structured_outputs\": {\"regex\": 5}", "structured_outputs.regex", "a string")]
+    [InlineData("\"structured_outputs\": {\"regex\": \"a\", \"choice\": [\"a\"]}", "structured_outputs.choice", "'structured_outputs.regex' and 'structured_outputs.choice'")]
+    [InlineData("\"grammar\": \"root ::= [a]\", \"response_format\": {\"type\": \"json_object\"}", "grammar", "'response_format' and 'grammar'")]
+    [InlineData("\"guided_regex\": \"a\", \"min_tokens\": 2", "min_tokens", "contradicts a constraint")]
+    [InlineData("\"guided_regex\": \"a\", \"ignore_eos\": true", "ignore_eos", "contradicts a constraint")]
+    [InlineData("\"guided_whitespace_pattern\": \" \"", "guided_whitespace_pattern", "not supported")]
+    [InlineData("\"bad_words\": [\"a\"]", "bad_words", "not supported")]
+    [InlineData("\"mirostat\": 2", "mirostat", "not supported")]
+    [InlineData("\"n_probs\": 5", "n_probs", "not supported")]
     [InlineData("\"tools\": [{\"type\": \"function\"}]", "tools[0]", "function")]
     [InlineData("\"tools\": 7", "tools", "an array")]
     public async Task A_wrong_value_names_its_field(string field, string param, string message)
@@ -169,6 +198,20 @@ public sealed class ApiErrorTests
 
         Assert.Equal(400, (int)response.StatusCode);
         Assert.Equal((param, $"'{param}' is not possible"), (body["error"]!["param"]!.GetValue<string>(), body["error"]!["message"]!.GetValue<string>()));
+    }
+
+    [Theory]
+    [InlineData("\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {}}}", "response_format")]
+    [InlineData("\"guided_regex\": \"(\"", "guided_regex")]
+    [InlineData("\"grammar\": \"root ::= x\", \"stream\": true", "grammar")]
+    public async Task A_constraint_that_cannot_be_enforced_is_named_with_keyword_and_place(string field, string param)
+    {
+        await using var server = await TestServer.StartAsync(new FakeLanguageModel { Reply = _ => throw new Runtime.Constraints.ConstraintException("it cannot be", "/properties/a", "unevaluatedItems") });
+        var (response, body) = await server.PostAsync(Path, $"{{{Hello}, {field}}}");
+
+        Assert.Equal(400, (int)response.StatusCode);
+        Assert.Equal(param, body["error"]!["param"]!.GetValue<string>());
+        Assert.Equal($"'{param}' cannot be enforced: it cannot be (keyword 'unevaluatedItems' at /properties/a)", body["error"]!["message"]!.GetValue<string>());
     }
 
     [Fact]

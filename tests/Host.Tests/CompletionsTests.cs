@@ -110,8 +110,9 @@ public sealed class CompletionsTests
     [InlineData("""{"prompt": "a", "echo": true}""", "echo")]
     [InlineData("""{"prompt": "a", "suffix": "b"}""", "suffix")]
     [InlineData("""{"prompt": "a", "best_of": 2}""", "best_of")]
-    [InlineData("""{"prompt": "a", "logprobs": 1}""", "logprobs")]
-    [InlineData("""{"prompt": "a", "n": 2}""", "n")]
+    [InlineData("""{"prompt": "a", "logprobs": -1}""", "logprobs")]
+    [InlineData("""{"prompt": "a", "logprobs": true}""", "logprobs")]
+    [InlineData("""{"prompt": "a", "n": 0}""", "n")]
     public async Task Unusable_requests_name_the_field(string json, string param)
     {
         await using var server = await TestServer.StartAsync();

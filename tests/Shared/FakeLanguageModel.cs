@@ -25,6 +25,12 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
     public int CachedTokens { get; init; }
 
+    /// <summary>Tokens of each text that count as forced.</summary>
+    public int ForcedTokens { get; init; }
+
+    /// <summary>The stop sequence (a string) or the stop token (an int) that ends every text.</summary>
+    public object? EndedBy { get; init; }
+
     /// <summary>Requests whose enumeration was left, whatever the reason.</summary>
     public int Ended => Volatile.Read(ref _ended);
 
@@ -65,17 +71,28 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
         {
             var words = Words(new string([.. request.Prompt.Select(id => (char)id)])).ToList();
             var count = Math.Min(words.Count, request.Options.TokenLimit);
+            var miss = CachedTokens > 0 ? CacheMissReason.Differs : CacheMissReason.NothingCached;
             for (var i = 0; i < count; i++)
             {
                 await BeforeUpdate(i, cancellationToken);
                 cancellationToken.ThrowIfCancellationRequested();
-                yield return new GenerationUpdate(words[i], [i]);
+                for (var choice = 0; choice < (request.Options.ChoiceCount ?? 1); choice++)
+                {
+                    yield return new GenerationUpdate(words[i], [i]) { Choice = choice, LogProbabilities = Scores(words[i], i, request.Options.LogProbabilities) };
+                }
             }
 
             await BeforeUpdate(count, cancellationToken);
-            var miss = CachedTokens > 0 ? CacheMissReason.Differs : CacheMissReason.NothingCached;
-            yield return new GenerationUpdate(
-                "", [], count < words.Count ? FinishReason.Length : FinishReason.Stop, new TokenUsage(request.Prompt.Count, count, CachedTokens, miss, CachedTokens));
+            for (var choice = 0; choice < (request.Options.ChoiceCount ?? 1); choice++)
+            {
+                yield return new GenerationUpdate(
+                    "", [], count < words.Count ? FinishReason.Length : FinishReason.Stop, new TokenUsage(request.Prompt.Count, count, CachedTokens, miss, CachedTokens) { ForcedTokens = ForcedTokens })
+                {
+                    Choice = choice,
+                    StopSequence = EndedBy as string,
+                    StopTokenId = EndedBy as int?,
+                };
+            }
         }
         finally
         {
@@ -89,6 +106,12 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
         IsDisposed = true;
         return ValueTask.CompletedTask;
     }
+
+    // Each word as likely as 1/2, the next likely ones a unit less likely each; the last is impossible.
+    private static IReadOnlyList<TokenLogProbabilities> Scores(string word, int token, int? top)
+        => top is null ? [] : [new TokenLogProbabilities(
+            new TokenLogProbability(token, Encoding.UTF8.GetBytes(word), -0.5),
+            [.. Enumerable.Range(0, top.Value).Select(i => new TokenLogProbability(token + i, Encoding.UTF8.GetBytes(i == 0 ? word : $"{word}{i}"), i == 3 ? double.NegativeInfinity : -0.5 - i))])];
 
     private IEnumerable<string> Words(string prompt)
     {

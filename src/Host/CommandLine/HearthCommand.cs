@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.Runtime.InteropServices;
 using Hearth.Host.CommandLine.Verbs;
+using Hearth.Runtime.Constraints;
 
 namespace Hearth.Host.CommandLine;
 
@@ -101,6 +102,9 @@ internal static class HearthCommand
                 return WrongUsage;
             case InvalidRequestException invalid:
                 error.WriteLine($"hearth: {OneLine($"{GenerationOption.FlagOfMember(invalid.Option)} {invalid.Reason}")}");
+                return WrongUsage;
+            case ConstraintException constraint:
+                error.WriteLine($"hearth: the constraint cannot be enforced: {OneLine(constraint.Describe())}");
                 return WrongUsage;
             case HearthException or IOException or UnauthorizedAccessException:
                 error.WriteLine($"hearth: {OneLine(exception.Message)}");

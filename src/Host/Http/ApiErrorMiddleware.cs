@@ -18,7 +18,7 @@ internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failu
                 return;
             }
 
-            await WriteAsync(context, failures.Translate(exception));
+            await WriteAsync(context, failures.Translate(exception, context));
             return;
         }
 

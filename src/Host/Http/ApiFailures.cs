@@ -1,3 +1,4 @@
+using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -6,8 +7,11 @@ namespace Hearth.Host.Http;
 internal sealed class ApiFailures(ILogger<ApiFailures> logger)
 {
     /// <summary>What a failure is to the caller; faults of the service are logged, their details stay here.</summary>
-    public ApiException Translate(Exception exception)
+    /// <param name="exception">The failure.</param>
+    /// <param name="context">The request, whose own names of options are told; null: the usual ones.</param>
+    public ApiException Translate(Exception exception, HttpContext? context = null)
     {
+        var sent = context is null ? null : SentFields.Of(context);
         switch (exception)
         {
             case ApiException refusal:
@@ -24,8 +28,11 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
                     Tokens = (exceeded.TokensAsked, exceeded.TokensPossible),
                 };
             case InvalidRequestException invalid:
-                var param = GenerationOption.WireNameOf(invalid.Option);
+                var param = sent?.NameOf(invalid.Option) ?? GenerationOption.WireNameOf(invalid.Option);
                 return ApiException.BadRequest($"'{param}' {invalid.Reason}", param);
+            case ConstraintException constraint:
+                var field = sent?.NameOf(nameof(GenerationOptions.Constraint)) ?? GenerationOption.WireNameOf(nameof(GenerationOptions.Constraint));
+                return ApiException.BadRequest($"'{field}' cannot be enforced: {constraint.Describe()}", field);
             case QueueFullException full:
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
             case OutOfModelMemoryException memory:

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using System.Text;
+using System.Text.Json.Nodes;
 using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
@@ -15,11 +15,12 @@ internal static class ChatCompletionsEndpoint
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
-        var options = RequestMapping.ToOptions(body, model.Information);
+        var options = RequestMapping.ToOptions(body, model.Information, context);
         var request = new GenerationRequest
         {
             Prompt = Tokenize(model, id, RequestMapping.ToPrompt(body)),
             Options = options,
+            IsChat = true,
             Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
         };
 
@@ -27,7 +28,7 @@ internal static class ChatCompletionsEndpoint
         if (body.Stream == true)
         {
             var chunks = StreamAsync(model, request, answer, body.StreamOptions?.IncludeUsage == true, context.RequestAborted);
-            await EventStream.WriteAsync(context, chunks, ProtocolJson.Wire.ChatCompletionChunk, failures.Translate);
+            await EventStream.WriteAsync(context, chunks, ProtocolJson.Wire.ChatCompletionChunk, exception => failures.Translate(exception, context));
             return;
         }
 
@@ -60,42 +61,43 @@ internal static class ChatCompletionsEndpoint
     private static async IAsyncEnumerable<ChatCompletionChunk> StreamAsync(
         ILanguageModel model, GenerationRequest request, Answer answer, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var first = true;
+        var begun = new bool[request.Options.ChoiceCount ?? 1];
+        TokenUsage? total = null;
         await foreach (var update in model.GenerateAsync(request, cancellationToken))
         {
-            if (first)
+            if (!begun[update.Choice])
             {
-                yield return answer.Chunk(new ChatDelta { Role = "assistant", Content = "" });
-                first = false;
+                begun[update.Choice] = true;
+                yield return answer.Chunk(update.Choice, new ChatDelta { Role = "assistant", Content = "" });
             }
 
-            if (update.Text.Length > 0)
+            if (update.Text.Length > 0 || update.LogProbabilities.Count > 0)
             {
-                yield return answer.Chunk(new ChatDelta { Content = update.Text });
+                yield return answer.Chunk(update.Choice, new ChatDelta { Content = update.Text }, ChatLogprobs.Of(update.LogProbabilities));
             }
 
             if (update.FinishReason is { } reason)
             {
-                yield return answer.Chunk(new ChatDelta(), reason.ToWire());
+                yield return answer.Chunk(update.Choice, new ChatDelta(), finishReason: reason.ToWire(), stopReason: update.StopReason());
             }
 
-            if (includeUsage && update.Usage is { } usage)
-            {
-                yield return new ChatCompletionChunk { Id = answer.Id, Created = answer.Created, Model = answer.Model, Choices = [], Usage = usage.ToWire() };
-            }
+            total = update.Usage is { } usage ? total?.WithChoice(usage) ?? usage : total;
+        }
+
+        if (includeUsage && total is { } whole)
+        {
+            yield return new ChatCompletionChunk { Id = answer.Id, Created = answer.Created, Model = answer.Model, Choices = [], Usage = whole.ToWire() };
         }
     }
 
     private static async Task<ChatCompletionResponse> CompleteAsync(ILanguageModel model, GenerationRequest request, Answer answer, CancellationToken cancellationToken)
     {
-        var text = new StringBuilder();
-        FinishReason? reason = null;
-        TokenUsage usage = default;
+        var choices = CollectedChoice.Several(request.Options.ChoiceCount ?? 1);
+        TokenUsage? total = null;
         await foreach (var update in model.GenerateAsync(request, cancellationToken))
         {
-            text.Append(update.Text);
-            reason ??= update.FinishReason;
-            usage = update.Usage ?? usage;
+            choices[update.Choice].Add(update);
+            total = update.Usage is { } usage ? total?.WithChoice(usage) ?? usage : total;
         }
 
         return new ChatCompletionResponse
@@ -103,14 +105,26 @@ internal static class ChatCompletionsEndpoint
             Id = answer.Id,
             Created = answer.Created,
             Model = answer.Model,
-            Choices = [new ChatChoice { Message = new ChatResponseMessage { Role = "assistant", Content = text.ToString() }, FinishReason = reason?.ToWire() }],
-            Usage = usage.ToWire(),
+            Choices = [.. choices.Select((choice, index) => new ChatChoice
+            {
+                Index = index,
+                Message = new ChatResponseMessage { Role = "assistant", Content = choice.Text },
+                Logprobs = ChatLogprobs.Of(choice.LogProbabilities),
+                FinishReason = choice.FinishReason?.ToWire(),
+                StopReason = choice.StopReason,
+            })],
+            Usage = (total ?? default).ToWire(),
         };
     }
 
     private sealed record Answer(string Id, long Created, string Model)
     {
-        public ChatCompletionChunk Chunk(ChatDelta delta, string? finishReason = null)
-            => new() { Id = Id, Created = Created, Model = Model, Choices = [new ChatChunkChoice { Delta = delta, FinishReason = finishReason }] };
+        public ChatCompletionChunk Chunk(int choice, ChatDelta delta, ChatLogprobs? logprobs = null, string? finishReason = null, JsonValue? stopReason = null) => new()
+        {
+            Id = Id,
+            Created = Created,
+            Model = Model,
+            Choices = [new ChatChunkChoice { Index = choice, Delta = delta, Logprobs = logprobs, FinishReason = finishReason, StopReason = stopReason }],
+        };
     }
 }

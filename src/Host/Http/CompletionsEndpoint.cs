@@ -1,8 +1,7 @@
 using System.Runtime.CompilerServices;
-using System.Text;
-using System.Threading.Channels;
 using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
+using Hearth.Runtime.Scheduling;
 
 namespace Hearth.Host.Http;
 
@@ -16,7 +15,7 @@ internal static class CompletionsEndpoint
         var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.CompletionRequest);
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInCompletion(body.Others);
-        var options = RequestMapping.ToOptions(body, model.Information);
+        var options = RequestMapping.ToOptions(body, model.Information, context);
         var deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds);
         var requests = RequestMapping.ToPrompts(body, model)
             .Select(prompt => new GenerationRequest { Prompt = prompt, Options = options, Deadline = deadline })
@@ -26,7 +25,7 @@ internal static class CompletionsEndpoint
         if (body.Stream == true)
         {
             var chunks = StreamAsync(model, requests, answer, body.StreamOptions?.IncludeUsage == true, context.RequestAborted);
-            await EventStream.WriteAsync(context, chunks, ProtocolJson.Wire.CompletionResponse, failures.Translate);
+            await EventStream.WriteAsync(context, chunks, ProtocolJson.Wire.CompletionResponse, exception => failures.Translate(exception, context));
             return;
         }
 
@@ -37,102 +36,88 @@ internal static class CompletionsEndpoint
     private static async IAsyncEnumerable<CompletionResponse> StreamAsync(
         ILanguageModel model, List<GenerationRequest> requests, Answer answer, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        TokenUsage total = default;
-        await foreach (var (index, update) in GenerateAllAsync(model, requests, cancellationToken))
+        var total = new Total(requests.Count);
+        var offsets = new int[requests.Count * ChoicesOf(requests)];
+        await foreach (var (prompt, update) in GenerateAllAsync(model, requests, cancellationToken))
         {
-            total = Add(total, update.Usage);
-            if (update.Text.Length > 0 || update.FinishReason is not null)
+            total.Add(prompt, update.Usage);
+            if (update.Text.Length > 0 || update.FinishReason is not null || update.LogProbabilities.Count > 0)
             {
-                yield return answer.With([new TextChoice { Text = update.Text, Index = index, FinishReason = update.FinishReason?.ToWire() }]);
+                var index = (prompt * ChoicesOf(requests)) + update.Choice;
+                yield return answer.With([new TextChoice
+                {
+                    Text = update.Text,
+                    Index = index,
+                    Logprobs = TextLogprobs.Of(update.LogProbabilities, ref offsets[index]),
+                    FinishReason = update.FinishReason?.ToWire(),
+                    StopReason = update.StopReason(),
+                }]);
             }
         }
 
         if (includeUsage)
         {
-            yield return answer.With([], total);
+            yield return answer.With([], total.Usage);
         }
     }
 
     private static async Task<CompletionResponse> CompleteAsync(
         ILanguageModel model, List<GenerationRequest> requests, Answer answer, CancellationToken cancellationToken)
     {
-        var texts = requests.ConvertAll(_ => new StringBuilder());
-        var reasons = new FinishReason?[requests.Count];
-        TokenUsage total = default;
-        await foreach (var (index, update) in GenerateAllAsync(model, requests, cancellationToken))
+        var choices = CollectedChoice.Several(requests.Count * ChoicesOf(requests));
+        var total = new Total(requests.Count);
+        await foreach (var (prompt, update) in GenerateAllAsync(model, requests, cancellationToken))
         {
-            texts[index].Append(update.Text);
-            reasons[index] ??= update.FinishReason;
-            total = Add(total, update.Usage);
+            choices[(prompt * ChoicesOf(requests)) + update.Choice].Add(update);
+            total.Add(prompt, update.Usage);
         }
 
-        return answer.With([.. texts.Select((text, i) => new TextChoice { Text = text.ToString(), Index = i, FinishReason = reasons[i]?.ToWire() })], total);
+        return answer.With([.. choices.Select(ToWire)], total.Usage);
     }
 
-    /// <summary>Runs all prompts at once; the first failure ends the others.</summary>
-    private static async IAsyncEnumerable<(int Index, GenerationUpdate Update)> GenerateAllAsync(
-        ILanguageModel model, List<GenerationRequest> requests, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static TextChoice ToWire(CollectedChoice choice, int index)
     {
-        if (requests.Count == 1)
+        var offset = 0;
+        return new TextChoice
         {
-            await foreach (var update in model.GenerateAsync(requests[0], cancellationToken))
-            {
-                yield return (0, update);
-            }
+            Text = choice.Text,
+            Index = index,
+            Logprobs = TextLogprobs.Of(choice.LogProbabilities, ref offset),
+            FinishReason = choice.FinishReason?.ToWire(),
+            StopReason = choice.StopReason,
+        };
+    }
 
-            yield break;
-        }
+    private static int ChoicesOf(List<GenerationRequest> requests) => requests[0].Options.ChoiceCount ?? 1;
 
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var channel = Channel.CreateBounded<(int, GenerationUpdate)>(requests.Count * 4);
-        var producing = ProduceAsync();
-        try
-        {
-            await foreach (var item in channel.Reader.ReadAllAsync(cancellationToken))
-            {
-                yield return item;
-            }
-        }
-        finally
-        {
-            await linked.CancelAsync();
-            await producing;
-        }
+    /// <summary>Runs all prompts at once; the first failure ends the others.</summary>
+    private static IAsyncEnumerable<(int Index, GenerationUpdate Update)> GenerateAllAsync(
+        ILanguageModel model, List<GenerationRequest> requests, CancellationToken cancellationToken)
+        => UpdateMerge.MergeAsync(
+            requests.ConvertAll(request => (Func<CancellationToken, IAsyncEnumerable<GenerationUpdate>>)(cancelled => model.GenerateAsync(request, cancelled))), cancellationToken);
 
-        async Task ProduceAsync()
-        {
-            try
-            {
-                await Task.WhenAll(requests.Select((request, index) => PumpAsync(request, index)));
-                channel.Writer.TryComplete();
-            }
-            catch (Exception exception)
-            {
-                channel.Writer.TryComplete(exception);
-            }
-        }
+    /// <summary>What all prompts and their texts cost together.</summary>
+    private sealed class Total(int prompts)
+    {
+        private readonly TokenUsage?[] _usages = new TokenUsage?[prompts];
 
-        async Task PumpAsync(GenerationRequest request, int index)
+        public TokenUsage Usage => _usages.Aggregate(default(TokenUsage), CompletionsEndpoint.Add);
+
+        public void Add(int prompt, TokenUsage? usage)
         {
-            try
+            if (usage is { } more)
             {
-                await foreach (var update in model.GenerateAsync(request, linked.Token))
-                {
-                    await channel.Writer.WriteAsync((index, update), linked.Token);
-                }
-            }
-            catch (Exception exception)
-            {
-                channel.Writer.TryComplete(exception);
-                await linked.CancelAsync();
-                throw;
+                _usages[prompt] = _usages[prompt]?.WithChoice(more) ?? more;
             }
         }
     }
 
     private static TokenUsage Add(TokenUsage total, TokenUsage? usage) => usage is not { } more ? total : new TokenUsage(
         total.PromptTokens + more.PromptTokens, total.CompletionTokens + more.CompletionTokens, total.CachedPromptTokens + more.CachedPromptTokens,
-        total.PromptTokens == 0 ? more.CacheMiss : total.CacheMiss, total.PromptTokens == 0 ? more.FirstDifferentToken : total.FirstDifferentToken);
+        total.PromptTokens == 0 ? more.CacheMiss : total.CacheMiss, total.PromptTokens == 0 ? more.FirstDifferentToken : total.FirstDifferentToken)
+    {
+        ForcedTokens = total.ForcedTokens + more.ForcedTokens,
+    };
 
     private sealed record Answer(string Id, long Created, string Model)
     {

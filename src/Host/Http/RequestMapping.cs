@@ -11,38 +11,61 @@ internal static class RequestMapping
     /// <summary>Prompts that one completion request may hold.</summary>
     private const int MaxPrompts = 128;
 
+    /// <summary>The most alternatives of a chat's token, as OpenAI has it.</summary>
+    private const int MaxChatLogprobs = 20;
+
     /// <summary>What a request's fields come to.</summary>
     /// <param name="fields">The request.</param>
     /// <param name="model">The model that it is for.</param>
+    /// <param name="context">Is told which fields were sent, so that later errors name them.</param>
     /// <exception cref="ApiException">Fields contradict each other or have no meaning together.</exception>
     /// <exception cref="InvalidRequestException">A value is out of its range.</exception>
-    public static GenerationOptions ToOptions(GenerationFields fields, ModelInformation model)
+    public static GenerationOptions ToOptions(GenerationFields fields, ModelInformation model, HttpContext context)
     {
         if (fields.StreamOptions is not null && fields.Stream != true)
         {
             throw ApiException.BadRequest("'stream_options' has a meaning only with 'stream': true", "stream_options");
         }
 
-        var options = fields.Options with { LogitBias = ToBiases(fields.LogitBias), Seed = ToSeed(fields.Seed) };
-        return options.FindFault(model.VocabularySize) is { } fault ? throw fault : options;
+        var (constraint, field) = ConstraintMapping.Find(fields);
+        SentFields.Of(context).Note(nameof(GenerationOptions.Constraint), field);
+        var options = fields.Options with
+        {
+            LogitBias = fields.LogitBias?.Tokens.ToDictionary(pair => pair.Key, pair => WireBiases.ToRuntime(pair.Value)),
+            TextBias = fields.LogitBias is { Texts.Count: > 0 } biases ? biases.Texts.ToDictionary(pair => pair.Key, pair => WireBiases.ToRuntime(pair.Value)) : null,
+            Seed = ToSeed(fields.Seed),
+            Constraint = constraint,
+        };
+        return fields.LogitBias?.FindFault() is { } bias ? throw new InvalidRequestException(nameof(GenerationOptions.LogitBias), bias)
+            : options.FindFault(model.VocabularySize) is { } fault ? throw fault
+            : options;
     }
 
-    /// <inheritdoc cref="ToOptions(GenerationFields, ModelInformation)"/>
-    public static GenerationOptions ToOptions(ChatCompletionRequest request, ModelInformation model)
+    /// <inheritdoc cref="ToOptions(GenerationFields, ModelInformation, HttpContext)"/>
+    public static GenerationOptions ToOptions(ChatCompletionRequest request, ModelInformation model, HttpContext context)
     {
         if (request.MaxCompletionTokens is { } most)
         {
             request.MaxTokens = most;
+            SentFields.Of(context).Note(nameof(GenerationOptions.MaxTokens), "max_completion_tokens");
         }
 
-        try
+        if (request.TopLogprobs is < 0 or > MaxChatLogprobs)
         {
-            return ToOptions((GenerationFields)request, model);
+            throw ApiException.BadRequest($"'top_logprobs' must be between 0 and {MaxChatLogprobs}, found {request.TopLogprobs}", "top_logprobs");
         }
-        catch (InvalidRequestException invalid) when (invalid.Option == nameof(GenerationOptions.MaxTokens) && request.MaxCompletionTokens is not null)
+
+        if (request.TopLogprobs > 0 && request.Logprobs != true)
         {
-            throw ApiException.BadRequest($"'max_completion_tokens' {invalid.Reason}", "max_completion_tokens");
+            throw ApiException.BadRequest("'top_logprobs' has a meaning only with 'logprobs': true", "top_logprobs");
         }
+
+        if (request.Logprobs == true)
+        {
+            request.Options = request.Options with { LogProbabilities = request.TopLogprobs ?? 0 };
+        }
+
+        return ToOptions((GenerationFields)request, model, context);
     }
 
     public static ChatPrompt ToPrompt(ChatCompletionRequest request)
@@ -151,29 +174,6 @@ internal static class RequestMapping
         return tool?["function"] is JsonObject function && function["name"] is JsonValue name && name.GetValueKind() == JsonValueKind.String
             ? tool
             : throw ApiException.BadRequest($"'{param}' must have the form {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}", param);
-    }
-
-    private static Dictionary<int, float>? ToBiases(Dictionary<string, float>? biases)
-    {
-        if (biases is null)
-        {
-            return null;
-        }
-
-        var result = new Dictionary<int, float>(biases.Count);
-        foreach (var (token, bias) in biases)
-        {
-            if (!int.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out var id))
-            {
-                throw ApiException.BadRequest($"'logit_bias' must name tokens by their ids, found '{token}'", "logit_bias");
-            }
-
-            result[id] = bias is >= WireNames.ForbiddingBias and <= -WireNames.ForbiddingBias
-                ? bias == WireNames.ForbiddingBias ? float.NegativeInfinity : bias
-                : throw ApiException.BadRequest(string.Create(CultureInfo.InvariantCulture, $"'logit_bias' of token {id} must be between -100 and 100, found {bias}"), "logit_bias");
-        }
-
-        return result;
     }
 
     private static ulong? ToSeed(Int128? seed) => seed switch

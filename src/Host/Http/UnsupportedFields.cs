@@ -2,24 +2,52 @@ using System.Text.Json;
 
 namespace Hearth.Host.Http;
 
-/// <summary>Fields of OpenAI's API that change the answer and that Hearth does not have: they are refused unless they say "not asked for".</summary>
+/// <summary>Fields of OpenAI's API, and of vLLM's and llama-server's, that change the answer and that Hearth does not have: they are refused unless they say "not asked for".</summary>
 /// <remarks>Fields that only label a request (user, metadata, safety_identifier, prompt_cache_key) and unknown ones are accepted.</remarks>
 internal static class UnsupportedFields
 {
     private static readonly Dictionary<string, Func<JsonElement, bool>> Common = new(StringComparer.Ordinal)
     {
-        ["n"] = value => IsNumber(value, 1),
+        ["best_of"] = value => IsNumber(value, 1),
         ["use_beam_search"] = IsFalse,
         ["service_tier"] = value => value.ValueEqualsAny("auto", "default"),
-        ["response_format"] = value => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && type.ValueEqualsAny("text"),
+        ["echo"] = IsFalse,
+
+        // vLLM's.
+        ["guided_whitespace_pattern"] = Never,
+        ["structural_tag"] = Never,
+        ["guided_structural_tag"] = Never,
+        ["bad_words"] = IsEmpty,
+        ["allowed_token_ids"] = Never,
+        ["prompt_logprobs"] = Never,
+        ["include_stop_str_in_output"] = IsFalse,
+        ["skip_special_tokens"] = IsTrue,
+        ["spaces_between_special_tokens"] = IsTrue,
+        ["return_tokens_as_token_ids"] = IsFalse,
+        ["return_token_ids"] = IsFalse,
+        ["truncate_prompt_tokens"] = Never,
+        ["logits_processors"] = IsEmpty,
+        ["early_stopping"] = IsFalse,
+
+        // llama-server's.
+        ["grammar_lazy"] = IsFalse,
+        ["grammar_triggers"] = IsEmpty,
+        ["n_probs"] = value => IsNumber(value, 0),
+        ["n_predict"] = Never,
+        ["repeat_penalty"] = value => IsNumber(value, 1),
+        ["typical_p"] = value => IsNumber(value, 1),
+        ["xtc_probability"] = value => IsNumber(value, 0),
+        ["dynatemp_range"] = value => IsNumber(value, 0),
+        ["dry_multiplier"] = value => IsNumber(value, 0),
+        ["mirostat"] = value => IsNumber(value, 0),
+        ["top_n_sigma"] = value => value.ValueKind == JsonValueKind.Number && value.GetDouble() <= 0,
+        ["samplers"] = Never,
     };
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Chat = new(Common, StringComparer.Ordinal)
     {
-        ["logprobs"] = IsFalse,
-        ["top_logprobs"] = value => IsNumber(value, 0),
         ["tool_choice"] = value => value.ValueEqualsAny("auto", "none"),
-        ["parallel_tool_calls"] = value => value.ValueKind == JsonValueKind.True,
+        ["parallel_tool_calls"] = IsTrue,
         ["functions"] = Never,
         ["function_call"] = value => value.ValueEqualsAny("none"),
         ["modalities"] = value => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueEqualsAny("text")),
@@ -28,13 +56,12 @@ internal static class UnsupportedFields
         ["verbosity"] = Never,
         ["web_search_options"] = Never,
         ["store"] = IsFalse,
+        ["add_generation_prompt"] = IsTrue,
+        ["continue_final_message"] = IsFalse,
     };
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Completion = new(Common, StringComparer.Ordinal)
     {
-        ["best_of"] = value => IsNumber(value, 1),
-        ["echo"] = IsFalse,
-        ["logprobs"] = Never,
         ["suffix"] = value => value.ValueEqualsAny(""),
     };
 
@@ -67,7 +94,11 @@ internal static class UnsupportedFields
 
     private static bool IsFalse(JsonElement value) => value.ValueKind == JsonValueKind.False;
 
-    private static bool IsNumber(JsonElement value, int number) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var found) && found == number;
+    private static bool IsTrue(JsonElement value) => value.ValueKind == JsonValueKind.True;
+
+    private static bool IsEmpty(JsonElement value) => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;
+
+    private static bool IsNumber(JsonElement value, int number) => value.ValueKind == JsonValueKind.Number && value.GetDouble() == number;
 
     private static bool ValueEqualsAny(this JsonElement value, params ReadOnlySpan<string> texts)
         => value.ValueKind == JsonValueKind.String && texts.Contains(value.GetString());

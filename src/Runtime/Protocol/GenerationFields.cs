@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Hearth.Runtime.Protocol;
 
-/// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty).</summary>
+/// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty), and what vLLM and llama-server call what OpenAI has no name for.</summary>
 internal abstract class GenerationFields
 {
     /// <summary>What the fields come to, those apart that need a check of their form or the model.</summary>
@@ -33,10 +33,16 @@ internal abstract class GenerationFields
 
     public float? LengthPenalty { get => Options.LengthPenalty; set => Options = Options with { LengthPenalty = value }; }
 
-    /// <summary>Token ids, as text, to the number added to their logits; -100 forbids a token.</summary>
-    public Dictionary<string, float>? LogitBias { get; set; }
+    /// <summary>Tokens and texts to the number added to their logits; -100 forbids them.</summary>
+    public WireBiases? LogitBias { get; set; }
 
     public int? MaxTokens { get => Options.MaxTokens; set => Options = Options with { MaxTokens = value }; }
+
+    public int? MinTokens { get => Options.MinTokens; set => Options = Options with { MinTokens = value }; }
+
+    public IReadOnlyList<int>? StopTokenIds { get => Options.StopTokenIds is { Count: > 0 } ids ? ids : null; set => Options = Options with { StopTokenIds = value ?? [] }; }
+
+    public int? N { get => Options.ChoiceCount; set => Options = Options with { ChoiceCount = value }; }
 
     /// <summary>Any 64-bit integer, with or without sign; -1 asks for a fresh one.</summary>
     public Int128? Seed { get; set; }
@@ -45,6 +51,27 @@ internal abstract class GenerationFields
     public IReadOnlyList<string>? Stop { get => Options.StopSequences is { Count: > 0 } stops ? stops : null; set => Options = Options with { StopSequences = value ?? [] }; }
 
     public bool? IgnoreEos { get => Options.IgnoreEndOfText ? true : null; set => Options = Options with { IgnoreEndOfText = value ?? false }; }
+
+    /// <summary>OpenAI's: text, json_object or json_schema; with llama-server's schema beside the type too.</summary>
+    public JsonElement? ResponseFormat { get; set; }
+
+    /// <summary>llama-server's: a grammar in GBNF.</summary>
+    public string? Grammar { get; set; }
+
+    /// <summary>llama-server's: a JSON schema.</summary>
+    public JsonElement? JsonSchema { get; set; }
+
+    /// <summary>vLLM's until 0.11: a JSON schema, maybe written as a string.</summary>
+    public JsonElement? GuidedJson { get; set; }
+
+    public string? GuidedRegex { get; set; }
+
+    public IReadOnlyList<string>? GuidedChoice { get; set; }
+
+    public string? GuidedGrammar { get; set; }
+
+    /// <summary>vLLM's since 0.11: one of json, regex, choice, grammar and json_object.</summary>
+    public JsonElement? StructuredOutputs { get; set; }
 
     public bool? Stream { get; set; }
 
@@ -64,6 +91,12 @@ internal sealed class StreamOptions
 internal sealed class ChatCompletionRequest : GenerationFields
 {
     public IReadOnlyList<ChatRequestMessage>? Messages { get; init; }
+
+    /// <summary>Whether the answer tells how likely its tokens were.</summary>
+    public bool? Logprobs { get; set; }
+
+    /// <summary>And of how many of the likeliest in their places.</summary>
+    public int? TopLogprobs { get; set; }
 
     /// <summary>OpenAI's newer name of max_tokens.</summary>
     public int? MaxCompletionTokens { get; init; }
@@ -115,6 +148,8 @@ internal sealed class CompletionRequest : GenerationFields
 {
     [JsonConverter(typeof(PromptListConverter))]
     public IReadOnlyList<PromptInput>? Prompt { get; init; }
+
+    public int? Logprobs { get => Options.LogProbabilities; set => Options = Options with { LogProbabilities = value }; }
 
     /// <summary>Hearth's own: whether special tokens written in a text count as such.</summary>
     public bool? ParseSpecial { get; init; }

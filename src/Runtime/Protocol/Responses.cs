@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Hearth.Runtime.Protocol;
@@ -23,8 +24,13 @@ internal sealed class ChatChoice
 
     public required ChatResponseMessage Message { get; init; }
 
+    public ChatLogprobs? Logprobs { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public string? FinishReason { get; init; }
+
+    /// <summary>vLLM's: the stop sequence, or the id of the stop token, that ended the text; absent where something else did.</summary>
+    public JsonValue? StopReason { get; init; }
 }
 
 internal sealed class ChatResponseMessage
@@ -56,8 +62,13 @@ internal sealed class ChatChunkChoice
 
     public required ChatDelta Delta { get; init; }
 
+    public ChatLogprobs? Logprobs { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public string? FinishReason { get; init; }
+
+    /// <inheritdoc cref="ChatChoice.StopReason"/>
+    public JsonValue? StopReason { get; init; }
 }
 
 internal sealed class ChatDelta
@@ -89,8 +100,13 @@ internal sealed class TextChoice
 
     public int Index { get; init; }
 
+    public TextLogprobs? Logprobs { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public string? FinishReason { get; init; }
+
+    /// <inheritdoc cref="ChatChoice.StopReason"/>
+    public JsonValue? StopReason { get; init; }
 }
 
 internal sealed class UsageFields
@@ -102,6 +118,14 @@ internal sealed class UsageFields
     public int TotalTokens { get; init; }
 
     public PromptTokensDetails? PromptTokensDetails { get; init; }
+
+    public CompletionTokensDetails? CompletionTokensDetails { get; init; }
+}
+
+internal sealed class CompletionTokensDetails
+{
+    /// <summary>Hearth's own: those that a constraint forced.</summary>
+    public int ForcedTokens { get; init; }
 }
 
 internal sealed class PromptTokensDetails

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Protocol;
@@ -28,6 +29,14 @@ internal static class WireNames
         _ => "rank",
     };
 
+    /// <summary>What ended a text where a request named it: the stop sequence or the stop token's id; else null.</summary>
+    public static JsonValue? StopReason(this GenerationUpdate update)
+        => update.StopSequence is { } stop ? JsonValue.Create(stop) : update.StopTokenId is { } id ? JsonValue.Create(id) : null;
+
+    /// <summary>What several texts of one prompt cost together: the prompt counts once.</summary>
+    public static TokenUsage WithChoice(this TokenUsage prompt, TokenUsage choice)
+        => prompt with { CompletionTokens = prompt.CompletionTokens + choice.CompletionTokens, ForcedTokens = prompt.ForcedTokens + choice.ForcedTokens };
+
     public static FinishReason? ToFinishReason(string? wire) => wire switch
     {
         null => null,
@@ -40,6 +49,7 @@ internal static class WireNames
         PromptTokens = usage.PromptTokens,
         CompletionTokens = usage.CompletionTokens,
         TotalTokens = usage.TotalTokens,
+        CompletionTokensDetails = usage.ForcedTokens > 0 ? new CompletionTokensDetails { ForcedTokens = usage.ForcedTokens } : null,
         PromptTokensDetails = new PromptTokensDetails
         {
             CachedTokens = usage.CachedPromptTokens,
@@ -55,6 +65,9 @@ internal static class WireNames
             .FirstOrDefault(reason => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString()) == details?.CacheMiss);
         return new TokenUsage(
             fields.PromptTokens, fields.CompletionTokens, details?.CachedTokens ?? 0, miss,
-            details?.FirstDifferentToken ?? details?.CachedTokens ?? 0);
+            details?.FirstDifferentToken ?? details?.CachedTokens ?? 0)
+        {
+            ForcedTokens = fields.CompletionTokensDetails?.ForcedTokens ?? 0,
+        };
     }
 }

@@ -12,18 +12,28 @@ internal static class Logits
     /// </remarks>
     /// <exception cref="HearthException">No logit is above negative infinity.</exception>
     public static int Maximum(Span<float> logits)
+        => TryMaximum(logits, out var index, out _) ? index : throw new HearthException("no token can be chosen: every logit is NaN or negative infinity");
+
+    /// <inheritdoc cref="Maximum"/>
+    /// <param name="logits">[vocabulary].</param>
+    /// <param name="index">The index.</param>
+    /// <param name="hadNaN">Whether there was a NaN, which no healthy model gives.</param>
+    /// <returns>False where no logit is above negative infinity.</returns>
+    public static bool TryMaximum(Span<float> logits, out int index, out bool hadNaN)
     {
+        hadNaN = false;
         // Two vectorized passes take a third of the time of one that follows the index.
         var maximum = logits.IsEmpty ? float.NaN : TensorPrimitives.Max<float>(logits);
         if (!float.IsFinite(maximum))
         {
+            hadNaN = float.IsNaN(maximum);
             Repair(logits);
             maximum = logits.IsEmpty ? float.NegativeInfinity : TensorPrimitives.Max<float>(logits);
         }
 
-        return maximum > float.NegativeInfinity
-            ? logits.IndexOf(maximum)
-            : throw new HearthException("no token can be chosen: every logit is NaN or negative infinity");
+        var found = maximum > float.NegativeInfinity;
+        index = found ? logits.IndexOf(maximum) : -1;
+        return found;
     }
 
     /// <summary>The sum of exp(logit - maximum).</summary>

@@ -1,6 +1,6 @@
 namespace Hearth.Runtime.Sampling;
 
-/// <summary>Chooses the next token of one request: logit bias, penalties, top-k, top-p, min-p, temperature, draw.</summary>
+/// <summary>Chooses the next token of one request: logit bias, penalties, what is forbidden here, top-k, top-p, min-p, temperature, draw.</summary>
 /// <remarks>
 /// Holds the request's random numbers and penalty window, and nothing else: what it chooses depends on the request's
 /// own logits and history, never on what else is in the batch. Not thread-safe.
@@ -23,8 +23,10 @@ internal sealed class Sampler
     /// <summary>Chooses a token and takes it into the penalty window.</summary>
     /// <param name="logits">[vocabulary]; changed in place.</param>
     /// <param name="scratch">Shared by the samplers of one thread.</param>
+    /// <param name="limits">What is forbidden here.</param>
     /// <exception cref="HearthException">Every logit is NaN or negative infinity.</exception>
-    public int Sample(Span<float> logits, SamplerScratch scratch)
+    /// <exception cref="InvalidRequestException">What the request forbids leaves no token.</exception>
+    public int Sample(Span<float> logits, SamplerScratch scratch, TokenLimits limits = default)
     {
         foreach (var (token, bias) in _parameters.Bias)
         {
@@ -32,11 +34,26 @@ internal sealed class Sampler
         }
 
         _penalties?.Apply(logits);
-        var likeliest = Logits.Maximum(logits);
+        limits.Apply(logits);
+        if (!Logits.TryMaximum(logits, out var likeliest, out var hadNaN))
+        {
+            throw NothingLeft(limits, hadNaN);
+        }
+
         var chosen = _parameters.IsGreedy ? likeliest : Choose(logits, logits[likeliest], scratch);
         _penalties?.Accept(chosen);
         return chosen;
     }
+
+    /// <summary>Takes a token that was not chosen into the penalty window.</summary>
+    public void Accept(int token) => _penalties?.Accept(token);
+
+    private HearthException NothingLeft(TokenLimits limits, bool hadNaN)
+        => hadNaN ? new HearthException("no token can be chosen: the model's logits are no numbers")
+            : !limits.Mask.IsEmpty ? new InvalidRequestException(nameof(GenerationOptions.Constraint), "leaves no token to go on with: what it allows here is forbidden otherwise, or the model cannot spell it")
+            : !limits.Forbidden.IsEmpty ? new InvalidRequestException(nameof(GenerationOptions.MinTokens), "leaves no token: the model can only end here")
+            : Array.Exists(_parameters.Bias, pair => float.IsNegativeInfinity(pair.Value)) ? new InvalidRequestException(nameof(GenerationOptions.LogitBias), "forbids every token")
+            : new HearthException("no token can be chosen: every logit is NaN or negative infinity");
 
     private int Choose(ReadOnlySpan<float> logits, float maximum, SamplerScratch scratch)
     {
@@ -96,7 +113,22 @@ internal sealed class SamplerScratch
 
     public float[] Weights { get; private set; } = [];
 
+    /// <summary>A row as the model gave it, for those that tell log-probabilities.</summary>
+    public float[] Raw { get; private set; } = [];
+
     public LogitBuckets Buckets { get; } = new();
+
+    /// <summary>Keeps a row's logits before they are changed.</summary>
+    public Span<float> Keep(ReadOnlySpan<float> logits)
+    {
+        if (Raw.Length < logits.Length)
+        {
+            Raw = new float[logits.Length];
+        }
+
+        logits.CopyTo(Raw);
+        return Raw.AsSpan(0, logits.Length);
+    }
 
     public void EnsureCapacity(int vocabularySize)
     {

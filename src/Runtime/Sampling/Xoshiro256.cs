@@ -35,6 +35,17 @@ internal struct Xoshiro256
     /// <summary>From 0, inclusive, to 1, exclusive; 53 random bits.</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
+    /// <summary>The seed of one of several texts that share a seed; each is far from the others.</summary>
+    /// <param name="seed">The seed they share.</param>
+    /// <param name="index">Which of them, at least 1.</param>
+    public static ulong DeriveSeed(ulong seed, int index)
+    {
+        // Mixed twice: a seed that only counts up would give the same state words, one place further.
+        var state = seed ^ ((ulong)index * 0xD1342543DE82EF95);
+        state = SplitMix64(ref state);
+        return SplitMix64(ref state);
+    }
+
     private static ulong SplitMix64(ref ulong state)
     {
         var z = state += 0x9E3779B97F4A7C15;

@@ -1,4 +1,5 @@
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Scheduling;
@@ -15,55 +16,49 @@ internal sealed record FoundText(IReadOnlyList<int> Tokens, double LogProbabilit
 /// </remarks>
 internal sealed class BeamSearch
 {
-    private readonly record struct Continuation(int Beam, int Token, double LogProbability);
+    private readonly record struct Continuation(int Beam, int Token, double LogProbability, ITokenConstraint? Walk = null);
 
-    private sealed record Beam(KvSequence Sequence, int[] Tokens, double LogProbability);
+    private sealed record Beam(KvSequence Sequence, int[] Tokens, double LogProbability, ITokenConstraint? Walk);
 
     private readonly IStepRunner _runner;
     private readonly KvSequence? _memory;
-    private readonly Func<int, bool> _isEnd;
+    private readonly BeamTask _task;
     private readonly int _width;
-    private readonly double _lengthPenalty;
-    private readonly KeyValuePair<int, float>[] _bias;
     private readonly Recurrence? _recurrence;
     private readonly StepBatch _batch = new();
     private readonly List<FoundText> _finished = [];
     private readonly float[] _logits;
+    private readonly ulong[] _mask;
 
     /// <summary>Prepares a search.</summary>
     /// <param name="runner">Computes steps; needs as many output rows as there are beams.</param>
     /// <param name="memory">The encoder's output that every beam attends to; null for a decoder alone.</param>
-    /// <param name="isEnd">Whether a token ends the text.</param>
-    /// <param name="width">Beams, at least 1.</param>
-    /// <param name="lengthPenalty">The exponent of the length; above 1 prefers longer texts.</param>
-    /// <param name="bias">Token ids and what is added to their logits.</param>
+    /// <param name="task">What is searched.</param>
     /// <param name="recurrence">How the model reads in segments; null: a text as one.</param>
-    public BeamSearch(
-        IStepRunner runner, KvSequence? memory, Func<int, bool> isEnd, int width, double lengthPenalty, KeyValuePair<int, float>[] bias, Recurrence? recurrence = null)
+    public BeamSearch(IStepRunner runner, KvSequence? memory, BeamTask task, Recurrence? recurrence = null)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, Math.Min(runner.MaxRows, runner.MaxOutputRows));
+        ArgumentOutOfRangeException.ThrowIfLessThan(task.Width, 1, nameof(task));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(task.Width, Math.Min(runner.MaxRows, runner.MaxOutputRows), nameof(task));
         _runner = runner;
         _memory = memory;
-        _isEnd = isEnd;
-        _width = width;
-        _lengthPenalty = lengthPenalty;
-        _bias = bias;
+        _task = task;
+        _width = task.Width;
         _recurrence = recurrence;
-        _logits = new float[(long)width * runner.VocabularySize];
+        _logits = new float[(long)_width * runner.VocabularySize];
+        _mask = new ulong[task.Walk is null ? 0 : (runner.VocabularySize + 63) / 64];
     }
 
     /// <summary>Searches.</summary>
     /// <param name="sequence">Empty, or holds a part of the prompt that ends before its last token; the search disposes it.</param>
-    /// <param name="prompt">What every text begins with; at least one token.</param>
-    /// <param name="maxTokens">The most tokens of a text, its end not counted.</param>
     /// <param name="publishes">Whether later prompts that start alike find the prompt's pages.</param>
     /// <param name="cancellationToken">Looked at before each step.</param>
     /// <returns>Up to width texts, the best first.</returns>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
-    public IReadOnlyList<FoundText> Run(KvSequence sequence, ReadOnlySpan<int> prompt, int maxTokens, bool publishes, CancellationToken cancellationToken)
+    /// <exception cref="InvalidRequestException">The constraint leaves no text.</exception>
+    public IReadOnlyList<FoundText> Run(KvSequence sequence, bool publishes, CancellationToken cancellationToken)
     {
-        List<Beam> beams = [new(sequence, [], 0)];
+        ReadOnlySpan<int> prompt = _task.Prompt;
+        List<Beam> beams = [new(sequence, [], 0, _task.Walk)];
         List<Beam> next = [];
         try
         {
@@ -71,7 +66,7 @@ internal sealed class BeamSearch
             if (publishes)
                 sequence.Publish(wholePagesOnly: true);
             var last = new List<int> { prompt[^1] };
-            for (var length = 0; length < maxTokens && beams.Count > 0 && _finished.Count < _width; length++)
+            for (var length = 0; length < _task.MaxTokens && beams.Count > 0 && _finished.Count < _width; length++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 RunStep(beams, last);
@@ -82,7 +77,9 @@ internal sealed class BeamSearch
             }
 
             foreach (var beam in beams)
-                Finish(beam.Tokens, beam.LogProbability, isFinished: false);
+                Finish(beam.Tokens, beam.LogProbability, beam.Tokens.Length, isFinished: false);
+            if (_finished.Count == 0)
+                throw new InvalidRequestException(_task.Walk is null ? nameof(GenerationOptions.LogitBias) : nameof(GenerationOptions.Constraint), "leaves no token to go on with");
             return [.. _finished.OrderByDescending(h => h.IsFinished).ThenByDescending(h => h.Score).Take(_width)];
         }
         finally
@@ -140,38 +137,62 @@ internal sealed class BeamSearch
     {
         var best = new PriorityQueue<Continuation, double>(); // the worst of the best comes out first
         for (var i = 0; i < beams.Count; i++)
-            Consider(i, beams[i].LogProbability, _logits.AsSpan(i * _runner.VocabularySize, _runner.VocabularySize), best);
+            Consider(i, beams[i], _logits.AsSpan(i * _runner.VocabularySize, _runner.VocabularySize), best);
         var ordered = new Continuation[best.Count];
         for (var i = ordered.Length - 1; i >= 0; i--)
             ordered[i] = best.Dequeue();
         var chosen = new List<Continuation>(_width);
         for (var rank = 0; rank < ordered.Length && chosen.Count < _width; rank++)
         {
-            var (beam, token, logProbability) = ordered[rank];
-            if (!_isEnd(token))
-                chosen.Add(ordered[rank]);
+            var (index, token, logProbability, _) = ordered[rank];
+            var beam = beams[index];
+            if (_task.Ends.Contains(token))
+            {
+                if (rank < _width)
+                    Finish(beam.Tokens, logProbability, beam.Tokens.Length + 1, isFinished: true);
+                continue;
+            }
+
+            var walk = beam.Walk?.Fork();
+            if (walk?.TryAccept(token) == false)
+                throw new HearthException($"the constraint refuses token {token}, which its mask allows");
+            if (walk is not { MustEnd: true })
+                chosen.Add(ordered[rank] with { Walk = walk });
             else if (rank < _width)
-                Finish(beams[beam].Tokens, logProbability, isFinished: true);
+                Finish([.. beam.Tokens, token], logProbability, beam.Tokens.Length + 1, isFinished: true);
         }
 
         return _finished.Count < _width ? chosen : [];
     }
 
-    private void Consider(int beam, double before, Span<float> logits, PriorityQueue<Continuation, double> best)
+    // Scores are the model's own, whatever a constraint leaves: of its texts the likeliest is wanted.
+    private void Consider(int index, Beam beam, Span<float> logits, PriorityQueue<Continuation, double> best)
     {
-        foreach (var (token, bias) in _bias)
+        foreach (var (token, bias) in _task.Bias)
             logits[token] += bias;
         var maximum = logits[Sampling.Logits.Maximum(logits)];
-        var shift = before - maximum - Math.Log(Total(logits, maximum));
+        var shift = beam.LogProbability - maximum - Math.Log(Total(logits, maximum));
+        if (beam.Walk is { } walk)
+        {
+            walk.FillMask(_mask);
+            Sampling.TokenLimits.Apply(_mask, logits);
+        }
+
+        if (beam.Tokens.Length < _task.MinTokens)
+        {
+            foreach (var end in _task.Ends.All)
+                logits[end] = float.NegativeInfinity;
+        }
+
         for (var token = 0; token < logits.Length; token++)
         {
             var sum = logits[token] + shift;
             if (double.IsNegativeInfinity(sum))
                 continue;
             if (best.Count < 2 * _width)
-                best.Enqueue(new Continuation(beam, token, sum), sum);
+                best.Enqueue(new Continuation(index, token, sum), sum);
             else if (best.TryPeek(out _, out var worst) && sum > worst)
-                best.EnqueueDequeue(new Continuation(beam, token, sum), sum);
+                best.EnqueueDequeue(new Continuation(index, token, sum), sum);
         }
     }
 
@@ -188,10 +209,10 @@ internal sealed class BeamSearch
     {
         next.Clear();
         var taken = new bool[beams.Count];
-        foreach (var (parent, token, logProbability) in chosen)
+        foreach (var (parent, token, logProbability, walk) in chosen)
         {
             var beam = beams[parent];
-            next.Add(new Beam(taken[parent] ? beam.Sequence.Fork() : beam.Sequence, [.. beam.Tokens, token], logProbability));
+            next.Add(new Beam(taken[parent] ? beam.Sequence.Fork() : beam.Sequence, [.. beam.Tokens, token], logProbability, walk));
             taken[parent] = true;
         }
 
@@ -202,9 +223,6 @@ internal sealed class BeamSearch
         }
     }
 
-    private void Finish(int[] tokens, double logProbability, bool isFinished)
-    {
-        var length = tokens.Length + (isFinished ? 1 : 0);
-        _finished.Add(new FoundText(tokens, logProbability, logProbability / Math.Pow(Math.Max(1, length), _lengthPenalty), isFinished));
-    }
+    private void Finish(int[] tokens, double logProbability, int length, bool isFinished)
+        => _finished.Add(new FoundText(tokens, logProbability, logProbability / Math.Pow(Math.Max(1, length), _task.LengthPenalty), isFinished));
 }

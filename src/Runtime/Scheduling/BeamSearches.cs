@@ -1,4 +1,5 @@
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Scheduling;
@@ -9,12 +10,16 @@ namespace Hearth.Runtime.Scheduling;
 /// <param name="Width">Beams, at least 1.</param>
 /// <param name="LengthPenalty">The exponent of the length.</param>
 /// <param name="MaxTokens">The most tokens of a text.</param>
-/// <param name="IgnoresEnd">Whether texts go on past their ends.</param>
+/// <param name="Ends">Which tokens end a text.</param>
+/// <param name="MinTokens">Tokens before which no text ends.</param>
 /// <param name="Bias">Token ids and what is added to their logits.</param>
 /// <param name="Deadline">When it is no longer worth going on; null: never.</param>
 internal sealed record BeamTask(
-    int[] Prompt, int[]? Source, int Width, double LengthPenalty, int MaxTokens, bool IgnoresEnd, KeyValuePair<int, float>[] Bias, DateTimeOffset? Deadline)
+    int[] Prompt, int[]? Source, int Width, double LengthPenalty, int MaxTokens, TextEnds Ends, int MinTokens, KeyValuePair<int, float>[] Bias, DateTimeOffset? Deadline)
 {
+    /// <summary>Where every text begins in its constraint; null without one.</summary>
+    public ITokenConstraint? Walk { get; init; }
+
     /// <summary>Tokens of the text that was given.</summary>
     public int PromptTokens => Source?.Length ?? Prompt.Length;
 }
@@ -31,7 +36,6 @@ internal sealed class BeamSearches : IAsyncDisposable
     private readonly IStepRunner _runner;
     private readonly KvCache _cache;
     private readonly SourceEncoder? _encoder;
-    private readonly Func<int, bool> _isEnd;
     private readonly StepLoopOptions _options;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -43,10 +47,9 @@ internal sealed class BeamSearches : IAsyncDisposable
     /// <param name="cache">The runner's pages.</param>
     /// <param name="encoder">Reads the sources of an encoder–decoder.</param>
     /// <param name="options">Searches that may wait; whether prompts start from cached prefixes.</param>
-    /// <param name="isEnd">Whether a token ends a text.</param>
     /// <param name="time">The clock of deadlines.</param>
-    public BeamSearches(IStepRunner runner, KvCache cache, SourceEncoder? encoder, StepLoopOptions options, Func<int, bool> isEnd, TimeProvider time)
-        => (_runner, _cache, _encoder, _options, _isEnd, _time) = (runner, cache, encoder, options, isEnd, time);
+    public BeamSearches(IStepRunner runner, KvCache cache, SourceEncoder? encoder, StepLoopOptions options, TimeProvider time)
+        => (_runner, _cache, _encoder, _options, _time) = (runner, cache, encoder, options, time);
 
     /// <summary>Searches that run: 0 or 1.</summary>
     public int Running => 1 - _turn.CurrentCount;
@@ -122,11 +125,11 @@ internal sealed class BeamSearches : IAsyncDisposable
         if (known)
             match = new PrefixMatch(task.Source!.Length, CacheMissReason.None);
         var shares = task.Source is null && _options.CachePrefixes && _options.Recurrence is null;
-        var search = new BeamSearch(_runner, memory, task.IgnoresEnd ? _ => false : _isEnd, task.Width, task.LengthPenalty, task.Bias, _options.Recurrence);
+        var search = new BeamSearch(_runner, memory, task, _options.Recurrence);
         var sequence = shares ? _cache.CreateSequence(task.Prompt, out match) : _cache.CreateSequence();
         HearthMetrics.PromptTokens.Add(task.PromptTokens, HearthMetrics.Model(_options.ModelId));
         HearthMetrics.CachedTokens.Add(match.Length, HearthMetrics.Model(_options.ModelId));
-        var texts = search.Run(sequence, task.Prompt, task.MaxTokens, shares, cancellationToken);
+        var texts = search.Run(sequence, shares, cancellationToken);
         HearthMetrics.GeneratedTokens.Add(texts.Sum(text => text.Tokens.Count), HearthMetrics.Model(_options.ModelId));
         return new BeamOutcome(texts, match);
     }

@@ -1,4 +1,5 @@
 using System.Text;
+using Hearth.Runtime.Constraints;
 
 namespace Hearth.Runtime.Scheduling;
 
@@ -7,22 +8,33 @@ namespace Hearth.Runtime.Scheduling;
 internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
 {
     private readonly StepLoop _loop;
-    private readonly ScheduledRequest _request;
     private readonly ITextDecoder _decoder;
     private readonly StopSequenceMatcher _stops;
+    private readonly int _minTokens;
+    private readonly Func<CancellationToken, ITokenConstraint>? _startWalk;
     private readonly CancellationToken _cancellationToken;
     private CancellationTokenRegistration _registration;
     private bool _started;
     private int _readers;
     private int _tokensRead;
+    private int _forcedRead;
 
+    /// <summary>Prepares to read a request.</summary>
+    /// <param name="loop">Serves it.</param>
+    /// <param name="request">The request, not queued yet.</param>
+    /// <param name="decoder">A new one, for this request alone.</param>
+    /// <param name="options">Where its text ends.</param>
+    /// <param name="startWalk">Begins its constraint, which may take a while, before it is queued; null without one, or where <see cref="Constrain"/> does.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
     public Generation(
-        StepLoop loop, ScheduledRequest request, ITextDecoder decoder, IReadOnlyList<string> stops, CancellationToken cancellationToken)
+        StepLoop loop, ScheduledRequest request, ITextDecoder decoder, GenerationOptions options, Func<CancellationToken, ITokenConstraint>? startWalk, CancellationToken cancellationToken)
     {
+        _startWalk = startWalk;
+        _minTokens = options.MinTokens ?? 0;
         _loop = loop;
-        _request = request;
+        Request = request;
         _decoder = decoder;
-        _stops = new StopSequenceMatcher(stops);
+        _stops = new StopSequenceMatcher(options.StopSequences);
         _cancellationToken = cancellationToken;
     }
 
@@ -30,7 +42,19 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
     public void Start()
     {
-        _loop.Start(_request);
+        _loop.Start([Request]);
+        NoteStart();
+    }
+
+    /// <summary>The request.</summary>
+    public ScheduledRequest Request { get; }
+
+    /// <summary>Gives the request its constraint, before it is queued.</summary>
+    public void Constrain(ITokenConstraint walk) => Request.Constrain(new ConstraintWalk(walk, _loop.VocabularySize));
+
+    /// <summary>Takes note that the request was queued with others.</summary>
+    public void NoteStart()
+    {
         _started = true;
         _registration = _cancellationToken.UnsafeRegister(static state => ((Generation)state!).Cancel(), this);
     }
@@ -43,20 +67,25 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
             : throw new InvalidOperationException("a generation can be read once");
 
     /// <summary>Ends the request; does nothing to one that has ended.</summary>
-    public void Cancel() => _loop.Cancel(_request);
+    public void Cancel() => _loop.Cancel(Request);
 
     private async IAsyncEnumerator<GenerationUpdate> ReadAsync(CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _cancellationToken);
         if (!_started)
         {
+            if (_startWalk is not null)
+            {
+                Constrain(await Task.Run(() => _startWalk(either.Token), either.Token).ConfigureAwait(false));
+            }
+
             either.Token.ThrowIfCancellationRequested();
             Start();
         }
 
         try
         {
-            while (!_stops.Matched && await _request.Tokens.WaitToReadAsync(either.Token).ConfigureAwait(false))
+            while (!_stops.Matched && await Request.Tokens.WaitToReadAsync(either.Token).ConfigureAwait(false))
             {
                 yield return ReadAvailable();
             }
@@ -76,28 +105,44 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
     private GenerationUpdate ReadAvailable()
     {
         var tokens = new List<int>();
+        List<TokenLogProbabilities>? scores = null;
         var text = new StringBuilder();
-        while (!_stops.Matched && _request.Tokens.TryRead(out var token))
+        while (!_stops.Matched && Request.Tokens.TryRead(out var token))
         {
-            tokens.Add(token);
-            text.Append(_stops.Append(_decoder.Append(token)));
+            tokens.Add(token.Id);
+            _tokensRead++;
+            _forcedRead += token.IsForced ? 1 : 0;
+            if (token.Scores is { } found)
+            {
+                (scores ??= []).Add(new TokenLogProbabilities(
+                    Describe(token.Id, found.LogProbability), [.. found.Likeliest.Select(likely => Describe(likely.Token, likely.LogProbability))]));
+            }
+
+            var piece = _decoder.Append(token.Id);
+            text.Append(_tokensRead <= _minTokens ? piece : _stops.Append(piece));
         }
 
-        _tokensRead += tokens.Count;
+        var update = new GenerationUpdate(text.ToString(), tokens) { LogProbabilities = scores is null ? [] : scores };
         if (!_stops.Matched)
         {
-            return new GenerationUpdate(text.ToString(), tokens);
+            return update;
         }
 
         // Before the update is handed over, so that pages are free however long its reader takes.
         Cancel();
-        return new GenerationUpdate(text.ToString(), tokens, FinishReason.Stop, _request.Usage(_tokensRead));
+        return update with { FinishReason = FinishReason.Stop, Usage = Request.Usage(_tokensRead, _forcedRead), StopSequence = _stops.Found };
     }
 
     private GenerationUpdate ReadEnd()
     {
         var text = _stops.Append(_decoder.Flush());
-        var reason = _stops.Matched ? FinishReason.Stop : _request.FinishReason!.Value;
-        return new GenerationUpdate(text + _stops.Flush(), [], reason, _request.Usage(_tokensRead));
+        var reason = _stops.Matched ? FinishReason.Stop : Request.FinishReason!.Value;
+        return new GenerationUpdate(text + _stops.Flush(), [], reason, Request.Usage(_tokensRead, _forcedRead))
+        {
+            StopSequence = _stops.Found,
+            StopTokenId = _stops.Matched ? null : Request.StopToken,
+        };
     }
+
+    private TokenLogProbability Describe(int token, double logProbability) => new(token, _decoder.BytesOf(token), logProbability);
 }

@@ -17,6 +17,8 @@ internal static class HearthMetrics
 
     public static Counter<long> GeneratedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.generated", "{token}", "Tokens chosen");
 
+    public static Counter<long> ForcedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.forced", "{token}", "Tokens taken without a choice, because a constraint allows nothing else");
+
     public static Counter<long> Preemptions { get; } = s_meter.CreateCounter<long>("hearth.requests.preempted", "{request}", "Requests whose pages were taken for others");
 
     /// <summary>The tag that tells models apart.</summary>

@@ -25,7 +25,11 @@ internal sealed class RequestQueue(int capacity, string modelId)
     /// <summary>Puts a new request in.</summary>
     /// <exception cref="QueueFullException">As many as may wait are waiting.</exception>
     /// <exception cref="Exception">The queue is closed: the error that it was closed with.</exception>
-    public void Enqueue(ScheduledRequest request)
+    public void Enqueue(ScheduledRequest request) => Enqueue([request]);
+
+    /// <summary>Puts new requests in, all or none.</summary>
+    /// <inheritdoc cref="Enqueue(ScheduledRequest)"/>
+    public void Enqueue(IReadOnlyList<ScheduledRequest> requests)
     {
         lock (_gate)
         {
@@ -34,17 +38,21 @@ internal sealed class RequestQueue(int capacity, string modelId)
                 throw _closedBy();
             }
 
-            if (_waiting.Count >= capacity)
+            if (_waiting.Count > capacity - requests.Count)
             {
                 throw new QueueFullException(capacity);
             }
 
-            request.Arrival = _arrivals++;
-            _waiting.Add(request);
+            foreach (var request in requests)
+            {
+                request.Arrival = _arrivals++;
+                _waiting.Add(request);
+            }
+
             Monitor.PulseAll(_gate);
         }
 
-        CountWaiting(1);
+        CountWaiting(requests.Count);
     }
 
     /// <summary>Puts a preempted request back at its old place; it was let in once, so no capacity holds it off. False when the queue is closed.</summary>
@@ -64,12 +72,25 @@ internal sealed class RequestQueue(int capacity, string modelId)
         return true;
     }
 
-    /// <summary>The next request, left where it is.</summary>
+    /// <summary>The next request that may be admitted, left where it is.</summary>
     public ScheduledRequest? Peek()
     {
         lock (_gate)
         {
-            return _waiting.Min;
+            if (_waiting.Min is not { AwaitsLeader: true })
+            {
+                return _waiting.Min;
+            }
+
+            foreach (var request in _waiting)
+            {
+                if (!request.AwaitsLeader)
+                {
+                    return request;
+                }
+            }
+
+            return null;
         }
     }
 

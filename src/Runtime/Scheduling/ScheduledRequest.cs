@@ -13,26 +13,37 @@ namespace Hearth.Runtime.Scheduling;
 internal sealed class ScheduledRequest
 {
     // Bounded by the context length: the loop never waits for a reader.
-    private readonly Channel<int> _tokens = Channel.CreateUnbounded<int>(
+    private readonly Channel<TextToken> _tokens = Channel.CreateUnbounded<TextToken>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = false });
 
     private readonly List<int> _history;
     private readonly int _begin;
+    private readonly TextEnds _ends;
+    private readonly int _minTokens;
+    private readonly List<int> _forced = [];
+    private int _forcedTaken;
     private volatile bool _cancelRequested;
+    private volatile bool _letsOthersIn;
 
     /// <summary>Takes a checked prompt.</summary>
     /// <param name="prompt">Token ids, at least one, at most contextLength.</param>
     /// <param name="request">What was asked for.</param>
     /// <param name="parameters">Its options, checked.</param>
     /// <param name="contextLength">Positions that one sequence may have.</param>
+    /// <param name="ends">Which tokens end its text.</param>
     /// <param name="source">The text that the encoder of an encoder–decoder reads, checked; the prompt is then the decoder's.</param>
-    public ScheduledRequest(List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, int[]? source = null)
+    /// <param name="leader">The request of the same prompt that computes it first; null for none.</param>
+    public ScheduledRequest(
+        List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, TextEnds ends, int[]? source = null, ScheduledRequest? leader = null)
     {
+        _ends = ends;
+        Leader = leader;
+        _minTokens = request.Options.MinTokens ?? 0;
+        Alternatives = request.Options.LogProbabilities;
         _history = prompt;
         _begin = prompt.Count;
         Source = source;
         MaxCompletion = Math.Min(request.Options.TokenLimit, contextLength - prompt.Count);
-        IgnoreEndOfText = request.Options.IgnoreEndOfText;
         Priority = request.Priority;
         Deadline = request.Deadline;
         Sampler = new Sampler(parameters, CollectionsMarshal.AsSpan(prompt));
@@ -52,7 +63,29 @@ internal sealed class ScheduledRequest
     /// <summary>The most tokens that are generated, by the request's limit and the context's.</summary>
     public int MaxCompletion { get; }
 
-    public bool IgnoreEndOfText { get; }
+    /// <summary>How many of the likeliest tokens are told of each place; null: not even how likely the chosen one was.</summary>
+    public int? Alternatives { get; }
+
+    /// <summary>The request of the same prompt that computes it first; null for none.</summary>
+    public ScheduledRequest? Leader { get; }
+
+    /// <summary>Whether the same prompt is being computed by another request, whose pages this one will find.</summary>
+    public bool AwaitsLeader => Leader is { _letsOthersIn: false };
+
+    /// <summary>Whether other requests of its prompt wait for it.</summary>
+    public bool IsAwaited { get; set; }
+
+    /// <summary>Where its text stands in its constraint; null without one.</summary>
+    public ConstraintWalk? Walk { get; private set; }
+
+    /// <summary>The token that <see cref="Choose"/> came to.</summary>
+    public TextToken Choice { get; private set; }
+
+    /// <summary>Why it came to none; null where it did.</summary>
+    public Exception? ChoiceFault { get; private set; }
+
+    /// <summary>The stop token that ended the text; null where something else did.</summary>
+    public int? StopToken { get; private set; }
 
     public int Priority { get; }
 
@@ -83,18 +116,69 @@ internal sealed class ScheduledRequest
     /// <summary>Tokens that are not in its pages yet; at least 1 while it is admitted.</summary>
     public int Pending => _history.Count - Sequence!.End;
 
+    /// <summary>Whether it takes part in every step: its next token is wanted, behind what is forced of its text.</summary>
+    public bool IsDecoding => State == RequestState.Decoding || Pending == 1;
+
     public bool CancelRequested => _cancelRequested;
 
-    public ChannelReader<int> Tokens => _tokens.Reader;
+    public ChannelReader<TextToken> Tokens => _tokens.Reader;
 
     public void RequestCancellation() => _cancelRequested = true;
 
-    /// <summary>Takes a chosen token and hands it to the reader.</summary>
-    public void Append(int token)
+    /// <summary>Begins its constraint, before it is queued.</summary>
+    public void Constrain(ConstraintWalk walk)
     {
-        _history.Add(token);
+        Walk = walk;
+        FindForced();
+    }
+
+    /// <summary>Chooses the token that follows the computed ones and goes on in the constraint by it.</summary>
+    /// <remarks>Touches nothing but this request and the scratch, so requests of a step choose at the same time. Does not throw: see <see cref="ChoiceFault"/>.</remarks>
+    /// <param name="logits">[vocabulary]; changed in place.</param>
+    /// <param name="scratch">The thread's own.</param>
+    public void Choose(Span<float> logits, SamplerScratch scratch)
+    {
+        ChoiceFault = null;
+        try
+        {
+            Choice = Alternatives is { } top ? ChooseScored(logits, scratch, top) : ChooseToken(logits, scratch);
+            if (Walk is null || Choice.IsForced || EndsText(Choice.Id))
+            {
+                return;
+            }
+
+            if (!Walk.TryAccept(Choice.Id))
+            {
+                throw new HearthException($"the constraint refuses token {Choice.Id}, which its mask allows");
+            }
+
+            FindForced();
+        }
+        catch (Exception error)
+        {
+            ChoiceFault = error;
+        }
+    }
+
+    /// <summary>Takes the next token that the constraint forces; false where there is a choice, or every token's probability is to be told.</summary>
+    public bool TryJumpAhead(out TextToken token)
+    {
+        token = default;
+        return Alternatives is null && CompletionTokens < MaxCompletion && TryTakeForced(out token);
+    }
+
+    /// <summary>Whether the text ends before a token.</summary>
+    public bool EndsText(int token) => _ends.Contains(token);
+
+    /// <summary>Takes a token into the text and hands it to the reader.</summary>
+    public void Append(TextToken token)
+    {
+        _history.Add(token.Id);
         _tokens.Writer.TryWrite(token);
     }
+
+    /// <summary>Has other requests of the same prompt admitted: its pages are there to be found.</summary>
+    public void LetOthersIn() => _letsOthersIn = true;
 
     /// <summary>Lets the encoder's output go.</summary>
     public void ReleaseMemory()
@@ -103,8 +187,16 @@ internal sealed class ScheduledRequest
         Memory = null;
     }
 
+    /// <summary>Ends the text before a token that ends it.</summary>
+    public void CompleteBefore(int token)
+    {
+        StopToken = _ends.IsStopToken(token) ? token : null;
+        Complete(Runtime.FinishReason.Stop);
+    }
+
     public void Complete(FinishReason reason)
     {
+        _letsOthersIn = true;
         State = RequestState.Completed;
         FinishReason = reason;
         _tokens.Writer.TryComplete();
@@ -112,21 +204,71 @@ internal sealed class ScheduledRequest
 
     public void Cancel()
     {
+        _letsOthersIn = true;
         State = RequestState.Cancelled;
         _tokens.Writer.TryComplete(new OperationCanceledException("the request was cancelled"));
     }
 
     public void Fail(Exception error)
     {
+        _letsOthersIn = true;
         State = RequestState.Failed;
         _tokens.Writer.TryComplete(error);
     }
 
-    /// <summary>What the request cost if it ends after a number of its tokens.</summary>
-    public TokenUsage Usage(int completionTokens)
+    /// <summary>What the request cost if it ends after a number of its tokens, some of them forced.</summary>
+    public TokenUsage Usage(int completionTokens, int forcedTokens)
     {
         var match = Match ?? new PrefixMatch(0, CacheMissReason.NothingCached);
-        return new TokenUsage(PromptTokens, completionTokens, match.Length, match.Reason, match.Length);
+        return new TokenUsage(PromptTokens, completionTokens, match.Length, match.Reason, match.Length) { ForcedTokens = forcedTokens };
+    }
+
+    private TextToken ChooseScored(Span<float> logits, SamplerScratch scratch, int top)
+    {
+        var raw = new RawLogits(logits, scratch);
+        var token = TryTakeForced(out var forced) ? forced : ChooseToken(logits, scratch);
+        return token with { Scores = raw.Of(token.Id, top) };
+    }
+
+    private TextToken ChooseToken(Span<float> logits, SamplerScratch scratch)
+    {
+        var forbidden = CompletionTokens < _minTokens ? _ends.All : [];
+        return new TextToken(Sampler.Sample(logits, scratch, new TokenLimits(forbidden, Walk is null ? [] : Walk.Mask())));
+    }
+
+    private void FindForced()
+    {
+        _forced.Clear();
+        _forcedTaken = 0;
+        if (!Walk!.MustEnd)
+        {
+            Walk.FindForced(_forced);
+        }
+    }
+
+    private bool TryTakeForced(out TextToken token)
+    {
+        token = default;
+        if (_forcedTaken == _forced.Count)
+        {
+            return false;
+        }
+
+        // What ends the text is not walked through; what is not allowed after all is chosen like any other token.
+        var next = _forced[_forcedTaken++];
+        if (!EndsText(next))
+        {
+            if (!Walk!.TryAccept(next))
+            {
+                _forcedTaken = _forced.Count;
+                return false;
+            }
+
+            Sampler.Accept(next);
+        }
+
+        token = new TextToken(next, IsForced: true);
+        return true;
     }
 }
 
@@ -140,4 +282,29 @@ internal sealed class RequestOrder : IComparer<ScheduledRequest>
         var byPriority = y!.Priority.CompareTo(x!.Priority);
         return byPriority != 0 ? byPriority : x.Arrival.CompareTo(y.Arrival);
     }
+}
+
+/// <summary>A token of a request's text.</summary>
+/// <param name="Id">The token.</param>
+/// <param name="IsForced">Whether a constraint allowed nothing else, so that nothing was chosen.</param>
+/// <param name="Scores">How likely the model held it; null where that was not asked for.</param>
+internal readonly record struct TextToken(int Id, bool IsForced = false, TokenScores? Scores = null);
+
+/// <summary>The tokens before which a request's text ends.</summary>
+/// <remarks>Shared by requests; safe for several threads.</remarks>
+/// <param name="isEnd">Whether a token is the model's own end of a text.</param>
+/// <param name="ignoresEnd">Whether texts go on past it.</param>
+/// <param name="stops">Tokens that end the text besides.</param>
+/// <param name="ends">All of the model's own ends, made where they are wanted.</param>
+internal sealed class TextEnds(Func<int, bool> isEnd, bool ignoresEnd, IReadOnlyList<int> stops, Lazy<int[]> ends)
+{
+    private readonly Lazy<int[]> _all = new(() => ignoresEnd ? [.. stops] : [.. ends.Value, .. stops]);
+
+    /// <summary>All of them.</summary>
+    public ReadOnlySpan<int> All => _all.Value;
+
+    public bool Contains(int token) => (!ignoresEnd && isEnd(token)) || (stops.Count > 0 && stops.Contains(token));
+
+    /// <summary>Whether a request named the token.</summary>
+    public bool IsStopToken(int token) => stops.Contains(token);
 }

@@ -36,7 +36,6 @@ internal sealed class Scheduler
     private readonly SourceEncoder? _encoder;
     private readonly RequestQueue _queue;
     private readonly StepLoopOptions _options;
-    private readonly Func<int, bool> _isEndOfGeneration;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly int _maxAdmitted;
@@ -44,7 +43,9 @@ internal sealed class Scheduler
     private readonly List<ScheduledRequest> _admitted = [];
     private readonly List<StepEntry> _plan = [];
     private readonly StepBatch _batch = new();
-    private readonly SamplerScratch _scratch = new();
+    private readonly SamplerScratch[] _scratch;
+    private readonly ScheduledRequest[] _choosing;
+    private readonly WorkCrew _choosers;
     private readonly float[] _logits;
     private volatile int _admittedCount;
 
@@ -53,20 +54,18 @@ internal sealed class Scheduler
     /// <param name="cache">The runner's pages.</param>
     /// <param name="queue">Where requests come from.</param>
     /// <param name="options">Checked.</param>
-    /// <param name="isEndOfGeneration">Whether a token id ends a text.</param>
     /// <param name="time">Deadlines are compared with its clock.</param>
     /// <param name="logger">Told of failed steps and preemptions; never of contents.</param>
     /// <param name="encoder">Reads the requests' sources, for an encoder–decoder.</param>
     public Scheduler(
         IStepRunner runner, KvCache cache, RequestQueue queue, StepLoopOptions options,
-        Func<int, bool> isEndOfGeneration, TimeProvider time, ILogger logger, SourceEncoder? encoder = null)
+        TimeProvider time, ILogger logger, SourceEncoder? encoder = null)
     {
         _encoder = encoder;
         _runner = runner;
         _cache = cache;
         _queue = queue;
         _options = options;
-        _isEndOfGeneration = isEndOfGeneration;
         _time = time;
         _logger = logger;
         _rowBudget = Math.Min(options.TokenBudget, runner.MaxRows);
@@ -74,6 +73,10 @@ internal sealed class Scheduler
         // Never more requests than rows, so that none waits for its row and a prompt always has at least one.
         _maxAdmitted = Math.Min(Math.Min(options.MaxConcurrentSequences, _rowBudget), runner.MaxOutputRows);
         _logits = new float[(long)_maxAdmitted * runner.VocabularySize];
+        _choosing = new ScheduledRequest[_maxAdmitted];
+        var choosers = Math.Min(options.ChoosingThreads, _maxAdmitted);
+        _scratch = [.. Enumerable.Range(0, choosers).Select(_ => new SamplerScratch())];
+        _choosers = new WorkCrew(choosers, (row, worker) => _choosing[row].Choose(Logits(row), _scratch[worker]));
     }
 
     /// <summary>Requests that own pages; may be read from any thread.</summary>
@@ -168,7 +171,7 @@ internal sealed class Scheduler
         long taken = 0;
         foreach (var other in _admitted)
         {
-            if (other.Pending == 1 || RequestOrder.Instance.Compare(other, request) < 0)
+            if (other.IsDecoding || RequestOrder.Instance.Compare(other, request) < 0)
             {
                 taken += other.Pending;
             }
@@ -200,6 +203,13 @@ internal sealed class Scheduler
         var place = _admitted.BinarySearch(request, RequestOrder.Instance);
         _admitted.Insert(~place, request);
         CountAdmitted(1);
+        if (request.CompletionTokens == 0)
+        {
+            // What a constraint forces from the start is read with the prompt.
+            JumpAhead(request);
+        }
+
+        request.Walk?.FillAhead();
         return true;
     }
 
@@ -350,16 +360,21 @@ internal sealed class Scheduler
             if (request.State == RequestState.Prefilling && SharesPrefix(request))
             {
                 // Others with the same system prompt need not wait for the end of this one.
-                sequence.Publish(wholePagesOnly: true);
+                sequence.Publish(wholePagesOnly: !request.IsAwaited || request.Pending > 0);
+            }
+
+            if (request.Pending == 0)
+            {
+                request.LetOthersIn();
             }
         }
 
-        var row = 0;
+        ChooseAll();
         foreach (var (request, _, wantsLogits) in _plan)
         {
             if (wantsLogits)
             {
-                Choose(request, _logits.AsSpan(row++ * _runner.VocabularySize, _runner.VocabularySize));
+                TakeChoice(request);
             }
             else if (request.Pending == 0)
             {
@@ -368,35 +383,83 @@ internal sealed class Scheduler
         }
     }
 
-    private void Choose(ScheduledRequest request, Span<float> logits)
+    // Each by itself, on as many threads as there are; what comes of it is taken in order afterwards.
+    private void ChooseAll()
     {
-        int token;
-        try
+        var count = 0;
+        foreach (var entry in _plan)
         {
-            token = request.Sampler.Sample(logits, _scratch);
+            if (entry.WantsLogits)
+            {
+                _choosing[count++] = entry.Request;
+            }
         }
-        catch (HearthException error)
+
+        _choosers.Run(count);
+        Array.Clear(_choosing, 0, count);
+    }
+
+    private Span<float> Logits(int row) => _logits.AsSpan(row * _runner.VocabularySize, _runner.VocabularySize);
+
+    private void TakeChoice(ScheduledRequest request)
+    {
+        if (request.ChoiceFault is { } fault)
         {
-            Fail(request, error);
+            Fail(request, fault);
             return;
         }
 
-        HearthMetrics.GeneratedTokens.Add(1, Tag);
-        if (!request.IgnoreEndOfText && _isEndOfGeneration(token))
+        if (!Take(request, request.Choice))
         {
-            Complete(request, FinishReason.Stop);
             return;
+        }
+
+        request.State = RequestState.Decoding;
+        if (JumpAhead(request))
+        {
+            request.Walk?.FillAhead();
+        }
+    }
+
+    /// <summary>Takes what a constraint forces, which the next step reads as rows; false where the text ends with it.</summary>
+    private bool JumpAhead(ScheduledRequest request)
+    {
+        while (request.TryJumpAhead(out var forced))
+        {
+            if (!Take(request, forced))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Takes a token into a text; false where the text ends before it or with it.</summary>
+    private bool Take(ScheduledRequest request, TextToken token)
+    {
+        (token.IsForced ? HearthMetrics.ForcedTokens : HearthMetrics.GeneratedTokens).Add(1, Tag);
+        if (request.EndsText(token.Id))
+        {
+            ReleasePages(request, publish: true);
+            request.CompleteBefore(token.Id);
+            return false;
         }
 
         request.Append(token);
+        if (request.Walk is { MustEnd: true })
+        {
+            Complete(request, FinishReason.Stop);
+            return false;
+        }
+
         if (request.CompletionTokens >= request.MaxCompletion)
         {
             Complete(request, FinishReason.Length);
+            return false;
         }
-        else if (request.State == RequestState.Prefilling)
-        {
-            request.State = RequestState.Decoding;
-        }
+
+        return true;
     }
 
     private void Preempt(ScheduledRequest request)

@@ -1,4 +1,5 @@
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
 using Hearth.Runtime.Sampling;
@@ -14,7 +15,8 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly Scheduler _scheduler;
     private readonly SourceEncoder? _encoder;
     private readonly int _decoderStart;
-    private readonly int _vocabularySize;
+    private readonly Func<int, bool> _isEnd;
+    private readonly Lazy<int[]> _ends;
     private readonly bool _isEndless;
     private readonly KeyValuePair<int, float>[] _suppressed;
     private readonly BeamSearches _searches;
@@ -43,13 +45,15 @@ internal sealed class StepLoop : IAsyncDisposable
         _decoderStart = options.DecoderStart;
         Cache = new KvCache(store, options.ModelFingerprint, runner.VocabularySize, options.Recurrence?.ForgottenUnit(store.PageTokens) ?? 0);
         ContextLength = options.Recurrence is null ? (int)Math.Min(options.ContextLength, Cache.Capacity) : options.ContextLength;
-        _vocabularySize = runner.VocabularySize;
+        VocabularySize = runner.VocabularySize;
+        _isEnd = isEndOfGeneration;
+        _ends = new Lazy<int[]>(() => [.. Enumerable.Range(0, VocabularySize).Where(isEndOfGeneration)]);
         _logger = logger;
         _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
         _isEndless = options.Recurrence is not null && ContextLength == CacheSizing.Endless;
         _suppressed = [.. options.Suppressed.Select(token => KeyValuePair.Create(token, float.NegativeInfinity))];
-        _searches = new BeamSearches(runner, Cache, encoder, options, isEndOfGeneration, time);
-        _scheduler = new Scheduler(runner, Cache, _queue, options, isEndOfGeneration, time, logger, encoder);
+        _searches = new BeamSearches(runner, Cache, encoder, options, time);
+        _scheduler = new Scheduler(runner, Cache, _queue, options, time, logger, encoder);
         new Thread(Run) { IsBackground = true, Name = "hearth-steps" }.Start();
     }
 
@@ -58,6 +62,9 @@ internal sealed class StepLoop : IAsyncDisposable
 
     /// <summary>Tokens that prompt and completion may have together: the model's limit or the cache's, whichever is less.</summary>
     public int ContextLength { get; }
+
+    /// <summary>Logits of a row.</summary>
+    public int VocabularySize { get; }
 
     /// <summary>What the loop is doing now.</summary>
     public ModelLoad Load
@@ -76,29 +83,51 @@ internal sealed class StepLoop : IAsyncDisposable
     /// <remarks>Tokens wait for their reader.</remarks>
     /// <param name="request">Its prompt is copied.</param>
     /// <param name="decoder">A new one, for this request alone.</param>
+    /// <param name="startWalk">Begins its constraint, on a thread of the pool; null without one.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="InvalidRequestException">An option or a token id is out of its range, the prompt is empty, or one for the decoder was given to a model without encoder.</exception>
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
-    public Generation Prepare(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
+    public Generation Prepare(
+        GenerationRequest request, ITextDecoder decoder, Func<CancellationToken, ITokenConstraint>? startWalk = null, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        return new Generation(this, Schedule(request, Resolve(request.Options)), decoder, request.Options.StopSequences, cancellationToken);
+        return new Generation(this, Schedule(request, Resolve(request.Options)), decoder, request.Options, startWalk, cancellationToken);
+    }
+
+    /// <summary>Checks a request for several texts of one prompt, which are queued together once they are read.</summary>
+    /// <param name="request">Its prompt is copied.</param>
+    /// <param name="newDecoder">Makes one for each text.</param>
+    /// <param name="startWalk">Begins the texts' constraint; null without one.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="InvalidRequestException">As <see cref="Prepare"/>.</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
+    public ChoiceGeneration PrepareChoices(
+        GenerationRequest request, Func<ITextDecoder> newDecoder, Func<CancellationToken, ITokenConstraint>? startWalk, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var parameters = Resolve(request.Options);
+        var leader = Schedule(request, parameters);
+        leader.IsAwaited = true;
+        var requests = Enumerable.Range(0, request.Options.ChoiceCount ?? 1)
+            .Select(choice => choice == 0 ? leader : Schedule(request, parameters with { Seed = Sampling.Xoshiro256.DeriveSeed(parameters.Seed, choice) }, leader));
+        return new ChoiceGeneration(
+            this, [.. requests.Select(choice => new Generation(this, choice, newDecoder(), request.Options, startWalk: null, cancellationToken))], startWalk, cancellationToken);
     }
 
     /// <summary>Checks a request and queues it at once, to be served whether or not it is read.</summary>
     /// <remarks>Fails as <see cref="Prepare"/> and <see cref="Start"/> do.</remarks>
     public Generation Submit(GenerationRequest request, ITextDecoder decoder, CancellationToken cancellationToken = default)
     {
-        var generation = Prepare(request, decoder, cancellationToken);
+        var generation = Prepare(request, decoder, startWalk: null, cancellationToken);
         generation.Start();
         return generation;
     }
 
-    /// <summary>Queues a request.</summary>
+    /// <summary>Queues requests, all or none.</summary>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
     /// <exception cref="HearthException">The loop ended by a fault of its own.</exception>
     /// <exception cref="ObjectDisposedException">The loop is disposed.</exception>
-    public void Start(ScheduledRequest request) => _queue.Enqueue(request);
+    public void Start(IReadOnlyList<ScheduledRequest> requests) => _queue.Enqueue(requests);
 
     /// <summary>Checks a request for a beam search.</summary>
     /// <exception cref="InvalidRequestException">An option or a token id is out of its range, options contradict each other, the model cannot be searched with so many beams, or the prompt is empty.</exception>
@@ -125,7 +154,7 @@ internal sealed class StepLoop : IAsyncDisposable
 
         var (prompt, source) = CheckedPrompts(request);
         var most = Math.Min(options.TokenLimit, ContextLength - prompt.Count);
-        return new BeamTask([.. prompt], source, width, options.LengthPenalty ?? 1, most, options.IgnoreEndOfText, bias, request.Deadline);
+        return new BeamTask([.. prompt], source, width, options.LengthPenalty ?? 1, most, EndsOf(options), options.MinTokens ?? 0, bias, request.Deadline);
     }
 
     /// <inheritdoc cref="BeamSearches.RunAsync"/>
@@ -156,15 +185,17 @@ internal sealed class StepLoop : IAsyncDisposable
     private SamplingParameters Resolve(GenerationOptions options)
     {
         var isPlain = options is { Temperature: null, TopK: null, TopP: null, MinP: null, Seed: null };
-        var resolved = SamplingParameters.Resolve(_encoder is not null && isPlain ? options with { Temperature = 0 } : options, _vocabularySize);
+        var resolved = SamplingParameters.Resolve(_encoder is not null && isPlain ? options with { Temperature = 0 } : options, VocabularySize);
         return _suppressed.Length == 0 ? resolved : resolved with { Bias = [.. resolved.Bias, .. _suppressed] };
     }
 
-    private ScheduledRequest Schedule(GenerationRequest request, SamplingParameters parameters)
+    private ScheduledRequest Schedule(GenerationRequest request, SamplingParameters parameters, ScheduledRequest? leader = null)
     {
         var (prompt, source) = CheckedPrompts(request);
-        return new ScheduledRequest(prompt, request, parameters, ContextLength, source);
+        return new ScheduledRequest(prompt, request, parameters, ContextLength, EndsOf(request.Options), source, leader);
     }
+
+    private TextEnds EndsOf(GenerationOptions options) => new(_isEnd, options.IgnoreEndOfText, options.StopTokenIds, _ends);
 
     // What the decoder begins with, and what the encoder reads.
     private (List<int> Prompt, int[]? Source) CheckedPrompts(GenerationRequest request)
@@ -194,9 +225,9 @@ internal sealed class StepLoop : IAsyncDisposable
 
         foreach (var token in prompt)
         {
-            if ((uint)token >= (uint)_vocabularySize)
+            if ((uint)token >= (uint)VocabularySize)
             {
-                throw new InvalidRequestException(name, $"names token {token}, but the vocabulary has the tokens 0 to {_vocabularySize - 1}");
+                throw new InvalidRequestException(name, $"names token {token}, but the vocabulary has the tokens 0 to {VocabularySize - 1}");
             }
         }
 

@@ -11,6 +11,9 @@ internal sealed record StepLoopOptions
     /// <summary>Rows of one step, at least 1: first a row of each decoding request, then pieces of prompts.</summary>
     public int TokenBudget { get; init; } = 512;
 
+    /// <summary>Threads that choose tokens of a step's requests at a time, at least 1; what they choose does not depend on it.</summary>
+    public int ChoosingThreads { get; init; } = Math.Min(Environment.ProcessorCount, 8);
+
     /// <summary>Requests that may wait at a time, at least 1.</summary>
     public int QueueCapacity { get; init; } = 256;
 
@@ -40,6 +43,7 @@ internal sealed record StepLoopOptions
         ArgumentOutOfRangeException.ThrowIfLessThan(MaxConcurrentSequences, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(TokenBudget, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(QueueCapacity, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(ChoosingThreads, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(ContextLength, 1);
     }
 }

@@ -9,25 +9,33 @@ internal readonly record struct StepEntry(ScheduledRequest Request, int Rows, bo
 /// <summary>Decides what a step computes; changes nothing.</summary>
 internal static class StepPlan
 {
-    /// <summary>Gives each decoding request its row, then the rest of the budget to prompts in their order.</summary>
+    /// <summary>Gives each decoding request its row, then what is forced of their texts, then the rest of the budget to prompts in their order.</summary>
     /// <param name="admitted">First come first, at most rowBudget of them.</param>
     /// <param name="rowBudget">Rows of the step.</param>
     /// <param name="entries">Receives the plan.</param>
     public static void Build(IReadOnlyList<ScheduledRequest> admitted, int rowBudget, List<StepEntry> entries)
     {
         entries.Clear();
+        var decoding = 0;
         foreach (var request in admitted)
         {
-            if (request.Pending == 1 && rowBudget > 0 && !request.AwaitsSource)
+            decoding += request.IsDecoding && !request.AwaitsSource ? 1 : 0;
+        }
+
+        foreach (var request in admitted)
+        {
+            if (request.IsDecoding && rowBudget > 0 && !request.AwaitsSource)
             {
-                entries.Add(Entry(request, 1));
-                rowBudget--;
+                // Those that come later are left a row each.
+                var rows = Math.Clamp(rowBudget - --decoding, 1, request.Pending);
+                entries.Add(Entry(request, rows));
+                rowBudget -= rows;
             }
         }
 
         foreach (var request in admitted)
         {
-            if (request.Pending > 1 && rowBudget > 0 && !request.AwaitsSource)
+            if (!request.IsDecoding && rowBudget > 0 && !request.AwaitsSource)
             {
                 var rows = Math.Min(request.Pending, rowBudget);
                 entries.Add(Entry(request, rows));

@@ -11,7 +11,10 @@ internal sealed class StopSequenceMatcher(IReadOnlyList<string> stops)
     private string _held = "";
 
     /// <summary>Whether a stop sequence has come; nothing after it counts.</summary>
-    public bool Matched { get; private set; }
+    public bool Matched => Found is not null;
+
+    /// <summary>The stop sequence that has come.</summary>
+    public string? Found { get; private set; }
 
     /// <summary>Takes a piece; returns the text that is certain now, up to a stop sequence if there is one.</summary>
     public string Append(string piece)
@@ -27,10 +30,10 @@ internal sealed class StopSequenceMatcher(IReadOnlyList<string> stops)
         }
 
         var text = _held + piece;
-        var begin = FindFirst(text);
+        var begin = FindFirst(text, out var found);
         if (begin >= 0)
         {
-            Matched = true;
+            Found = found;
             _held = "";
             return text[..begin];
         }
@@ -48,15 +51,16 @@ internal sealed class StopSequenceMatcher(IReadOnlyList<string> stops)
         return held;
     }
 
-    private int FindFirst(string text)
+    private int FindFirst(string text, out string? found)
     {
         var (begin, end) = (-1, int.MaxValue);
+        found = null;
         foreach (var stop in stops)
         {
             var at = text.IndexOf(stop, StringComparison.Ordinal);
             if (at >= 0 && (at + stop.Length, at).CompareTo((end, begin)) < 0)
             {
-                (begin, end) = (at, at + stop.Length);
+                (begin, end, found) = (at, at + stop.Length, stop);
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Hearth.Runtime;
 using Hearth.Runtime.Protocol;
@@ -27,7 +28,8 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         await foreach (var chunk in chunks.ConfigureAwait(false))
         {
             var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
-            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Delta.Content, choice?.FinishReason, chunk.Usage);
+            var scores = choice?.Logprobs?.Content.Select(token => token.ToRuntime());
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Delta.Content, choice?.FinishReason, chunk.Usage, choice?.Index, scores, choice?.StopReason);
         }
     }
 
@@ -40,14 +42,21 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         await foreach (var chunk in chunks.ConfigureAwait(false))
         {
             var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
-            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Text, choice?.FinishReason, chunk.Usage);
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Text, choice?.FinishReason, chunk.Usage, choice?.Index, choice?.Logprobs?.ToRuntime(), choice?.StopReason);
         }
     }
 
-    private static BackendUpdate Update(string id, string model, long created, string? text, string? finishReason, UsageFields? usage)
+    private static BackendUpdate Update(
+        string id, string model, long created, string? text, string? finishReason, UsageFields? usage, int? choice, IEnumerable<TokenLogProbabilities>? scores, JsonValue? stopReason)
         => new(
             new ResponseIdentity(id, model, DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(created, 0, 253402300799))),
-            new GenerationUpdate(text ?? "", [], WireNames.ToFinishReason(finishReason), usage is null ? null : WireNames.ToUsage(usage)));
+            new GenerationUpdate(text ?? "", [], WireNames.ToFinishReason(finishReason), usage is null ? null : WireNames.ToUsage(usage))
+            {
+                Choice = choice ?? 0,
+                LogProbabilities = scores is null ? [] : [.. scores],
+                StopSequence = stopReason?.GetValueKind() == JsonValueKind.String ? stopReason.ToString() : null,
+                StopTokenId = stopReason is not null && stopReason.TryGetValue<int>(out var token) ? token : null,
+            });
 
     private async IAsyncEnumerable<TChunk> StreamAsync<TRequest, TChunk>(
         string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TChunk> chunkType,

@@ -14,7 +14,7 @@ internal sealed class LocalBackend(Func<CancellationToken, Task<ILanguageModel>>
         ChatPrompt chat, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var model = await getModel(cancellationToken).ConfigureAwait(false);
-        await foreach (var update in GenerateAsync("chatcmpl", model, model.TokenizeChat(chat), options, cancellationToken).ConfigureAwait(false))
+        await foreach (var update in GenerateAsync("chatcmpl", model, new GenerationRequest { Prompt = model.TokenizeChat(chat), Options = options, IsChat = true }, cancellationToken).ConfigureAwait(false))
         {
             yield return update;
         }
@@ -24,18 +24,16 @@ internal sealed class LocalBackend(Func<CancellationToken, Task<ILanguageModel>>
         string prompt, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var model = await getModel(cancellationToken).ConfigureAwait(false);
-        await foreach (var update in GenerateAsync("cmpl", model, model.Tokenize(prompt), options, cancellationToken).ConfigureAwait(false))
+        await foreach (var update in GenerateAsync("cmpl", model, new GenerationRequest { Prompt = model.Tokenize(prompt), Options = options }, cancellationToken).ConfigureAwait(false))
         {
             yield return update;
         }
     }
 
     private async IAsyncEnumerable<BackendUpdate> GenerateAsync(
-        string kind, ILanguageModel model, IReadOnlyList<int> prompt, GenerationOptions options,
-        [EnumeratorCancellation] CancellationToken cancellationToken)
+        string kind, ILanguageModel model, GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var identity = new ResponseIdentity($"{kind}-{Guid.NewGuid():N}", modelId ?? model.Information.Id, DateTimeOffset.UtcNow);
-        var request = new GenerationRequest { Prompt = prompt, Options = options };
         await foreach (var update in model.GenerateAsync(request, cancellationToken).ConfigureAwait(false))
         {
             yield return new BackendUpdate(identity, update);

@@ -1,6 +1,7 @@
-using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hearth.Runtime;
+using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.SemanticKernel.Backends;
@@ -19,6 +20,8 @@ internal static class WireRequests
             ChatTemplateKwargs = chat.Variables.Count > 0 ? new JsonObject(chat.Variables.Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))) : null,
         };
         Fill(request, options, modelId);
+        request.Logprobs = options.LogProbabilities is null ? null : true;
+        request.TopLogprobs = options.LogProbabilities;
         return request;
     }
 
@@ -37,6 +40,38 @@ internal static class WireRequests
         request.Options = options;
         request.LogitBias = Biases(options);
         request.Seed = options.Seed;
+        Constrain(request, options.Constraint);
+    }
+
+    private static void Constrain(GenerationFields request, Constraint? constraint)
+    {
+        switch (constraint?.Kind)
+        {
+            case ConstraintKind.JsonSchema:
+                request.JsonSchema = Parse(constraint.Source);
+                break;
+            case ConstraintKind.Grammar:
+                request.Grammar = constraint.Source;
+                break;
+            case ConstraintKind.Regex:
+                request.GuidedRegex = constraint.Source;
+                break;
+            case ConstraintKind.Choices:
+                request.GuidedChoice = [.. Parse(constraint.Source).EnumerateArray().Select(choice => choice.GetString()!)];
+                break;
+        }
+    }
+
+    private static JsonElement Parse(string json)
+    {
+        try
+        {
+            return JsonElement.Parse(json);
+        }
+        catch (JsonException exception)
+        {
+            throw new ConstraintException($"the schema is not JSON: {exception.Message}");
+        }
     }
 
     private static ChatRequestMessage ToWire(ChatMessage message) => new()
@@ -53,7 +88,15 @@ internal static class WireRequests
         })],
     };
 
-    private static Dictionary<string, float>? Biases(GenerationOptions options) => options.LogitBias?.ToDictionary(
-        pair => pair.Key.ToString(CultureInfo.InvariantCulture),
-        pair => float.IsNegativeInfinity(pair.Value) ? WireNames.ForbiddingBias : pair.Value);
+    private static WireBiases? Biases(GenerationOptions options)
+    {
+        if (options is { LogitBias: null, TextBias: null })
+            return null;
+        var biases = new WireBiases();
+        foreach (var (id, bias) in options.LogitBias ?? new Dictionary<int, float>())
+            biases.Tokens[id] = WireBiases.ToWire(bias);
+        foreach (var (text, bias) in options.TextBias ?? new Dictionary<string, float>())
+            biases.Texts[text] = WireBiases.ToWire(bias);
+        return biases;
+    }
 }

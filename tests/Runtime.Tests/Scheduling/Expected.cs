@@ -11,7 +11,7 @@ internal static class Expected
         var sampler = new Sampler(SamplingParameters.Resolve(request.Options, FakeModel.Vocabulary), tokens.ToArray());
         var scratch = new SamplerScratch();
         var completion = new List<int>();
-        while (tokens.Count < contextLength && completion.Count < (request.Options.MaxTokens ?? int.MaxValue))
+        while (tokens.Count < contextLength && completion.Count < request.Options.TokenLimit)
         {
             var token = sampler.Sample(FakeModel.Logits(tokens.ToArray()), scratch);
             if (isEnd(token) && !request.Options.IgnoreEndOfText)
@@ -52,6 +52,8 @@ internal static class Expected
 internal sealed class LetterDecoder(bool flushes = false) : Runtime.Scheduling.ITextDecoder
 {
     public string Append(int token) => ((char)('a' + token)).ToString();
+
+    public ReadOnlyMemory<byte> BytesOf(int token) => new[] { (byte)('a' + token) };
 
     public string Flush() => flushes ? "z" : "";
 

@@ -56,7 +56,7 @@ public sealed class SchedulerPropertyTests
                 MaxConcurrentSequences = _random.Next(1, 12),
                 CachePrefixes = _random.Next(4) != 0,
             };
-            _scheduler = new Scheduler(_runner, _cache, _queue, options, t => t == End, TimeProvider.System, NullLogger.Instance);
+            _scheduler = new Scheduler(_runner, _cache, _queue, options, TimeProvider.System, NullLogger.Instance);
         }
 
         public void Arrive()
@@ -65,7 +65,7 @@ public sealed class SchedulerPropertyTests
             {
                 var asked = Expected.Request(_random.Next(), maxPrompt: Math.Min(30, _contextLength), maxTokens: 30);
                 var parameters = SamplingParameters.Resolve(asked.Options, FakeModel.Vocabulary);
-                var request = new ScheduledRequest([.. asked.Prompt], asked, parameters, _contextLength);
+                var request = new ScheduledRequest([.. asked.Prompt], asked, parameters, _contextLength, new TextEnds(t => t == End, asked.Options.IgnoreEndOfText, [], new Lazy<int[]>([End])));
                 _queue.Enqueue(request);
                 _requests.Add((asked, request));
             }
@@ -103,7 +103,7 @@ public sealed class SchedulerPropertyTests
                 var given = new List<int>();
                 while (request.Tokens.TryRead(out var token))
                 {
-                    given.Add(token);
+                    given.Add(token.Id);
                 }
 
                 if (request.State == RequestState.Completed)

@@ -518,12 +518,12 @@ public sealed class StepLoopTests
         await using var _ = loop;
         using var source = new CancellationTokenSource();
         var request = new GenerationRequest { Prompt = [1], Options = s_endless with { MaxTokens = 2 } };
-        loop.Prepare(request, new LetterDecoder(), source.Token);
+        loop.Prepare(request, new LetterDecoder(), startWalk: null, source.Token);
         var kept = loop.Prepare(request, new LetterDecoder());
         Assert.Equal((0, 0), (loop.Load.WaitingRequests, loop.Load.RunningRequests));
         Assert.Equal(2, (await Collect(kept)).TokenIds.Count);
         Assert.Equal(2, runner.Rows);
-        var late = loop.Prepare(request, new LetterDecoder(), source.Token);
+        var late = loop.Prepare(request, new LetterDecoder(), startWalk: null, source.Token);
         await source.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Collect(late));
         Assert.Equal(2, runner.Rows);

@@ -14,15 +14,22 @@ internal static class GenerateVerb
     {
         var model = new ModelArguments(required: true);
         var sampling = new SamplingArguments();
+        var constraint = new ConstraintArguments();
         var prompt = new Option<string?>("--prompt") { Description = "The text to complete (default: what is piped in).", HelpName = "TEXT" };
         var special = new Option<bool>("--special") { Description = "Special tokens written in the prompt count as such." };
         var json = new Option<bool>("--json") { Description = "Print text, finish reason and usage as one JSON object." };
         var command = new Command("generate", "Complete a text.") { prompt, special, json };
         model.AddTo(command);
         sampling.AddTo(command);
+        constraint.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var options = sampling.Read(parsed);
+            var options = sampling.Read(parsed) with { Constraint = await constraint.ReadAsync(parsed, cancellationToken) };
+            if (options.FindFault() is { } fault)
+            {
+                throw fault;
+            }
+
             var text = await ReadPromptAsync(environment, parsed.GetValue(prompt), cancellationToken);
             var loaded = await environment.LoadModelAsync(model.Read(parsed), cancellationToken);
             try

@@ -101,7 +101,7 @@ internal static class RunVerb
         private async Task AnswerAsync(string line, CancellationToken cancellationToken)
         {
             _messages.Add(new ChatMessage("user", line));
-            var request = new GenerationRequest { Prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }), Options = options };
+            var request = new GenerationRequest { Prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }), Options = options, IsChat = true };
             var reply = new StringBuilder();
             GenerationUpdate? last = null;
             await foreach (var update in model.GenerateAsync(request, cancellationToken))
