@@ -45,10 +45,8 @@ public sealed class PromptExecutionSettingsTests
     }
 
     [Theory]
-    [InlineData("response_format", "\"json_object\"")]
     [InlineData("tool_call_behavior", "{}")]
-    [InlineData("logprobs", "true")]
-    [InlineData("top_logprobs", "3")]
+    [InlineData("structured_outputs", "{\"regex\": \"a\"}")]
     [InlineData("chat_system_prompt", "\"be brief\"")]
     [InlineData("modalities", "[\"audio\"]")]
     public void What_Hearth_does_not_do_is_refused_by_name(string name, string value)
