@@ -12,6 +12,7 @@
 #include "core/formats/formats.h"
 #include "core/isa.h"
 #include "core/machine.h"
+#include "core/mapping_guard.h"
 #include "core/model.h"
 #include "core/quantize/quantize.h"
 #include "core/types.h"
@@ -26,6 +27,9 @@ struct hearth_model {
 };
 struct hearth_cache {
     hearth::Cache cache;
+};
+struct hearth_guard {
+    hearth::MappingGuard guard;
 };
 
 // Arrays of these cross the boundary, where no size travels with an element: the managed side declares the
@@ -241,6 +245,18 @@ hearth_status hearth_model_load_rows(hearth_model* model, int32_t weight, int64_
                                      int64_t row_count, const void* data, size_t data_size) {
     return guarded(
         [&] { required(model, "model").model.load_rows(weight, first_row, row_count, data, data_size); });
+}
+
+hearth_status hearth_guard_create(const void* address, size_t size, hearth_guard** guard) {
+    return guarded([&] { required(guard, "guard") = new hearth_guard{hearth::MappingGuard(address, size)}; });
+}
+
+void hearth_guard_destroy(hearth_guard* guard) {
+    delete guard;
+}
+
+hearth_status hearth_guard_is_lost(const hearth_guard* guard, int32_t* lost) {
+    return guarded([&] { required(lost, "lost") = required(guard, "guard").guard.is_lost() ? 1 : 0; });
 }
 
 hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight, const hearth_model* other,

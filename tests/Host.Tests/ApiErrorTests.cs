@@ -225,6 +225,28 @@ public sealed class ApiErrorTests
     }
 
     [Fact]
+    public async Task A_broken_template_is_blamed_and_not_the_messages()
+    {
+        await using var server = await TestServer.StartAsync(new FakeLanguageModel { HasChatTemplate = false, ChatTemplateFault = "the chat template cannot be read: line 3", Warnings = ["the chat template cannot be read"] });
+        var (response, body) = await server.PostAsync(Path, $"{{{Hello}}}");
+
+        Assert.Equal(400, (int)response.StatusCode);
+        Assert.Equal("model", body["error"]!["param"]!.GetValue<string>());
+        Assert.Contains("line 3", body["error"]!["message"]!.GetValue<string>(), StringComparison.Ordinal);
+
+        var model = JsonNode.Parse(await server.Client.GetStringAsync("/v1/models/fake"))!;
+        Assert.False(model["chat"]!.GetValue<bool>());
+        Assert.Equal("the chat template cannot be read", model["warnings"]![0]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task A_model_without_warnings_has_none()
+    {
+        await using var server = await TestServer.StartAsync();
+        Assert.Null(JsonNode.Parse(await server.Client.GetStringAsync("/v1/models/fake"))!["warnings"]);
+    }
+
+    [Fact]
     public async Task A_body_beyond_the_limit_is_refused()
     {
         await using var server = await TestServer.StartAsync(configuration: """{"Limits": {"BodyBytes": 2048}}""");

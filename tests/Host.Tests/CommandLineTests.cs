@@ -53,6 +53,25 @@ public sealed class CommandLineTests : IDisposable
         Assert.Empty(_output.ToString());
     }
 
+    [Fact]
+    public async Task Warnings_of_a_model_go_to_standard_error()
+    {
+        var warned = new FakeLanguageModel { Warnings = ["token 3 is odd"] };
+        var environment = new CommandEnvironment { Input = Stream.Null, Output = _output, Error = _error, Load = (_, _, _) => Task.FromResult<IModel>(warned) };
+
+        Assert.Equal(0, await HearthCommand.RunAsync(["generate", _folder.Write("model.gguf", ""), "--prompt", "a"], environment, TestContext.Current.CancellationToken));
+        Assert.Equal("hearth: warning: token 3 is odd", _error.ToString().Trim());
+        Assert.DoesNotContain("odd", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_setting_makes_the_templates_markers_control_tokens()
+    {
+        await RunAsync("generate MODEL --prompt a --template-control-tokens");
+        Assert.True(_loaded!.TemplateControlTokens);
+        Assert.True(_loaded.ToOptions().TemplateControlTokens);
+    }
+
     [Theory]
     [InlineData("--temperature -1", "--temperature must be at least 0")]
     [InlineData("--temperature hot", "--temperature must be a number")]

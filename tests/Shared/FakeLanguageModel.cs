@@ -23,6 +23,10 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
     public bool HasChatTemplate { get; init; } = true;
 
+    public string? ChatTemplateFault { get; init; }
+
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     public int CachedTokens { get; init; }
 
     /// <summary>Tokens of each text that count as forced.</summary>
@@ -39,7 +43,11 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
     public Exception? Fault { get; set; }
 
     public ModelInformation Information => new(
-        "fake", "fake", ContextLength, char.MaxValue + 1, 1000, 2000, HasChatTemplate, new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero));
+        "fake", "fake", ContextLength, char.MaxValue + 1, 1000, 2000, HasChatTemplate, new DateTimeOffset(2026, 11, 22, 12, 0, 0, TimeSpan.Zero))
+    {
+        ChatTemplateFault = ChatTemplateFault,
+        Warnings = Warnings,
+    };
 
     public ModelLoad Load => new(Volatile.Read(ref _running), 0, 2 * Volatile.Read(ref _running), 3, 64);
 
@@ -50,6 +58,11 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
     public IReadOnlyList<int> TokenizeChat(ChatPrompt chat)
     {
         Chats.Enqueue(chat);
+        if (ChatTemplateFault is not null)
+        {
+            throw new HearthException(ChatTemplateFault);
+        }
+
         if (chat.Messages.FirstOrDefault(message => message.Role == "alien") is not null)
         {
             throw new ChatTemplateFailureException("the model's chat template refuses these messages: the template knows no role 'alien'", isRefusal: true);

@@ -72,8 +72,10 @@ Budget& budget() {
 ProcessorShare::ProcessorShare(int32_t threads, bool pinned) {
     if (!pinned) return;
     std::vector<int32_t> order = find_processors().numbers;
-    auto& [mutex, on] = shares();
+    auto& [mutex, numbers] = shares();
     std::lock_guard lock(mutex);
+    // Clang before 16 captures no structured binding.
+    auto& on = numbers;
     std::stable_sort(order.begin(), order.end(), [&on](int32_t a, int32_t b) { return on[a] < on[b]; });
     for (int32_t i = 0; i < threads; ++i) numbers_.push_back(order[static_cast<size_t>(i) % order.size()]);
     for (const int32_t number : numbers_) ++on[number];

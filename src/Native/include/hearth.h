@@ -408,6 +408,15 @@ enum { HEARTH_PART_ROWS = 64 };
 HEARTH_API hearth_status hearth_model_load_rows(hearth_model* model, int32_t weight, int64_t first_row,
                                                 int64_t row_count, const void* data, size_t data_size);
 
+/* Guards memory that maps a file: where the file is cut short meanwhile, reading what it no longer has gives
+   zeros instead of ending the process, and the guard says so. The range stays mapped until the guard is
+   destroyed. An addition to version 3: libraries before it lack these functions, and guard nothing. */
+typedef struct hearth_guard hearth_guard;
+
+HEARTH_API hearth_status hearth_guard_create(const void* address, size_t size, hearth_guard** guard);
+HEARTH_API void hearth_guard_destroy(hearth_guard* guard);
+HEARTH_API hearth_status hearth_guard_is_lost(const hearth_guard* guard, int32_t* lost);
+
 /* Uses a weight that another model of the same engine has loaded, without a copy: of the same type and shape,
    used alike. It stays in memory as long as one of the two models does. */
 HEARTH_API hearth_status hearth_model_share_weight(hearth_model* model, int32_t weight,

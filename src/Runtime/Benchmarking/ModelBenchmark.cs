@@ -93,6 +93,7 @@ public static class ModelBenchmark
     /// <param name="progress">Told how far loading has come.</param>
     /// <param name="cancellationToken">Looked at between steps.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
+    /// <exception cref="ContextLengthExceededException">The model has learned positions, and fewer than are asked for.</exception>
     public static BenchmarkResult Run(string path, ModelOptions model, BenchmarkOptions options, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -108,6 +109,8 @@ public static class ModelBenchmark
             throw new UnsupportedModelException("benchmarking an encoder–decoder", ["decoders"]);
         var program = loaded.Program;
         var perSequence = options.Depth + Math.Max(options.PromptTokens, options.GeneratedTokens) + 1;
+        if (program.Program.LearnedPositions is { } learned && perSequence - 1 > learned)
+            throw new ContextLengthExceededException(perSequence - 1, learned);
         var pagesEach = (perSequence + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
         using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16);
         var work = new Work(program, store, options, pagesEach, cancellationToken);

@@ -39,6 +39,7 @@ internal static partial class ChatTemplateCheck
         }
 
         fault = Try(renderer, warnings, out var written);
+        AddMissingRoles(templates, tokenizer, warnings);
         AddMarkers(templates, tokenizer, written, warnings);
         if (tokenizer.EndOfGenerationIds.Count == 0)
             warnings.Add("no token of the vocabulary ends a text: an answer goes on until its limit");
@@ -71,6 +72,15 @@ internal static partial class ChatTemplateCheck
         if (!written.Contains(User, StringComparison.Ordinal))
             warnings.Add($"the model's chat template ('{ModelTemplates.Key}') does not write what the user says");
         return null;
+    }
+
+    private static void AddMissingRoles(ModelTemplates templates, Tokenizer tokenizer, List<string> warnings)
+    {
+        foreach (var (variable, id) in new[] { ("bos_token", tokenizer.BeginOfTextId), ("eos_token", tokenizer.EndOfTextId) })
+        {
+            if (id is null && templates.Sources.Any(source => source.Contains(variable, StringComparison.Ordinal)))
+                warnings.Add($"the chat template uses {variable}, but 'tokenizer.ggml.{variable}_id' names none: it is the empty text");
+        }
     }
 
     private static void AddMarkers(ModelTemplates templates, Tokenizer tokenizer, string written, List<string> warnings)

@@ -6,7 +6,8 @@ namespace Hearth.Runtime.Gguf;
 /// <remarks>
 /// Every field of the header is checked before it is used as a size, an index or an address, so a broken or hostile file
 /// ends in a <see cref="ModelFormatException"/>. Tensor data is mapped, not read: pages come in when touched. As with every
-/// mapped file, another process that cuts the file short while it is open makes the pages behind the new end unreadable.
+/// mapped file, another process that cuts the file short while it is open makes the pages behind the new end unreadable; the
+/// engine guards the file while it loads a model (<c>hearth_guard_create</c>).
 /// Safe to read from several threads; closing while others read through a <see cref="GgufTensorData"/> is safe too.
 /// </remarks>
 public sealed class GgufFile : IDisposable
@@ -56,6 +57,9 @@ public sealed class GgufFile : IDisposable
 
     /// <summary>The key-value section; of a split model that of its first part.</summary>
     public GgufMetadata Metadata { get; }
+
+    /// <summary>The parts that are mapped files, in order.</summary>
+    internal IEnumerable<GgufPart> MappedParts => _parts.Where(part => part.IsMapped);
 
     /// <summary>All tensors, in the order of the file and of the parts.</summary>
     public IReadOnlyList<GgufTensor> Tensors { get; }

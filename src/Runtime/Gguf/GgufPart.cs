@@ -11,11 +11,9 @@ internal sealed unsafe class GgufPart : IDisposable
     private readonly nint _base;
     private volatile bool _closed;
 
-    private readonly bool _isMapped;
-
     private GgufPart(string source, SafeBuffer buffer, long length, bool isMapped)
     {
-        (Source, _buffer, Length, _isMapped) = (source, buffer, length, isMapped);
+        (Source, _buffer, Length, IsMapped) = (source, buffer, length, isMapped);
         byte* address = null;
         buffer.AcquirePointer(ref address);
         _base = (nint)address;
@@ -28,6 +26,9 @@ internal sealed unsafe class GgufPart : IDisposable
 
     /// <summary>Bytes of the file.</summary>
     public long Length { get; }
+
+    /// <summary>Whether the bytes are those of a mapped file.</summary>
+    public bool IsMapped { get; }
 
     /// <summary>The address of byte 0.</summary>
     public nint Base
@@ -81,7 +82,7 @@ internal sealed unsafe class GgufPart : IDisposable
     /// <param name="length">Bytes; the range lies in the file.</param>
     public void ReleasePages(long offset, long length)
     {
-        if (!_isMapped)
+        if (!IsMapped)
             return;
         var address = Acquire();
         try

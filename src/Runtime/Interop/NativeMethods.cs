@@ -50,6 +50,16 @@ internal static unsafe partial class NativeMethods
     internal static partial int hearth_model_load_rows(ModelHandle model, int weight, long firstRow, long rowCount, void* data, nuint dataSize);
 
     [LibraryImport(Library)]
+    internal static partial int hearth_guard_create(void* address, nuint size, out nint guard);
+
+    /// <summary>Returns nothing.</summary>
+    [LibraryImport(Library)]
+    internal static partial void hearth_guard_destroy(nint guard);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_guard_is_lost(GuardHandle guard, int* lost);
+
+    [LibraryImport(Library)]
     internal static partial int hearth_model_share_weight(ModelHandle model, int weight, ModelHandle other, int otherWeight);
 
     [LibraryImport(Library)]

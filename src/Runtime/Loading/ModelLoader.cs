@@ -77,6 +77,8 @@ internal static class ModelLoader
             _ = ModelChecks.RequireDecoderStart(file.Metadata, program);
         ModelChecks.RequireMemory(program, MemoryLimit.Find());
 
+        using var guard = MappingGuard.Over(file);
+
         // A large vocabulary takes as long as some hundred megabytes of weights, and one thread.
         var texts = Task.Run(() => ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: program.Pooling is null && !limits.FillsMasks), CancellationToken.None);
         CompiledProgram? compiled = null, encoder = null;
@@ -85,6 +87,7 @@ internal static class ModelLoader
             var fingerprint = Fingerprint(file, program);
             compiled = CompiledProgram.Compile(engine, program, progress, cancellationToken: cancellationToken);
             encoder = program.Encoder is null ? null : CompiledProgram.Compile(engine, program.Encoder, progress, compiled, cancellationToken);
+            guard.ThrowIfLost();
             var read = texts.GetAwaiter().GetResult();
             return new LoadedModel(compiled, encoder, Describe(file, program, options, read), file.Metadata, read, fingerprint);
         }

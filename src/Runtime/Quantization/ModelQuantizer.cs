@@ -32,6 +32,7 @@ public static class ModelQuantizer
         NativeLibraryLoader.EnsureLoaded();
         using var file = GgufFile.Open(input);
         RefuseOverwriting(file, output);
+        using var guard = MappingGuard.Over(file);
         var types = TensorTypeRules.Choose(file, options);
         foreach (var tensor in file.Tensors)
             CheckConvertible(tensor, types[tensor.Name].Type, options);
@@ -53,7 +54,7 @@ public static class ModelQuantizer
             tensors.Add(new QuantizedTensor(tensor.Name, tensor.Shape, tensor.Type, type, isFallback, error));
         }
 
-        writer.Complete();
+        writer.Complete(_ => guard.ThrowIfLost());
         var elements = file.Tensors.Sum(t => (double)t.ElementCount);
         var bytes = tensors.Sum(t => (double)GgmlTypes.ByteSize(t.To, t.Shape.Aggregate(1L, (a, b) => a * b)));
         return new QuantizationResult(file.Length, writer.TotalBytes, elements == 0 ? 0 : 8 * bytes / elements, tensors);

@@ -144,7 +144,7 @@ internal static class Arithmetic
         // Sums touch each word once; products and quotients every pair of words.
         var (a, b) = (SizeOf(left), SizeOf(right));
         if (a + b > 2)
-            interpreter.Charge(op is TokenKind.Add or TokenKind.Sub ? (a + b) / 16 : ((a * b) / 32) + ((a + b) / 16));
+            interpreter.Charge(op is TokenKind.Add or TokenKind.Sub ? (a + b) / 8 : ((a * b) / 32) + ((a + b) / 8));
         if (op == TokenKind.Div)
             return Divide(left, right);
         if (op == TokenKind.Pow)

@@ -37,7 +37,7 @@ internal static class Comparing
     {
         if (Arithmetic.IsNumber(left))
         {
-            interpreter?.Charge(Arithmetic.SizeOf(left) / 16);
+            interpreter?.Charge(Arithmetic.SizeOf(left) / 8);
             return Arithmetic.IsNumber(right) && CompareNumbers(left!, right!) == 0;
         }
 
@@ -135,13 +135,13 @@ internal static class Comparing
         switch (value)
         {
             case null: return 0;
-            case bool b: return HashCode.Combine(b ? 1L : 0L);
-            case long l: return HashCode.Combine(l);
-            case double d when d == Math.Floor(d) && Math.Abs(d) < 9e18: return HashCode.Combine((long)d);
+            case bool b: return Hash(b ? 1L : 0L);
+            case long l: return Hash(l);
+            case double d when d == Math.Floor(d) && Math.Abs(d) < 9e18: return Hash((long)d);
             case double d when d == Math.Floor(d) && double.IsFinite(d): return new BigInteger(d).GetHashCode();
-            case double d: return HashCode.Combine(d);
+            case double d: return Hash(BitConverter.DoubleToInt64Bits(d));
             case BigInteger big:
-                interpreter?.Charge(Arithmetic.SizeOf(value) / 16);
+                interpreter?.Charge(Arithmetic.SizeOf(value) / 8);
                 return big.GetHashCode();
             case string s:
                 interpreter?.Charge(s.Length / 16);
@@ -162,6 +162,9 @@ internal static class Comparing
         }
     }
 
+    // A long's own hash folds it, so that any number of them collide.
+    private static int Hash(long value) => HashCode.Combine((int)value, (int)(value >> 32));
+
     /// <summary>Python's order operators. Undefined values and mixed types refuse.</summary>
     public static bool Compare(Comparison op, object? left, object? right, Interpreter interpreter, int depth = 0)
     {
@@ -171,7 +174,7 @@ internal static class Comparing
             throw v.Error();
         if (Arithmetic.IsNumber(left) && Arithmetic.IsNumber(right))
         {
-            interpreter.Charge(Arithmetic.SizeOf(left) / 16);
+            interpreter.Charge(Arithmetic.SizeOf(left) / 8);
             return CompareNumbers(left!, right!) is { } order && Holds(op, order);
         }
 

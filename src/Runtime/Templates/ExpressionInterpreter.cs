@@ -43,7 +43,7 @@ internal sealed partial class Interpreter
                 return Arithmetic.Apply(this, binary.Operator, Evaluate(binary.Left, activation), Evaluate(binary.Right, activation));
             case SignExpression sign:
                 var operand = Evaluate(sign.Operand, activation);
-                Charge(Arithmetic.SizeOf(operand) / 16);
+                Charge(Arithmetic.SizeOf(operand) / 8);
                 return sign.IsNegative ? Arithmetic.Negate(operand) : Arithmetic.Plus(operand);
             case ConcatExpression concat:
                 return Concat(concat, activation);

@@ -34,7 +34,7 @@ internal static class Filters
 
     private static object Absolute(Interpreter interpreter, BoundArguments a)
     {
-        interpreter.Charge(Arithmetic.SizeOf(a[0]) / 16);
+        interpreter.Charge(Arithmetic.SizeOf(a[0]) / 8);
         return a[0] switch
         {
             double d => Math.Abs(d),

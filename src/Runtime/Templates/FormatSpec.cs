@@ -127,7 +127,7 @@ internal sealed class FormatSpec
             throw Raise.Value("Negative zero coercion (z) not allowed in integer format specifier");
         if (_precision is not null)
             throw Raise.Value("Precision not allowed in integer format specifier");
-        interpreter.Charge(Arithmetic.SizeOf(value) * 2);
+        interpreter.Charge(Arithmetic.SizeOf(value) * (_type == 'b' ? 32 : _type is 'o' or 'x' or 'X' ? 10 : 1));
         var magnitude = BigInteger.Abs(value);
         if (_type == 'c')
         {
@@ -155,7 +155,7 @@ internal sealed class FormatSpec
     {
         if (_type is not ('\0' or 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%' or 'n'))
             throw Raise.Value($"Unknown format code '{_type}' for object of type 'float'");
-        Numbers.ChargeDigits(interpreter, Math.Min(_precision ?? 0, MaxPrecision) + 64);
+        Numbers.ChargeDigits(interpreter, 2L * (Math.Min(_precision ?? 0, MaxPrecision) + 32));
         var text = Digits(value, _type == 'n' ? 'g' : _type, _precision, _alternate);
         var end = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
         var (whole, rest) = end < 0 ? (text, "") : (text[..end], text[end..]);

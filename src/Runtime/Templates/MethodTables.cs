@@ -134,7 +134,7 @@ internal static class MethodTables
 
     private static long BitLength(Interpreter interpreter, object number)
     {
-        interpreter.Charge(Arithmetic.SizeOf(number) / 16);
+        interpreter.Charge(Arithmetic.SizeOf(number) / 8);
         return (long)BigInteger.Abs(Arithmetic.ToBig(number)).GetBitLength();
     }
 

@@ -18,7 +18,7 @@ internal static class Numbers
     /// <param name="digits">How many.</param>
     /// <param name="isDecimal">Whether the digits are those of base 10, for which there is a quick way.</param>
     public static void ChargeDigits(Interpreter interpreter, long digits, bool isDecimal = true)
-        => interpreter.Charge(isDecimal ? digits * digits / (1 << 14) : digits * digits / 256);
+        => interpreter.Charge(digits * digits / (isDecimal ? 1 << 12 : 100));
 
     public static int DigitValue(char c) => c switch
     {

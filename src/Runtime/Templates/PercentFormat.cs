@@ -159,7 +159,7 @@ internal sealed class PercentFormat
             case 'd' or 'i' or 'u' or 'o' or 'x' or 'X': return Integer(type, value, precision, alternate);
             case 'e' or 'E' or 'f' or 'F' or 'g' or 'G':
                 _interpreter.Charge(Arithmetic.SizeOf(value) / 4);
-                Numbers.ChargeDigits(_interpreter, Math.Min(precision ?? 0, FormatSpec.MaxPrecision) + 64);
+                Numbers.ChargeDigits(_interpreter, 2L * (Math.Min(precision ?? 0, FormatSpec.MaxPrecision) + 32));
                 var number = value is UndefinedValue u ? throw u.Error() : Arithmetic.ToDouble(value);
                 return (double.IsNegative(number) && !double.IsNaN(number) ? "-" : "", FormatSpec.Digits(number, type, precision, alternate));
             default:
@@ -215,7 +215,7 @@ internal sealed class PercentFormat
             throw Raise.Type($"%{type} format: {(type is 'd' or 'i' or 'u' ? "a real number" : "an integer")} is required, not {TypeNames.Of(value)}");
         if (precision > FormatSpec.MaxPrecision)
             throw Raise.Value("precision too big");
-        _interpreter.Charge((Arithmetic.SizeOf(number) * 2) + ((precision ?? 0) / 16));
+        _interpreter.Charge((Arithmetic.SizeOf(number) * 10) + ((precision ?? 0) / 16));
         var magnitude = BigInteger.Abs(number);
         var digits = type switch
         {

@@ -112,6 +112,8 @@ public sealed class OddFileTests : IDisposable
         await using var model = await LanguageModel.LoadAsync(Chatting("{{ bos_token }}|{{ eos_token }}|{{ messages[0].content }}", hasRoles: false).Save(_folder));
 
         Assert.Equal("||hi", model.RenderChat(Chat));
+        Assert.Contains(model.Information.Warnings, warning => warning.Contains("bos_token_id", StringComparison.Ordinal));
+        Assert.Contains(model.Information.Warnings, warning => warning.Contains("eos_token_id", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -122,6 +122,15 @@ public sealed class HostileTemplateTests
         Assert.Equal(kind, error.Kind);
     }
 
+    [Theory]
+    [InlineData("range(0, 4294967297 * 9000, 4294967297)")]
+    [InlineData("range(1, 9000)|map('float')")]
+    public void Keys_that_would_collide_by_folding_do_not(string keys)
+    {
+        var template = ChatTemplate.Parse($"{{{{ {{}}.fromkeys({keys})|length }}}}");
+        Assert.Matches("^(9000|8999)$", template.Render(new Dictionary<string, object?>(), limits: Small));
+    }
+
     [Fact]
     public void Integers_of_any_base_are_spelled_as_before()
     {
