@@ -18,6 +18,7 @@ internal sealed class ScheduledRequest
 
     private readonly List<int> _history;
     private readonly int _begin;
+    private Action? _admitted;
     private volatile bool _cancelRequested;
 
     /// <summary>Takes a checked prompt.</summary>
@@ -35,6 +36,8 @@ internal sealed class ScheduledRequest
         IgnoreEndOfText = request.Options.IgnoreEndOfText;
         Priority = request.Priority;
         Deadline = request.Deadline;
+        CacheScope = request.CacheScope;
+        _admitted = request.Admitted;
         Sampler = new Sampler(parameters, CollectionsMarshal.AsSpan(prompt));
     }
 
@@ -55,6 +58,9 @@ internal sealed class ScheduledRequest
     public bool IgnoreEndOfText { get; }
 
     public int Priority { get; }
+
+    /// <summary>Whose cached prefixes it starts from; null: everybody's.</summary>
+    public string? CacheScope { get; }
 
     public DateTimeOffset? Deadline { get; }
 
@@ -88,6 +94,22 @@ internal sealed class ScheduledRequest
     public ChannelReader<int> Tokens => _tokens.Reader;
 
     public void RequestCancellation() => _cancelRequested = true;
+
+    /// <summary>Tells whoever asked that the prompt begins to be read; the first time only.</summary>
+    public void ReportAdmitted() => Report(Interlocked.Exchange(ref _admitted, null));
+
+    /// <summary>Calls what a caller gave; whatever it does, the others' requests go on.</summary>
+    public static void Report(Action? admitted)
+    {
+        try
+        {
+            admitted?.Invoke();
+        }
+        catch (Exception)
+        {
+            // Documented: it is lost.
+        }
+    }
 
     /// <summary>Takes a chosen token and hands it to the reader.</summary>
     public void Append(int token)
