@@ -196,6 +196,20 @@ public sealed class RequestIntakeTests
         Assert.Equal((read, text), (call.Arguments.ToJsonString(), call.ArgumentsText));
     }
 
+    [Fact]
+    public async Task A_bias_that_forbids_every_token_is_the_clients_fault()
+    {
+        await using var model = await LanguageModel.LoadAsync(Ember.Path, new ModelOptions { Threads = 1 });
+        await using var server = await TestServer.StartAsync(model);
+        var bias = string.Join(", ", Enumerable.Range(0, model.Information.VocabularySize).Select(id => $"\"{id}\": -100"));
+        foreach (var stream in new[] { "false", "true" })
+        {
+            var (response, body) = await server.PostAsync("/v1/completions", $"{{\"prompt\": \"a\", \"max_tokens\": 2, \"stream\": {stream}, \"logit_bias\": {{{bias}}}}}");
+            Assert.Equal(400, (int)response.StatusCode);
+            Assert.Equal("logit_bias", body["error"]!["param"]!.GetValue<string>());
+        }
+    }
+
     private static async Task<ChatPrompt> ReadAsync(string message)
     {
         var model = new FakeLanguageModel();

@@ -64,6 +64,9 @@ internal sealed class BodyBudget(ServiceConfiguration configuration) : IDisposab
             {
                 await budget._turn.WaitAsync(cancellationToken);
                 _hasTurn = true;
+
+                // What the one before left is more than the collector would let lie for long, but it does not know of the next.
+                GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true);
             }
         }
 

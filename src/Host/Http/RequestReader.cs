@@ -19,7 +19,6 @@ internal static class RequestReader
         try
         {
             var bytes = await RequestBody.ReadAsync(context, share, configuration.Limits.BodyBytes);
-            await share.TakeTurnAsync(bytes.Length, context.RequestAborted);
             return new ReadRequest<T>(Parse(bytes, type), share);
         }
         catch
