@@ -20,6 +20,15 @@ public sealed record GenerationRequest
 
     /// <summary>When it is no longer worth going on: the request then ends with <see cref="FinishReason.DeadlineExceeded"/>. Null: never.</summary>
     public DateTimeOffset? Deadline { get; init; }
+
+    /// <summary>Whose cached prefixes the request starts from and adds to: requests of other scopes neither find them nor learn of them. Null: everybody's.</summary>
+    public string? CacheScope { get; init; }
+
+    /// <summary>
+    /// Called once when the request leaves the queue and its prompt begins to be read, however long that takes. It runs on
+    /// a thread that others wait for: it must return at once, and what it throws is lost. Null: nobody wants to know.
+    /// </summary>
+    public Action? Admitted { get; init; }
 }
 
 /// <summary>Why a generation ended.</summary>

@@ -14,6 +14,7 @@ public interface ILanguageModel : IModel
     /// <remarks>Special tokens written by the template count as such; those inside messages stay text.</remarks>
     /// <exception cref="HearthException">The model has no chat template, or one that cannot be read.</exception>
     /// <exception cref="ChatTemplateFailureException">The template refuses the messages, fails on them, or writes nothing.</exception>
+    /// <exception cref="ContextLengthExceededException">The chat's text is so long that it cannot fit; it was not tokenized.</exception>
     IReadOnlyList<int> TokenizeChat(ChatPrompt chat);
 
     /// <summary>Continues a prompt, piece by piece.</summary>

@@ -12,4 +12,8 @@ public interface IModel
 
     /// <summary>What ended the model's loop, after which every request is refused; null while it serves.</summary>
     Exception? Fault => null;
+
+    /// <summary>A number of tokens that the text has at least, known without tokenizing it; 0 where nothing is known.</summary>
+    /// <remarks>Texts that are far too long can so be refused at no cost.</remarks>
+    long LeastTokens(string text) => 0;
 }

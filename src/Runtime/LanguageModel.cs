@@ -149,11 +149,18 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     }
 
     /// <inheritdoc/>
+    public long LeastTokens(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return HasEncoder ? 0 : _tokenizers.Input?.LeastTokens(text.Length) ?? 0;
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false)
         => addSpecial && parseSpecial ? Tokenizer.EncodePrompt(text) : Tokenizer.Encode(text, addSpecial, parseSpecial);
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat) => Chat.Tokenize(chat);
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat) => Chat.Tokenize(chat, HasEncoder ? int.MaxValue : Information.ContextLength);
 
     /// <summary>Renders a chat with the model's own template, as text.</summary>
     /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>

@@ -77,8 +77,8 @@ public static class HearthServiceExtensions
             return provider => new HttpBackend(Client(provider, options), endpoint, options.ModelId);
         }
 
-        services.TryAddSingleton<LoadModel>(async (file, model, cancellationToken) =>
-            await LanguageModel.LoadAsync(file, model, cancellationToken: cancellationToken).ConfigureAwait(false));
+        services.TryAddSingleton<LoadModel>((file, model, cancellationToken) => LoadedAsync<ILanguageModel>(
+            file, async () => await LanguageModel.LoadAsync(file, model, cancellationToken: cancellationToken).ConfigureAwait(false)));
         var path = Share<ILanguageModel>(services, options, (provider, file, cancellationToken) =>
             provider.GetRequiredService<LoadModel>()(file, options.Model, cancellationToken));
         return provider => new LocalBackend(provider.GetRequiredKeyedService<SharedModel<ILanguageModel>>(path).GetAsync, LocalId(options, path));
@@ -94,11 +94,24 @@ public static class HearthServiceExtensions
             return provider => new HttpEmbeddingBackend(Client(provider, options), endpoint, options.ModelId);
         }
 
-        services.TryAddSingleton<LoadEmbeddingModel>(async (file, model, pooling, cancellationToken) =>
-            await EmbeddingModel.LoadAsync(file, model, pooling, cancellationToken: cancellationToken).ConfigureAwait(false));
+        services.TryAddSingleton<LoadEmbeddingModel>((file, model, pooling, cancellationToken) => LoadedAsync<IEmbeddingModel>(
+            file, async () => await EmbeddingModel.LoadAsync(file, model, pooling, cancellationToken: cancellationToken).ConfigureAwait(false)));
         var path = Share<IEmbeddingModel>(services, options, (provider, file, cancellationToken) =>
             provider.GetRequiredService<LoadEmbeddingModel>()(file, options.Model, options.Pooling, cancellationToken));
         return provider => new LocalEmbeddingBackend(provider.GetRequiredKeyedService<SharedModel<IEmbeddingModel>>(path).GetAsync, LocalId(options, path));
+    }
+
+    /// <summary>Loads a model; a file that cannot be opened, or an option out of its range, is told as every other reason why it cannot be loaded.</summary>
+    private static async Task<T> LoadedAsync<T>(string file, Func<Task<T>> load)
+    {
+        try
+        {
+            return await load().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new HearthException($"the model '{file}' cannot be loaded: {exception.Message}", exception);
+        }
     }
 
     private static HttpClient Client(IServiceProvider provider, HearthServiceOptions options)

@@ -33,6 +33,7 @@ public sealed class ApiErrorTests
     {
         await using var server = await TestServer.StartAsync();
         using var content = new ByteArrayContent([.. "{\"messages\": \""u8, 0xff, .. "\"}"u8]);
+        content.Headers.ContentType = new("application/json");
         using var response = await server.Client.PostAsync(Path, content);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
     }
@@ -124,7 +125,6 @@ public sealed class ApiErrorTests
     [InlineData("{\"messages\": [{\"role\": \"user\"}]}", "messages[0].content")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": 5}]}", "messages[0].content")]
     [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\", \"image_url\": {}}]}]}", "messages[0].content")]
-    [InlineData("{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": \"[\"}}]}]}", "messages[0].tool_calls[0].function.arguments")]
     [InlineData("{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{}]}]}", "messages[0].tool_calls[0].function.name")]
     [InlineData("{\"messages\": [{\"role\": \"assistant\", \"function_call\": {}, \"content\": \"a\"}]}", "messages[0].function_call")]
     [InlineData("{\"messages\": [{\"role\": \"alien\", \"content\": \"hi\"}]}", "messages")]

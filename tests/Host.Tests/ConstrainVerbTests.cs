@@ -16,7 +16,7 @@ public sealed class ConstrainVerbTests : IDisposable
         Write("b.json", """{"schema": {"unevaluatedProperties": false}, "tests": []}""");
         Write("c.json", """[{"description": "one", "schema": {"enum": ["é"]}, "tests": [{"description": "", "valid": true, "data": "é"}]}]""");
         Write("d.json", "{");
-        Assert.Equal(0, await RunAsync("constrain", EmberTests.FindModel(), "--cases", _folder.Path, "--json"));
+        Assert.Equal(0, await RunAsync("constrain", Ember.Path, "--cases", _folder.Path, "--json"));
 
         JsonNode[] lines = [.. _output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)];
         Assert.Equal(5, lines.Length);
@@ -39,7 +39,7 @@ public sealed class ConstrainVerbTests : IDisposable
     {
         var file = Write("constraint", source);
         var texts = Write("texts", option == "--grammar" ? "a12\nab\n" : "null\nnul\n");
-        Assert.Equal(0, await RunAsync("constrain", EmberTests.FindModel(), option, file, "--input", texts));
+        Assert.Equal(0, await RunAsync("constrain", Ember.Path, option, file, "--input", texts));
 
         Assert.Contains("text 1 is accepted", _output.ToString(), StringComparison.Ordinal);
         Assert.Contains("text 2 is refused at byte", _output.ToString(), StringComparison.Ordinal);
@@ -51,7 +51,7 @@ public sealed class ConstrainVerbTests : IDisposable
     [InlineData("--regex", "a", "--cases", "b")]
     public async Task One_source_of_texts_is_asked_for(params string[] arguments)
     {
-        Assert.Equal(2, await RunAsync(["constrain", EmberTests.FindModel(), .. arguments]));
+        Assert.Equal(2, await RunAsync(["constrain", Ember.Path, .. arguments]));
         Assert.NotEmpty(_error.ToString());
     }
 

@@ -159,7 +159,7 @@ public sealed class EmbeddingsTests
         };
         await using var server = await TestServer.StartAsync(model);
         using var leaving = new CancellationTokenSource();
-        using var content = new StringContent("""{"input": "a"}""");
+        using var content = new StringContent("""{"input": "a"}""", System.Text.Encoding.UTF8, "application/json");
         var request = server.Client.PostAsync(Path, content, leaving.Token);
         await started.Task.WaitAsync(TimeSpan.FromSeconds(20));
         await leaving.CancelAsync();

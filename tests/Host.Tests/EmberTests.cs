@@ -41,7 +41,7 @@ public sealed class EmberTests
         using (var client = new TcpClient(address.Host, address.Port))
         {
             await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(
-                $"POST /v1/completions HTTP/1.1\r\nHost: {address.Authority}\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+                $"POST /v1/completions HTTP/1.1\r\nHost: {address.Authority}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
             await client.GetStream().ReadExactlyAsync(new byte[400]);
             Assert.Equal(1, model.Load.RunningRequests);
         }
@@ -95,27 +95,9 @@ public sealed class EmberTests
 
     private static string Text(List<JsonNode> events) => string.Concat(events.Select(item => item["choices"]![0]!["delta"]!["content"]?.GetValue<string>()));
 
-    private static Task<TestServer> StartAsync() => LoadAsync(FindModel());
-
-    /// <summary>The demo model; skips the test where it is not there.</summary>
-    internal static string FindModel()
+    private static async Task<TestServer> StartAsync()
     {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var path = System.IO.Path.Combine(folder.FullName, "models", "ember.gguf");
-            if (File.Exists(System.IO.Path.Combine(folder.FullName, "runtime.sln")) && File.Exists(path))
-            {
-                return path;
-            }
-        }
-
-        Assert.Skip("models/ember.gguf is not there");
-        throw new InvalidOperationException();
-    }
-
-    private static async Task<TestServer> LoadAsync(string path)
-    {
-        var model = new ModelConfiguration { Path = path, Id = "ember" };
+        var model = new ModelConfiguration { Path = Ember.Path, Id = "ember" };
         return await TestServer.StartAsync(await ModelLoading.LoadAsync(model, null, CancellationToken.None));
     }
 }

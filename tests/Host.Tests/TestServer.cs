@@ -81,10 +81,34 @@ internal sealed class TestServer : IAsyncDisposable
     public async Task<List<JsonNode>> StreamAsync(string path, string json)
     {
         using var response = await Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
-        var events = (await response.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        var events = Events(await response.Content.ReadAsStringAsync());
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         Assert.Equal("data: [DONE]", events[^1]);
         return [.. events[..^1].Select(item => JsonNode.Parse(item["data: ".Length..])!)];
+    }
+
+    /// <summary>A stream's events, without the comments that say it is alive.</summary>
+    public static string[] Events(string stream)
+        => [.. stream.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Where(item => !item.StartsWith(':'))];
+
+    /// <summary>Sends bytes as they are and reads the answer until the connection ends or nothing comes for a while.</summary>
+    public async Task<string> SendRawAsync(string request, bool untilClosed = true)
+    {
+        using var client = new System.Net.Sockets.TcpClient(Client.BaseAddress!.Host, Client.BaseAddress.Port);
+        await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(request));
+        var answer = new StringBuilder();
+        var block = new byte[4096];
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        for (int read; (read = await client.GetStream().ReadAsync(block, patience.Token)) > 0;)
+        {
+            answer.Append(Encoding.UTF8.GetString(block, 0, read));
+            if (!untilClosed)
+            {
+                break;
+            }
+        }
+
+        return answer.ToString();
     }
 
     public async ValueTask DisposeAsync()

@@ -126,6 +126,17 @@ TEST(Processors, NonsenseInControlGroupsIsNoQuota) {
     EXPECT_EQ(container_quota(tree.root()), 0);
 }
 
+TEST(Processors, AQuotaIsRoundedDownToAtLeastOne) {
+    EXPECT_EQ(threads_within(8, 0), 8);
+    EXPECT_EQ(threads_within(8, 1.5), 1);
+    EXPECT_EQ(threads_within(8, 2), 2);
+    EXPECT_EQ(threads_within(8, 3.99), 3);
+    EXPECT_EQ(threads_within(8, 0.25), 1);
+    EXPECT_EQ(threads_within(2, 6.5), 2);
+    EXPECT_EQ(threads_within(0, 0), 1);
+    EXPECT_EQ(threads_within(100000, 0), kMaxThreads);
+}
+
 TEST(Processors, APinnedScopePutsTheThreadBack) {
     const std::set<int> before = allowed();
     {

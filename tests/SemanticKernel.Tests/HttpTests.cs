@@ -103,6 +103,113 @@ public sealed class HttpTests
         Assert.Equal("http://host:1/v1/chat/completions", handler.Address);
     }
 
+    [Fact]
+    public async Task What_had_come_before_a_cancellation_comes_no_more()
+    {
+        using var handler = new StubHandler(HttpStatusCode.OK, Answer);
+        using var client = new HttpClient(handler);
+        using var cancellation = new CancellationTokenSource();
+        var service = new HearthChatCompletionService(client, new Uri("http://host:1"));
+        var seen = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var piece in service.GetStreamingChatMessageContentsAsync("a", cancellationToken: cancellation.Token))
+            {
+                seen++;
+                await cancellation.CancelAsync();
+            }
+        });
+        Assert.Equal(1, seen);
+    }
+
+    [Fact]
+    public async Task An_answer_cancelled_at_its_last_piece_is_cancelled()
+    {
+        using var handler = new StubHandler(HttpStatusCode.OK, Answer);
+        using var client = new HttpClient(handler);
+        using var cancellation = new CancellationTokenSource();
+        var service = new HearthChatCompletionService(client, new Uri("http://host:1"));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var piece in service.GetStreamingChatMessageContentsAsync("a", cancellationToken: cancellation.Token))
+            {
+                if (piece.Metadata!.ContainsKey("Usage") && piece.Metadata["Usage"] is not null)
+                {
+                    await cancellation.CancelAsync();
+                }
+            }
+        });
+    }
+
+    [Fact]
+    public async Task A_clients_time_limit_is_told_as_what_it_is()
+    {
+        using var handler = new FailingHandler(async cancelled =>
+        {
+            await Task.Delay(Timeout.Infinite, cancelled);
+            throw new InvalidOperationException();
+        });
+        using var client = new HttpClient(handler) { Timeout = TimeSpan.FromMilliseconds(50) };
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() => new HearthChatCompletionService(client, new Uri("http://host:1")).GetChatMessageContentsAsync("a"));
+        Assert.Contains("time limit of 0.05 s", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_that_is_disposed_is_told_as_what_it_is()
+    {
+        var client = new HttpClient();
+        client.Dispose();
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() => new HearthChatCompletionService(client, new Uri("http://host:1")).GetChatMessageContentsAsync("a"));
+        Assert.Contains("HttpClient cannot send to http://host:1", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_stream_that_breaks_off_is_an_HTTP_error()
+    {
+        using var handler = new FailingHandler(_ => Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK) { Content = new StreamContent(new BreakingStream()) }));
+        using var client = new HttpClient(handler);
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() => new HearthTextGenerationService(client, new Uri("http://host:1")).GetTextContentsAsync("a"));
+        Assert.Contains("broke off: the cable is cut", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_client_that_is_missing_is_refused_when_the_service_is_made()
+    {
+        var endpoint = new Uri("http://host:1");
+        Assert.Throws<ArgumentNullException>(() => new HearthChatCompletionService(null!, endpoint));
+        Assert.Throws<ArgumentNullException>(() => new HearthTextGenerationService(null!, endpoint));
+        Assert.Throws<ArgumentNullException>(() => new HearthEmbeddingGenerator(null!, endpoint));
+    }
+
+    [Fact]
+    public async Task Thoughts_and_broken_calls_go_over_the_wire_as_they_are()
+    {
+        using var handler = new StubHandler(HttpStatusCode.OK, Answer);
+        using var client = new HttpClient(handler);
+        var backend = new Backends.HttpBackend(client, new Uri("http://host:1"), null);
+        var chat = new ChatPrompt
+        {
+            Messages = [new ChatMessage("assistant", null) { Reasoning = "hm", ToolCalls = [new ToolCall("1", "f", []) { ArgumentsText = "{\"a\": 1" }] }],
+        };
+        await foreach (var update in backend.ChatAsync(chat, GenerationOptions.Default, CancellationToken.None))
+        {
+            Assert.NotNull(update);
+        }
+
+        var message = JsonNode.Parse(handler.Body!)!["messages"]![0]!;
+        Assert.Equal(("hm", "{\"a\": 1"), (message["reasoning_content"]!.GetValue<string>(), message["tool_calls"]![0]!["function"]!["arguments"]!.GetValue<string>()));
+    }
+
+    private sealed class FailingHandler(Func<CancellationToken, Task<HttpResponseMessage>> answer) : HttpMessageHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => answer(cancellationToken);
+    }
+
+    private sealed class BreakingStream : MemoryStream
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("the cable is cut");
+    }
+
     private sealed class StubHandler(HttpStatusCode status, string answer) : HttpMessageHandler
     {
         public string? Address { get; private set; }

@@ -76,7 +76,7 @@ public sealed class RegistrationTests : IAsyncDisposable
         var services = new ServiceCollection();
         services.AddHearthChatCompletion(new() { ModelPath = "nowhere/a.gguf" });
         await using var provider = services.BuildServiceProvider();
-        var error = await Assert.ThrowsAnyAsync<IOException>(() => provider.GetRequiredService<IChatCompletionService>().GetChatMessageContentsAsync("a"));
+        var error = await Assert.ThrowsAsync<HearthException>(() => provider.GetRequiredService<IChatCompletionService>().GetChatMessageContentsAsync("a"));
         Assert.Contains("a.gguf", error.Message, StringComparison.Ordinal);
     }
 

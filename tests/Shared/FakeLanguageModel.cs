@@ -16,6 +16,15 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
     /// <summary>Awaited before each update; gets the update's index.</summary>
     public Func<int, CancellationToken, Task> BeforeUpdate { get; set; } = (_, _) => Task.CompletedTask;
 
+    /// <summary>Awaited before a request is admitted: its time in the queue.</summary>
+    public Func<CancellationToken, Task> InQueue { get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>Units of the longest token, from which the least number of a text's tokens follows; 0: nothing is known.</summary>
+    public int LongestToken { get; init; }
+
+    /// <summary>Units of the longest text that was tokenized.</summary>
+    public int LongestTokenized { get; private set; }
+
     /// <summary>Replaces the echo.</summary>
     public Func<string, IEnumerable<string>>? Reply { get; set; }
 
@@ -53,7 +62,13 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
     private int _ended;
 
-    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false) => [.. text.Select(unit => (int)unit)];
+    public long LeastTokens(string text) => LongestToken == 0 ? 0 : text.Length / LongestToken;
+
+    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false)
+    {
+        LongestTokenized = Math.Max(LongestTokenized, text.Length);
+        return [.. text.Select(unit => (int)unit)];
+    }
 
     public IReadOnlyList<int> TokenizeChat(ChatPrompt chat)
     {
@@ -79,6 +94,9 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
             throw new ContextLengthExceededException(request.Prompt.Count, ContextLength);
         }
 
+        await InQueue(cancellationToken);
+        cancellationToken.ThrowIfCancellationRequested();
+        request.Admitted?.Invoke();
         Interlocked.Increment(ref _running);
         try
         {

@@ -26,6 +26,9 @@ internal sealed record CommandEnvironment
 
     public required LoadModel Load { get; init; }
 
+    /// <summary>Who takes Ctrl-C.</summary>
+    public Interruption Interruption { get; } = new();
+
     /// <summary>The process's own streams, in UTF-8 whatever the terminal's locale says.</summary>
     public static CommandEnvironment OfProcess(LoadModel load) => new()
     {

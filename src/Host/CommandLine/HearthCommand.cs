@@ -7,11 +7,12 @@ using Hearth.Runtime.Constraints;
 namespace Hearth.Host.CommandLine;
 
 /// <summary>The <c>hearth</c> command: its verbs, its exit codes and how it speaks of failures.</summary>
-/// <remarks>Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.</remarks>
+/// <remarks>Exit codes: 0 done, 1 failed, 2 wrong usage, 129 hung up, 130 interrupted, 143 terminated.</remarks>
 internal static class HearthCommand
 {
     public const int Failed = 1;
     public const int WrongUsage = 2;
+    public const int HungUp = 129;
     public const int Interrupted = 130;
     public const int Terminated = 143;
 
@@ -44,7 +45,7 @@ internal static class HearthCommand
         return root;
     }
 
-    /// <summary>Runs the process: Ctrl-C and termination cancel what runs.</summary>
+    /// <summary>Runs the process: Ctrl-C, termination and a terminal that is gone cancel what runs.</summary>
     public static async Task<int> RunAsync(string[] args, CommandEnvironment environment)
     {
         using var cancellation = new CancellationTokenSource();
@@ -52,11 +53,22 @@ internal static class HearthCommand
         void Stop(PosixSignalContext context)
         {
             context.Cancel = true;
-            exitCode = context.Signal == PosixSignal.SIGTERM ? Terminated : Interrupted;
+            if (context.Signal == PosixSignal.SIGINT && environment.Interruption.TryTake())
+            {
+                return;
+            }
+
+            exitCode = context.Signal switch
+            {
+                PosixSignal.SIGTERM => Terminated,
+                PosixSignal.SIGHUP => HungUp,
+                _ => Interrupted,
+            };
             cancellation.Cancel();
         }
 
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         var result = await RunAsync(args, environment, cancellation.Token);
         return result == Interrupted ? exitCode : result;
@@ -69,7 +81,7 @@ internal static class HearthCommand
         if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
         {
             var verb = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
-            environment.Error.WriteLine($"hearth: {OneLine(parsed.Errors[0].Message)} (see hearth {verb}--help)");
+            environment.Error.WriteLine($"hearth: {OneLine(Suggestions.Explain(parsed))} (see hearth {verb}--help)");
             return WrongUsage;
         }
 

@@ -57,6 +57,11 @@ internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failu
             context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
 
+        if (error.ClosesConnection)
+        {
+            context.Response.Headers.Connection = "close";
+        }
+
         await context.Response.WriteAsJsonAsync(error.ToResponse(), ProtocolJson.Wire.ErrorResponse, cancellationToken: context.RequestAborted);
     }
 }

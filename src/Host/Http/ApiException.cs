@@ -15,6 +15,9 @@ internal sealed class ApiException(int status, string message) : Exception(messa
     /// <summary>Seconds after which to try again.</summary>
     public int? RetryAfter { get; init; }
 
+    /// <summary>Whether the connection ends with the answer.</summary>
+    public bool ClosesConnection { get; init; }
+
     public (long Asked, long Possible)? Tokens { get; init; }
 
     public static ApiException BadRequest(string message, string? param = null, string? code = null)

@@ -17,7 +17,7 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
             case ApiException refusal:
                 return refusal;
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
-                return new ApiException(StatusCodes.Status413PayloadTooLarge, "the request's body is too large") { Code = "request_too_large" };
+                return new ApiException(StatusCodes.Status413PayloadTooLarge, "the request's body is larger than the service reads (Limits:BodyBytes)") { Code = "request_too_large" };
             case BadHttpRequestException bad:
                 return new ApiException(bad.StatusCode, bad.Message);
             case ContextLengthExceededException exceeded:

@@ -12,7 +12,25 @@ internal static class ChatCompletionsEndpoint
 
     private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures)
     {
-        var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
+        var asked = await ReadAsync(context, catalog, configuration);
+        using var lifetime = new AnswerLifetime(context);
+        var request = asked.Request with { Admitted = lifetime.Begin, CacheScope = CacheScopes.Of(context, configuration) };
+        var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id);
+        if (asked.Streams)
+        {
+            await EventStream.WriteAsync(
+                context, lifetime, cancelled => StreamAsync(asked.Model, request, answer, asked.IncludesUsage, cancelled), ProtocolJson.Wire.ChatCompletionChunk, exception => failures.Translate(exception, context));
+            return;
+        }
+
+        var response = await lifetime.RunAsync(cancelled => CompleteAsync(asked.Model, request, answer, cancelled));
+        await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.ChatCompletionResponse, cancellationToken: context.RequestAborted);
+    }
+
+    private static async Task<Asked> ReadAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration)
+    {
+        using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
+        var body = read.Body;
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
         var options = RequestMapping.ToOptions(body, model.Information, context);
@@ -23,17 +41,7 @@ internal static class ChatCompletionsEndpoint
             IsChat = true,
             Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
         };
-
-        var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), id);
-        if (body.Stream == true)
-        {
-            var chunks = StreamAsync(model, request, answer, body.StreamOptions?.IncludeUsage == true, context.RequestAborted);
-            await EventStream.WriteAsync(context, chunks, ProtocolJson.Wire.ChatCompletionChunk, exception => failures.Translate(exception, context));
-            return;
-        }
-
-        var response = await CompleteAsync(model, request, answer, context.RequestAborted);
-        await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.ChatCompletionResponse, cancellationToken: context.RequestAborted);
+        return new Asked(id, model, request, body.Stream == true, body.StreamOptions?.IncludeUsage == true);
     }
 
     private static IReadOnlyList<int> Tokenize(ILanguageModel model, string id, ChatPrompt prompt)
@@ -116,6 +124,8 @@ internal static class ChatCompletionsEndpoint
             Usage = (total ?? default).ToWire(),
         };
     }
+
+    private sealed record Asked(string Id, ILanguageModel Model, GenerationRequest Request, bool Streams, bool IncludesUsage);
 
     private sealed record Answer(string Id, long Created, string Model)
     {

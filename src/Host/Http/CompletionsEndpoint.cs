@@ -12,7 +12,26 @@ internal static class CompletionsEndpoint
 
     private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures)
     {
-        var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.CompletionRequest);
+        var asked = await ReadAsync(context, catalog, configuration);
+        using var lifetime = new AnswerLifetime(context);
+        var scope = CacheScopes.Of(context, configuration);
+        var requests = asked.Requests.ConvertAll(request => request with { Admitted = lifetime.Begin, CacheScope = scope });
+        var answer = new Answer($"cmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id);
+        if (asked.Streams)
+        {
+            await EventStream.WriteAsync(
+                context, lifetime, cancelled => StreamAsync(asked.Model, requests, answer, asked.IncludesUsage, cancelled), ProtocolJson.Wire.CompletionResponse, exception => failures.Translate(exception, context));
+            return;
+        }
+
+        var response = await lifetime.RunAsync(cancelled => CompleteAsync(asked.Model, requests, answer, cancelled));
+        await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.CompletionResponse, cancellationToken: context.RequestAborted);
+    }
+
+    private static async Task<Asked> ReadAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration)
+    {
+        using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.CompletionRequest);
+        var body = read.Body;
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInCompletion(body.Others);
         var options = RequestMapping.ToOptions(body, model.Information, context);
@@ -20,17 +39,7 @@ internal static class CompletionsEndpoint
         var requests = RequestMapping.ToPrompts(body, model)
             .Select(prompt => new GenerationRequest { Prompt = prompt, Options = options, Deadline = deadline })
             .ToList();
-
-        var answer = new Answer($"cmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), id);
-        if (body.Stream == true)
-        {
-            var chunks = StreamAsync(model, requests, answer, body.StreamOptions?.IncludeUsage == true, context.RequestAborted);
-            await EventStream.WriteAsync(context, chunks, ProtocolJson.Wire.CompletionResponse, exception => failures.Translate(exception, context));
-            return;
-        }
-
-        var response = await CompleteAsync(model, requests, answer, context.RequestAborted);
-        await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.CompletionResponse, cancellationToken: context.RequestAborted);
+        return new Asked(id, model, requests, body.Stream == true, body.StreamOptions?.IncludeUsage == true);
     }
 
     private static async IAsyncEnumerable<CompletionResponse> StreamAsync(
@@ -118,6 +127,8 @@ internal static class CompletionsEndpoint
     {
         ForcedTokens = total.ForcedTokens + more.ForcedTokens,
     };
+
+    private sealed record Asked(string Id, ILanguageModel Model, List<GenerationRequest> Requests, bool Streams, bool IncludesUsage);
 
     private sealed record Answer(string Id, long Created, string Model)
     {

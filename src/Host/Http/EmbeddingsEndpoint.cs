@@ -15,12 +15,10 @@ internal static class EmbeddingsEndpoint
 
     private static async Task HandleAsync(HttpContext context, ModelCatalog catalog)
     {
-        var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.EmbeddingRequest);
-        var (id, model) = ModelLookup.FindEmbedding(catalog, body.Model);
-        var isBase64 = IsBase64(body.EncodingFormat);
-        var dimensions = CheckedDimensions(body.Dimensions, model);
-        var texts = ToTexts(body, model, context.RequestAborted);
-        var vectors = await model.EmbedAsync(texts, normalize: true, context.RequestAborted);
+        var (id, model, texts, isBase64, dimensions) = await ReadAsync(context, catalog);
+        using var lifetime = new AnswerLifetime(context);
+        lifetime.Begin();
+        var vectors = await lifetime.RunAsync(cancelled => model.EmbedAsync(texts, normalize: true, cancelled));
         var tokens = texts.Sum(text => text.Count);
         var response = new EmbeddingResponse
         {
@@ -29,6 +27,16 @@ internal static class EmbeddingsEndpoint
             Usage = new EmbeddingUsage { PromptTokens = tokens, TotalTokens = tokens },
         };
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.EmbeddingResponse, cancellationToken: context.RequestAborted);
+    }
+
+    private static async Task<(string Id, IEmbeddingModel Model, List<IReadOnlyList<int>> Texts, bool IsBase64, int? Dimensions)> ReadAsync(HttpContext context, ModelCatalog catalog)
+    {
+        using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.EmbeddingRequest);
+        var body = read.Body;
+        var (id, model) = ModelLookup.FindEmbedding(catalog, body.Model);
+        var isBase64 = IsBase64(body.EncodingFormat);
+        var dimensions = CheckedDimensions(body.Dimensions, model);
+        return (id, model, ToTexts(body, model, context.RequestAborted), isBase64, dimensions);
     }
 
     private static bool IsBase64(string? format) => format switch
@@ -55,6 +63,11 @@ internal static class EmbeddingsEndpoint
         {
             cancellationToken.ThrowIfCancellationRequested();
             var param = string.Create(CultureInfo.InvariantCulture, $"input[{i}]");
+            if (inputs[i].Text is { } text && model.LeastTokens(text) is var least && least > model.Information.ContextLength)
+            {
+                throw new ContextLengthExceededException(least, model.Information.ContextLength, i, isLeast: true);
+            }
+
             var ids = inputs[i].TokenIds is { } given ? CheckedIds(given, model, param) : Tokenize(inputs[i].Text!, model, param);
             if (ids.Count > model.Information.ContextLength)
             {

@@ -1,18 +1,38 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
 
 /// <summary>Server-sent events as OpenAI frames them: <c>data: JSON</c> and an empty line each, <c>data: [DONE]</c> last.</summary>
+/// <remarks>
+/// The status line goes out as soon as the prompt begins to be read; while nothing comes a comment (<c>: ping</c>) says that
+/// the answer is alive. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.7.
+/// </remarks>
 internal static class EventStream
 {
-    /// <summary>Sends the chunks as they come. A failure before the first becomes an ordinary error; a later one an event, after which the stream ends.</summary>
-    public static async Task WriteAsync<T>(HttpContext context, IAsyncEnumerable<T> chunks, JsonTypeInfo<T> type, Func<Exception, ApiException> translate)
+    /// <summary>How long a failed connection may take to accept its last event.</summary>
+    private static readonly TimeSpan LastEventTime = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// Sends the chunks as they come. A failure that is known before the prompt is read becomes an ordinary error; a later
+    /// one an event, after which the stream ends.
+    /// </summary>
+    public static async Task WriteAsync<T>(
+        HttpContext context, AnswerLifetime lifetime, Func<CancellationToken, IAsyncEnumerable<T>> generate, JsonTypeInfo<T> type, Func<Exception, ApiException> translate)
     {
-        var cancelled = context.RequestAborted;
-        await using var enumerator = chunks.GetAsyncEnumerator(cancelled);
-        var more = await enumerator.MoveNextAsync();
+        var interval = TimeSpan.FromSeconds(context.RequestServices.GetRequiredService<ServiceConfiguration>().Limits.PingSeconds);
+        await using var chunks = new PendingEnumerator<T>(generate(lifetime.Token).GetAsyncEnumerator(lifetime.Token), lifetime.Cancel);
+        try
+        {
+            await chunks.UntilBegunAsync(lifetime.Began, interval);
+        }
+        catch (Exception exception)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(lifetime.Explain(exception));
+        }
+
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-cache";
 
@@ -20,24 +40,38 @@ internal static class EventStream
         context.Response.Headers["X-Accel-Buffering"] = "no";
         try
         {
-            for (; more; more = await enumerator.MoveNextAsync())
-            {
-                await WriteEventAsync(context, JsonSerializer.SerializeToUtf8Bytes(enumerator.Current, type), cancelled);
-            }
-
-            await WriteEventAsync(context, "[DONE]"u8.ToArray(), cancelled);
+            await SendAllAsync(context, chunks, type, interval, lifetime);
         }
-        catch (Exception exception) when (!cancelled.IsCancellationRequested)
+        catch (Exception exception) when (!context.RequestAborted.IsCancellationRequested)
         {
-            var error = translate(exception).ToResponse();
-            await WriteEventAsync(context, JsonSerializer.SerializeToUtf8Bytes(error, ProtocolJson.Wire.ErrorResponse), cancelled);
+            var error = translate(lifetime.Explain(exception)).ToResponse();
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+            patience.CancelAfter(LastEventTime);
+            await WriteEventAsync(context, JsonSerializer.SerializeToUtf8Bytes(error, ProtocolJson.Wire.ErrorResponse), patience.Token);
         }
-        catch (Exception) when (cancelled.IsCancellationRequested)
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
             // The client is gone; leaving the enumeration has ended its request.
         }
     }
 
+    private static async Task SendAllAsync<T>(HttpContext context, PendingEnumerator<T> chunks, JsonTypeInfo<T> type, TimeSpan interval, AnswerLifetime lifetime)
+    {
+        if (!chunks.HasNext)
+        {
+            await WritePingAsync(context);
+        }
+
+        while (await chunks.NextAsync(interval, () => WritePingAsync(context)))
+        {
+            lifetime.Begin();
+            await WriteEventAsync(context, JsonSerializer.SerializeToUtf8Bytes(chunks.Current, type), context.RequestAborted);
+        }
+
+        await WriteEventAsync(context, "[DONE]"u8.ToArray(), context.RequestAborted);
+    }
+
+    // Not cancelled by the answer's own end: a write that is given up takes the connection along, and the last event with it.
     private static async Task WriteEventAsync(HttpContext context, byte[] data, CancellationToken cancellationToken)
     {
         var writer = context.Response.BodyWriter;
@@ -47,5 +81,81 @@ internal static class EventStream
         "\n\n"u8.CopyTo(target[(6 + data.Length)..]);
         writer.Advance(data.Length + 8);
         await writer.FlushAsync(cancellationToken);
+    }
+
+    private static async Task WritePingAsync(HttpContext context)
+        => await context.Response.BodyWriter.WriteAsync(": ping\n\n"u8.ToArray(), context.RequestAborted);
+}
+
+/// <summary>An enumeration whose next item may be waited for in pieces.</summary>
+/// <param name="source">Disposed with this.</param>
+/// <param name="cancel">Ends the source's work, so that it can be left while an item is being waited for.</param>
+internal sealed class PendingEnumerator<T>(IAsyncEnumerator<T> source, Action cancel) : IAsyncDisposable
+{
+    private Task<bool>? _next;
+
+    public T Current => source.Current;
+
+    /// <summary>Whether the next item, or the end, is there already.</summary>
+    public bool HasNext => _next is { IsCompleted: true };
+
+    /// <summary>Starts, and waits for the first item, for word that the work has begun, or for some time.</summary>
+    /// <exception cref="Exception">What the source failed with meanwhile.</exception>
+    public async Task UntilBegunAsync(Task begun, TimeSpan most)
+    {
+        _next = source.MoveNextAsync().AsTask();
+        if (!_next.IsCompleted)
+        {
+            using var left = new CancellationTokenSource();
+            await Task.WhenAny(_next, begun, Task.Delay(most, left.Token));
+            await left.CancelAsync();
+        }
+
+        if (_next.IsFaulted || _next.IsCanceled)
+        {
+            await _next;
+        }
+    }
+
+    /// <summary>Waits for the next item; false at the end.</summary>
+    /// <param name="interval">After each such time without an item <paramref name="wait"/> is called.</param>
+    /// <param name="wait">Says that the wait goes on.</param>
+    public async ValueTask<bool> NextAsync(TimeSpan interval, Func<Task> wait)
+    {
+        var next = _next ?? source.MoveNextAsync().AsTask();
+        _next = next;
+        while (!next.IsCompleted)
+        {
+            using var left = new CancellationTokenSource();
+            if (await Task.WhenAny(next, Task.Delay(interval, left.Token)) != next)
+            {
+                await wait();
+            }
+
+            await left.CancelAsync();
+        }
+
+        var more = await next;
+        _next = null;
+        return more;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_next is { IsCompleted: false })
+        {
+            cancel();
+        }
+
+        try
+        {
+            await (_next ?? Task.FromResult(false));
+        }
+        catch (Exception)
+        {
+            // Told to whoever waited for it; left alone, it matters to nobody.
+        }
+
+        await source.DisposeAsync();
     }
 }

@@ -6,7 +6,10 @@ namespace Hearth.Host.Http;
 /// <summary>GET /health: 200 once every model is ready, 503 before.</summary>
 internal static class HealthEndpoint
 {
-    public static void MapHealth(this IEndpointRouteBuilder routes) => routes.MapGet("/health", (HttpContext context, ModelCatalog catalog) =>
+    /// <summary>HEAD is answered as GET, without the body.</summary>
+    internal static readonly string[] ReadMethods = [HttpMethods.Get, HttpMethods.Head];
+
+    public static void MapHealth(this IEndpointRouteBuilder routes) => routes.MapMethods("/health", ReadMethods, (HttpContext context, ModelCatalog catalog) =>
     {
         var models = catalog.Entries.Select(Describe).ToList();
         var status = models.Any(model => model.Status == "failed") ? "failed" : models.Any(model => model.Status == "loading") ? "loading" : "ok";

@@ -1,10 +1,14 @@
 using Hearth.Host.Service;
+using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Hearth.Host.Http;
 
 /// <summary>Builds the background service: Generic Host, systemd and Windows-service lifetimes, HTTP API.</summary>
 internal static class HearthServer
 {
+    /// <summary>After the time to drain, what the last events may take to be sent.</summary>
+    private static readonly TimeSpan LastEventsTime = TimeSpan.FromSeconds(5);
+
     /// <summary>Builds the service, which listens and loads its models once it is started.</summary>
     /// <param name="arguments">The command line; it wins over file and environment.</param>
     /// <param name="load">Loads a model.</param>
@@ -17,31 +21,50 @@ internal static class HearthServer
         var configuration = ServiceConfiguration.Read(builder.Configuration, arguments);
 
         ConfigureLogging(builder, quiet);
-        builder.Services.AddSystemd();
+        builder.Services.AddSingleton<ISystemdNotifier>(_ => new SystemdNotifier());
+        builder.Services.AddSingleton<SystemdState>();
         builder.Services.AddWindowsService(options => options.ServiceName = "Hearth");
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(5));
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(configuration.Limits.DrainSeconds) + LastEventsTime);
         builder.Services.AddSingleton(configuration);
         builder.Services.AddSingleton(load);
         builder.Services.AddSingleton<ModelCatalog>();
         builder.Services.AddSingleton<ApiFailures>();
+        builder.Services.AddSingleton<BodyBudget>();
+        builder.Services.AddSingleton<Drain>();
+        builder.Services.AddSingleton<ConnectionGate>();
+        builder.Services.AddCors(options => options.AddDefaultPolicy(policy => policy
+            .SetIsOriginAllowed(origin => AccessGuard.AllowsOrigin(configuration, origin)).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("Retry-After")));
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ModelCatalog>());
 
         builder.WebHost.UseKestrelHttpsConfiguration();
-        if (arguments.Urls is not null || !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
+        if (UsesUrls(builder.Configuration, arguments))
         {
             builder.WebHost.UseUrls(configuration.Urls);
+        }
+        else
+        {
+            _ = EndpointAddresses(builder.Configuration);
         }
 
         builder.WebHost.ConfigureKestrel(options =>
         {
             options.AddServerHeader = false;
             options.Limits.MaxRequestBodySize = configuration.Limits.BodyBytes;
-            options.Limits.MaxConcurrentConnections = 1024;
+
+            // What Kestrel reads ahead of us, on every connection at once.
+            options.Limits.MaxRequestBufferSize = 128 * 1024;
             options.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
+            var gate = options.ApplicationServices.GetRequiredService<ConnectionGate>();
+            options.ConfigureEndpointDefaults(endpoint => endpoint.Use(next => connection => gate.ServeAsync(connection, next)));
         });
 
         var app = builder.Build();
+        Announce(app, configuration);
+        var gate = app.Services.GetRequiredService<ConnectionGate>();
         app.UseMiddleware<ApiErrorMiddleware>();
+        app.Use((context, next) => gate.AnswerAsync(context, next));
+        app.UseMiddleware<AccessGuard>();
+        app.UseCors();
         app.MapStatusPage();
         app.MapHealth();
         app.MapModels();
@@ -52,6 +75,26 @@ internal static class HearthServer
         return app;
     }
 
+    /// <summary>Where the service listens, or is to.</summary>
+    public static IReadOnlyList<BindingAddress> Addresses(WebApplication app, ServeArguments arguments)
+        => UsesUrls(app.Configuration, arguments)
+            ? ListenAddress.ParseAll(app.Services.GetRequiredService<ServiceConfiguration>().Urls, "Urls")
+            : EndpointAddresses(app.Configuration);
+
+    private static bool UsesUrls(IConfiguration configuration, ServeArguments arguments)
+        => arguments.Urls is not null || !configuration.GetSection("Kestrel:Endpoints").Exists();
+
+    private static List<BindingAddress> EndpointAddresses(IConfiguration configuration)
+        => [.. configuration.GetSection("Kestrel:Endpoints").GetChildren().SelectMany(endpoint => ListenAddress.ParseAll(
+            endpoint["Url"] ?? "", $"{ConfigurationReader.Source(configuration, endpoint.Path)}: {endpoint.Path}:Url"))];
+
+    // What is made only once it is asked for would miss the signal.
+    private static void Announce(WebApplication app, ServiceConfiguration configuration)
+    {
+        var (drain, systemd) = (app.Services.GetRequiredService<Drain>(), app.Services.GetRequiredService<SystemdState>());
+        drain.Stopping.Register(() => systemd.Stopping(TimeSpan.FromSeconds(configuration.Limits.DrainSeconds) + LastEventsTime + LastEventsTime));
+    }
+
     private static void ConfigureLogging(WebApplicationBuilder builder, bool quiet)
     {
         builder.Logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information);
@@ -59,6 +102,13 @@ internal static class HearthServer
 
         // Why the host cannot start is told once, by the command.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        builder.Logging.AddSimpleConsole(options => options.SingleLine = true);
+        if (SystemdHelpers.IsSystemdService())
+        {
+            builder.Logging.AddSystemdConsole();
+        }
+        else
+        {
+            builder.Logging.AddSimpleConsole(options => options.SingleLine = true);
+        }
     }
 }

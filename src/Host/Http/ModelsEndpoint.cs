@@ -9,11 +9,11 @@ internal static class ModelsEndpoint
 {
     public static void MapModels(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/models", (HttpContext context, ModelCatalog catalog) => context.Response.WriteAsJsonAsync(
+        routes.MapMethods("/v1/models", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) => context.Response.WriteAsJsonAsync(
             new ModelList { Data = [.. catalog.Entries.Select(Describe)] }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
 
         // Ids may hold slashes, as those of hubs do.
-        routes.MapGet("/v1/models/{**id}", (HttpContext context, ModelCatalog catalog, string id) => context.Response.WriteAsJsonAsync(
+        routes.MapMethods("/v1/models/{**id}", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, string id) => context.Response.WriteAsJsonAsync(
             Describe(catalog.Find(id) ?? throw ModelLookup.NotFound(catalog, id)), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted));
     }
 

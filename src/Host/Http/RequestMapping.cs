@@ -101,9 +101,17 @@ internal static class RequestMapping
     }
 
     private static IReadOnlyList<int> Tokenize(string text, CompletionRequest request, ILanguageModel model)
-        => model.Tokenize(text, addSpecial: true, request.ParseSpecial ?? false) is { Count: > 0 } ids
+    {
+        // What is far too long is told so without the time and memory that tokenizing it would take.
+        if (model.LeastTokens(text) is var least && least > model.Information.ContextLength)
+        {
+            throw new ContextLengthExceededException(least, model.Information.ContextLength, isLeast: true);
+        }
+
+        return model.Tokenize(text, addSpecial: true, request.ParseSpecial ?? false) is { Count: > 0 } ids
             ? ids
             : throw ApiException.BadRequest("'prompt' must not be empty: this model has no token that begins a text", "prompt");
+    }
 
     private static IReadOnlyList<int> CheckedIds(IReadOnlyList<int> ids, ILanguageModel model)
     {
@@ -137,14 +145,21 @@ internal static class RequestMapping
             throw ApiException.BadRequest($"'{param}.role' is missing", param + ".role");
         }
 
-        if (message.Content is null && message.ToolCalls is not { Count: > 0 })
+        // An assistant's message may be a refusal, thoughts or nothing at all; everyone else has something to say.
+        var content = message.Content;
+        if (message.Role == "assistant" && string.IsNullOrEmpty(content))
+        {
+            content = message.Refusal ?? (message.ToolCalls is { Count: > 0 } ? content : "");
+        }
+        else if (content is null)
         {
             throw ApiException.BadRequest($"'{param}.content' is missing", param + ".content");
         }
 
-        return new ChatMessage(message.Role == "developer" ? "system" : message.Role, message.Content)
+        return new ChatMessage(message.Role == "developer" ? "system" : message.Role, content)
         {
             Name = message.Name,
+            Reasoning = message.ReasoningContent ?? message.Reasoning,
             ToolCallId = message.ToolCallId,
             ToolCalls = [.. (message.ToolCalls ?? []).Select((call, i) => ToCall(call, string.Create(CultureInfo.InvariantCulture, $"{param}.tool_calls[{i}]")))],
         };
@@ -157,14 +172,22 @@ internal static class RequestMapping
             throw ApiException.BadRequest($"'{param}.function.name' is missing", param + ".function.name");
         }
 
+        // A replayed call is the model's own text: where it is no JSON object, the model gets to see what it wrote, and the chat goes on.
+        var text = call.Function.Arguments is { Length: > 0 } given ? given : "{}";
+        return ParseObject(text) is { } arguments
+            ? new ToolCall(call.Id ?? "", name, arguments)
+            : new ToolCall(call.Id ?? "", name, []) { ArgumentsText = text };
+    }
+
+    private static JsonObject? ParseObject(string text)
+    {
         try
         {
-            var arguments = JsonNode.Parse(call.Function.Arguments is { Length: > 0 } text ? text : "{}", documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            return new ToolCall(call.Id ?? "", name, arguments as JsonObject ?? throw new JsonException("found no object"));
+            return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject;
         }
-        catch (JsonException exception)
+        catch (JsonException)
         {
-            throw ApiException.BadRequest($"'{param}.function.arguments' must be a JSON object written as a string: {exception.Message}", param + ".function.arguments");
+            return null;
         }
     }
 

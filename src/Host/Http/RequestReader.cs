@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
+using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -8,14 +9,23 @@ namespace Hearth.Host.Http;
 /// <summary>Reads a request's JSON body and says in the caller's words what is wrong with it.</summary>
 internal static class RequestReader
 {
+    /// <summary>Reads the body; what is returned holds its part of the budget until it is disposed, which is to be done once the request is tokenized.</summary>
     /// <exception cref="ApiException">The body is no JSON object, or a field has the wrong type.</exception>
-    public static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type)
+    public static async Task<ReadRequest<T>> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type)
         where T : class
     {
-        // Kestrel's body limit bounds what is buffered here.
-        using var buffer = new MemoryStream();
-        await context.Request.Body.CopyToAsync(buffer, context.RequestAborted);
-        return Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), type);
+        var configuration = context.RequestServices.GetRequiredService<ServiceConfiguration>();
+        var share = context.RequestServices.GetRequiredService<BodyBudget>().Begin();
+        try
+        {
+            var bytes = await RequestBody.ReadAsync(context, share, configuration.Limits.BodyBytes);
+            return new ReadRequest<T>(Parse(bytes, type), share);
+        }
+        catch
+        {
+            share.Dispose();
+            throw;
+        }
     }
 
     internal static T Parse<T>(ReadOnlyMemory<byte> body, JsonTypeInfo<T> type)
@@ -141,4 +151,13 @@ internal static class RequestReader
             : kind == JsonTypeInfoKind.Enumerable ? "an array"
             : "an object";
     }
+}
+
+/// <summary>A request that was read, and its part of the memory for bodies.</summary>
+internal sealed class ReadRequest<T>(T body, BodyBudget.Share share) : IDisposable
+    where T : class
+{
+    public T Body => body;
+
+    public void Dispose() => share.Dispose();
 }

@@ -13,11 +13,10 @@ internal static class RerankEndpoint
 
     private static async Task HandleAsync(HttpContext context, ModelCatalog catalog)
     {
-        var body = await RequestReader.ReadAsync(context, ProtocolJson.Wire.RerankRequest);
-        var (id, model) = ModelLookup.FindRanking(catalog, body.Model);
-        Check(body);
-        var pairs = ToPairs(body, model, context.RequestAborted);
-        var scores = await model.EmbedAsync(pairs, normalize: false, context.RequestAborted);
+        var (id, model, body, pairs) = await ReadAsync(context, catalog);
+        using var lifetime = new AnswerLifetime(context);
+        lifetime.Begin();
+        var scores = await lifetime.RunAsync(cancelled => model.EmbedAsync(pairs, normalize: false, cancelled));
         var tokens = pairs.Sum(pair => pair.Count);
         var best = Enumerable.Range(0, pairs.Count).OrderByDescending(i => scores[i][0]).Take(body.TopN ?? pairs.Count);
         var response = new RerankResponse
@@ -32,6 +31,14 @@ internal static class RerankEndpoint
             Usage = new EmbeddingUsage { PromptTokens = tokens, TotalTokens = tokens },
         };
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.RerankResponse, cancellationToken: context.RequestAborted);
+    }
+
+    private static async Task<(string Id, IEmbeddingModel Model, RerankRequest Body, List<IReadOnlyList<int>> Pairs)> ReadAsync(HttpContext context, ModelCatalog catalog)
+    {
+        using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.RerankRequest);
+        var (id, model) = ModelLookup.FindRanking(catalog, read.Body.Model);
+        Check(read.Body);
+        return (id, model, read.Body, ToPairs(read.Body, model, context.RequestAborted));
     }
 
     private static void Check(RerankRequest body)
@@ -66,10 +73,11 @@ internal static class RerankEndpoint
         foreach (var document in body.Documents)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var pair = Tokenize(model, body.Query!, document.Text);
-            if (pair.Count > model.Information.ContextLength)
+            var least = model.LeastTokens(body.Query!) + model.LeastTokens(document.Text);
+            var pair = least > model.Information.ContextLength ? [] : Tokenize(model, body.Query!, document.Text);
+            if (Math.Max(least, pair.Count) > model.Information.ContextLength)
             {
-                var error = new ContextLengthExceededException(pair.Count, model.Information.ContextLength, pairs.Count);
+                var error = new ContextLengthExceededException(Math.Max(least, pair.Count), model.Information.ContextLength, pairs.Count, isLeast: pair.Count == 0);
                 throw new ApiException(StatusCodes.Status400BadRequest, error.Message)
                 {
                     Param = Param(pairs.Count),

@@ -3,7 +3,7 @@ namespace Hearth.Host.Http;
 /// <summary>GET /: what runs here, for people. Everything the page shows comes from /health and /v1/models.</summary>
 internal static class StatusPage
 {
-    public static void MapStatusPage(this IEndpointRouteBuilder routes) => routes.MapGet("/", () => Results.Text(Page, "text/html; charset=utf-8"));
+    public static void MapStatusPage(this IEndpointRouteBuilder routes) => routes.MapMethods("/", HealthEndpoint.ReadMethods, () => Results.Text(Page, "text/html; charset=utf-8"));
 
     private const string Page = """
         <!doctype html>

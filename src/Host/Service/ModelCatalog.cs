@@ -3,7 +3,7 @@ namespace Hearth.Host.Service;
 /// <summary>The service's models: which there are, how far each is loaded, and the loaded ones.</summary>
 /// <remarks>Loads them in the order of the configuration once the host starts. A model that cannot be loaded stops the host.</remarks>
 internal sealed class ModelCatalog(
-    ServiceConfiguration configuration, LoadModel load, IHostApplicationLifetime lifetime, ILogger<ModelCatalog> logger)
+    ServiceConfiguration configuration, LoadModel load, IHostApplicationLifetime lifetime, SystemdState systemd, ILogger<ModelCatalog> logger)
     : BackgroundService, IAsyncDisposable
 {
     private readonly CatalogEntry[] _entries = [.. configuration.Models.Select(model => new CatalogEntry(model))];
@@ -36,13 +36,16 @@ internal sealed class ModelCatalog(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await StartedAsync(stoppingToken);
+
+        // The host tells its services one after the other to stop; a load that nobody wants need not wait for its turn.
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, lifetime.ApplicationStopping);
         foreach (var entry in _entries)
         {
             try
             {
-                await LoadAsync(entry, stoppingToken);
+                await LoadAsync(entry, stopping.Token);
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
                 return;
             }
@@ -50,11 +53,14 @@ internal sealed class ModelCatalog(
             {
                 entry.Fail(exception);
                 logger.LogCritical("model {Id} cannot be loaded: {Message}", entry.Id, exception.Message);
+                systemd.Failed($"model {entry.Id} cannot be loaded: {exception.Message}");
                 Failure = exception;
                 lifetime.StopApplication();
                 return;
             }
         }
+
+        systemd.Ready(_entries.Length);
     }
 
     /// <summary>Loading begins once the service listens: /health can then tell how far it is, and a failure stops a host that runs.</summary>
@@ -70,9 +76,11 @@ internal sealed class ModelCatalog(
         logger.LogInformation("loading model {Id} from {Path}", entry.Id, entry.Configuration.Path);
         var began = TimeProvider.System.GetTimestamp();
         var logged = 0.0;
+        systemd.Loading(entry.Id, 0);
         var progress = new DirectProgress(value =>
         {
             entry.Progress = value;
+            systemd.Loading(entry.Id, value);
 
             // A line each quarter is enough for a log.
             if (value >= logged + 0.25 && value < 1)

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Hearth.Host.Service;
 
 /// <summary>What the service reads from hearth.json, HEARTH_* variables and arguments; later ones win.</summary>
@@ -13,6 +15,15 @@ internal sealed record ServiceConfiguration
 
     public ServiceLimits Limits { get; init; } = new();
 
+    /// <summary>Names, beside this machine's own, by which requests may call the service; "*.example.com" and "*" are patterns.</summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>Origins, beside this machine's own, whose pages may use the service; "*": all.</summary>
+    public IReadOnlyList<string> AllowedOrigins { get; init; } = [];
+
+    /// <summary>Who starts from whose cached prefixes.</summary>
+    public PrefixSharing PrefixSharing { get; init; }
+
     /// <summary>Reads the service's own keys; model paths in the file are relative to the file.</summary>
     /// <param name="configuration">File and environment, merged.</param>
     /// <param name="arguments">Win over both.</param>
@@ -20,88 +31,91 @@ internal sealed record ServiceConfiguration
     public static ServiceConfiguration Read(IConfiguration configuration, ServeArguments arguments)
     {
         var folder = arguments.File is { } file ? Path.GetDirectoryName(Path.GetFullPath(file))! : Environment.CurrentDirectory;
-        try
+        var read = new ServiceConfiguration
         {
-            return Checked(new ServiceConfiguration
-            {
-                Urls = arguments.Urls ?? configuration["Urls"] ?? DefaultUrls,
-                Models = arguments.Models.Count > 0 ? arguments.Models : ReadModels(configuration, folder),
-                Limits = configuration.GetSection("Limits").Get<ServiceLimits>(options => options.ErrorOnUnknownConfiguration = true) ?? new(),
-            });
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new HearthException($"configuration: {exception.InnerException?.Message ?? exception.Message}", exception);
-        }
+            Urls = arguments.Urls ?? ConfigurationReader.Text(configuration, "Urls") ?? DefaultUrls,
+            Models = arguments.Models.Count > 0 ? arguments.Models : ReadModels(configuration, folder),
+            Limits = ConfigurationReader.Record<ServiceLimits>(configuration, configuration.GetSection("Limits")),
+            AllowedHosts = ConfigurationReader.Texts(configuration, "AllowedHosts"),
+            AllowedOrigins = ConfigurationReader.Texts(configuration, "AllowedOrigins"),
+            PrefixSharing = ConfigurationReader.Name<PrefixSharing>(configuration, "PrefixSharing") ?? PrefixSharing.All,
+        };
+        ListenAddress.ParseAll(read.Urls, arguments.Urls is not null ? "--urls" : $"{ConfigurationReader.Source(configuration, "Urls")}: Urls");
+        CheckModels(read.Models);
+        CheckLimits(configuration, read.Limits);
+        return read;
     }
 
     /// <summary>"Model" names one; "Models" describes any number; without both it is the demo model.</summary>
     private static List<ModelConfiguration> ReadModels(IConfiguration configuration, string folder)
     {
-        if (configuration["Model"] is { Length: > 0 } single)
+        if (ConfigurationReader.Text(configuration, "Model") is { Length: > 0 } single)
         {
             return [new ModelConfiguration { Path = ModelLocator.Find(single) }];
         }
 
         // Only the children count: HEARTH_MODELS, without an index, names the model folders.
-        var models = configuration.GetSection("Models").GetChildren()
-            .Select(section => section.Get<ModelConfiguration>(options => options.ErrorOnUnknownConfiguration = true)!)
-            .Select(model => Resolve(model, folder))
-            .ToList();
+        var models = ConfigurationReader.Elements(configuration, configuration.GetSection("Models")).Select(section => ReadModel(configuration, section, folder)).ToList();
         return models.Count > 0 ? models : [new ModelConfiguration { Path = ModelLocator.FindDefault() }];
     }
 
-    private static ModelConfiguration Resolve(ModelConfiguration model, string folder)
-        => model.Path.Length > 0
-            ? model with { Path = Path.GetFullPath(model.Path, folder) }
-            : throw new HearthException($"configuration: the model '{model.Id}' has no path");
-
-    private static ServiceConfiguration Checked(ServiceConfiguration configuration)
+    private static ModelConfiguration ReadModel(IConfiguration configuration, IConfigurationSection section, string folder)
     {
-        var twice = configuration.Models.GroupBy(model => model.EffectiveId, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1);
+        if (!section.GetChildren().Any())
+        {
+            throw ConfigurationReader.Fault(configuration, section, $"a model is expected, {{\"Path\": ...}}, found {(section.Value is { Length: > 0 } value ? $"'{value}'" : "nothing")}");
+        }
+
+        var model = ConfigurationReader.Record<ModelConfiguration>(configuration, section);
+        return model.Path.Length > 0
+            ? model with { Path = Path.GetFullPath(model.Path, folder) }
+            : throw ConfigurationReader.Fault(configuration, section, $"the model{(model.Id is null ? "" : $" '{model.Id}'")} has no Path");
+    }
+
+    private static void CheckModels(IReadOnlyList<ModelConfiguration> models)
+    {
+        var twice = models.GroupBy(model => model.EffectiveId, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1);
         if (twice is not null)
         {
             throw new HearthException($"configuration: {twice.Count()} models have the id '{twice.Key}'; give each its own");
         }
 
-        foreach (var model in configuration.Models)
+        foreach (var model in models)
         {
-            CheckUse(model);
-        }
-
-        foreach (var url in configuration.Urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-        {
-            // Kestrel's wildcards are no host names of an Uri.
-            if (!Uri.TryCreate(url.Replace("//*", "//localhost", StringComparison.Ordinal).Replace("//+", "//localhost", StringComparison.Ordinal), UriKind.Absolute, out var uri)
-                || uri.Scheme is not ("http" or "https"))
+            if (model is { Kind: ModelUse.Text, Pooling: not null })
             {
-                throw new HearthException($"configuration: '{url}' is no http or https address");
+                throw new HearthException($"configuration: the model '{model.EffectiveId}' generates text, so Pooling has no meaning");
             }
         }
-
-        return configuration.Limits switch
-        {
-            { BodyBytes: < 1024 or > 1 << 30 } => throw new HearthException($"configuration: Limits:BodyBytes must be between 1024 and {1 << 30}, found {configuration.Limits.BodyBytes}"),
-            { RequestSeconds: <= 0 or > 86400 or double.NaN } => throw new HearthException($"configuration: Limits:RequestSeconds must be above 0 and at most 86400, found {configuration.Limits.RequestSeconds}"),
-            _ => configuration,
-        };
     }
 
-    // A number binds to an enumeration whether it names a member or not.
-    private static void CheckUse(ModelConfiguration model)
+    private static void CheckLimits(IConfiguration configuration, ServiceLimits limits)
     {
-        var fault = model switch
+        Between(nameof(limits.BodyBytes), limits.BodyBytes, 1024, 1 << 30);
+        Between(nameof(limits.AllBodiesBytes), limits.AllBodiesBytes, limits.BodyBytes, 1L << 40);
+        Between(nameof(limits.RequestSeconds), limits.RequestSeconds, 0.001, 86400);
+        Between(nameof(limits.Connections), limits.Connections, 1, 1 << 20);
+        Between(nameof(limits.DrainSeconds), limits.DrainSeconds, 0, 86400);
+        Between(nameof(limits.PingSeconds), limits.PingSeconds, 0.05, 3600);
+
+        void Between(string name, double value, double least, double most)
         {
-            { Kind: { } kind } when !Enum.IsDefined(kind) => $"has an unknown Kind; known: {string.Join(", ", Enum.GetNames<ModelUse>())}",
-            { Pooling: { } pooling } when !Enum.IsDefined(pooling) => $"has an unknown Pooling; known: {string.Join(", ", Enum.GetNames<PoolingName>())}",
-            { Kind: ModelUse.Text, Pooling: not null } => "generates text, so Pooling has no meaning",
-            _ => null,
-        };
-        if (fault is not null)
-        {
-            throw new HearthException($"configuration: the model '{model.EffectiveId}' {fault}");
+            if (!(value >= least && value <= most))
+            {
+                throw ConfigurationReader.Fault(
+                    configuration, configuration.GetSection("Limits:" + name), string.Create(CultureInfo.InvariantCulture, $"a number from {least} to {most} is expected, found {value}"));
+            }
         }
     }
+}
+/// <summary>Who starts from whose cached prefixes.</summary>
+internal enum PrefixSharing
+{
+    /// <summary>Everybody from everybody's: the least work. How many tokens were cached, and how soon an answer came, then tells of others' prompts.</summary>
+    All,
+
+    /// <summary>Each client from its own: those with the same Authorization header, or without one of the same address.</summary>
+    Client,
 }
 
 /// <summary>What the command line says about the service.</summary>
@@ -121,6 +135,22 @@ internal sealed record ServiceLimits
 {
     /// <summary>Bytes of a request's body.</summary>
     public long BodyBytes { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>Bytes of the bodies of all requests that are being read at a time.</summary>
+    public long AllBodiesBytes
+    {
+        get => field == 0 ? Math.Max(64 * 1024 * 1024, BodyBytes) : field;
+        init;
+    }
+
+    /// <summary>Connections that are held at a time; a newcomer takes the place of the one that has been idle longest.</summary>
+    public int Connections { get; init; } = 1024;
+
+    /// <summary>Seconds that what runs may go on once the service is to stop.</summary>
+    public double DrainSeconds { get; init; } = 5;
+
+    /// <summary>Seconds of silence in a stream after which a comment says that the answer is alive.</summary>
+    public double PingSeconds { get; init; } = 2;
 
     /// <summary>Seconds after which a generation is ended with finish reason "length".</summary>
     public double RequestSeconds { get; init; } = 1800;

@@ -1,7 +1,7 @@
 #include "core/processors.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -245,23 +245,20 @@ PinnedScope::~PinnedScope() = default;
 
 #endif
 
-namespace {
-
-int32_t within_quota(size_t processors) {
+int32_t threads_within(size_t processors, double quota) {
     int32_t count = static_cast<int32_t>(std::min(processors, static_cast<size_t>(kMaxThreads)));
-    if (const double quota = container_quota(); quota > 0 && quota < count)
-        count = static_cast<int32_t>(std::ceil(quota));
+    // Threads that share a part of a processor all stop until the next period once it is used up, in the
+    // middle of a step for which the others wait: with 1.5 processors two threads are slower than one.
+    if (quota > 0 && quota < count) count = static_cast<int32_t>(quota);
     return std::max(count, 1);
 }
 
-}  // namespace
-
 int32_t usable_processors() {
-    return within_quota(find_processors().numbers.size());
+    return threads_within(find_processors().numbers.size(), container_quota());
 }
 
 int32_t usable_cores() {
-    return within_quota(static_cast<size_t>(find_processors().cores));
+    return threads_within(static_cast<size_t>(find_processors().cores), container_quota());
 }
 
 }  // namespace hearth

@@ -1,6 +1,7 @@
 // Which processors this process may use, and how many threads suit them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +23,10 @@ Processors find_processors(const std::string& root = "");
 // How many processors' worth of time the control groups of this process grant it, each level counted: cgroup
 // v2's cpu.max, v1's cpu.cfs_quota_us. 0: no limit. root stands before /proc and /sys.
 double container_quota(const std::string& root = "");
+
+// Threads for a number of processors and a quota in processors (0: none): the quota is rounded down, to at
+// least one.
+int32_t threads_within(size_t processors, double quota);
 
 // Processors that this process may keep busy: its affinity mask, and a container's quota where one is set.
 int32_t usable_processors();

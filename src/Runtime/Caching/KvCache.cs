@@ -91,12 +91,15 @@ public sealed class KvCache
     /// <summary>A sequence that starts with the longest cached prefix of a prompt, except for the prompt's last token.</summary>
     /// <param name="prompt">Token ids. The last one is left to compute because its logits are wanted.</param>
     /// <param name="match">How many tokens were found and why not more.</param>
-    public KvSequence CreateSequence(ReadOnlySpan<int> prompt, out PrefixMatch match)
-        => Adopt(prompt, Math.Max(0, prompt.Length - 1), out match);
+    /// <param name="scope">Whose prefixes count, and to whose the sequence adds when it is published; null: everybody's.</param>
+    public KvSequence CreateSequence(ReadOnlySpan<int> prompt, out PrefixMatch match, string? scope = null)
+        => Adopt(prompt, Math.Max(0, prompt.Length - 1), out match, scope);
 
     /// <summary>Keeps the longest cached prefix of the tokens from being evicted until the result is disposed.</summary>
     /// <returns>A sequence that holds the prefix; its length tells how much was found.</returns>
-    public KvSequence Pin(ReadOnlySpan<int> tokens) => Adopt(tokens, tokens.Length, out _);
+    /// <param name="tokens">Token ids.</param>
+    /// <param name="scope">Whose prefixes count; null: everybody's.</param>
+    public KvSequence Pin(ReadOnlySpan<int> tokens, string? scope = null) => Adopt(tokens, tokens.Length, out _, scope);
 
     /// <summary>Evicts pages that no sequence holds, those let go first before others.</summary>
     /// <returns>How many pages were evicted.</returns>
@@ -137,7 +140,7 @@ public sealed class KvCache
     {
         lock (_lock)
         {
-            var fork = Register(new KvSequence(this) { Forgotten = parent.Forgotten });
+            var fork = Register(new KvSequence(this) { Forgotten = parent.Forgotten, Scope = parent.Scope });
             fork.TokenList.AddRange(parent.TokenList);
             for (var i = 0; i < PagesFor(parent.Length); i++)
             {
@@ -169,6 +172,7 @@ public sealed class KvCache
 
                 // All that could be evicted is; what the node led to was among it.
                 _tree.Remove(node);
+                _tree.Tidy(node.Parent!);
                 copies = false;
             }
 
@@ -268,7 +272,8 @@ public sealed class KvCache
         lock (_lock)
         {
             var tokens = sequence.Tokens;
-            var node = _tree.Root;
+            var root = _tree.Root(sequence.Scope);
+            var node = root;
             var whole = tokens.Length / PageTokens;
             for (var i = 0; i < whole; i++)
             {
@@ -280,17 +285,19 @@ public sealed class KvCache
             {
                 _tree.Add(node, rest, sequence.PageList[whole]);
             }
+
+            _tree.Tidy(root);
         }
     }
 
     internal int PagesFor(long positions) => (int)((positions + PageTokens - 1) / PageTokens);
 
-    private KvSequence Adopt(ReadOnlySpan<int> tokens, int limit, out PrefixMatch match)
+    private KvSequence Adopt(ReadOnlySpan<int> tokens, int limit, out PrefixMatch match, string? scope)
     {
         lock (_lock)
         {
-            var sequence = Register(new KvSequence(this));
-            match = _tree.Find(tokens, limit, sequence.PageList);
+            var sequence = Register(new KvSequence(this) { Scope = scope });
+            match = _tree.Find(tokens, limit, sequence.PageList, scope);
             foreach (var page in sequence.PageList)
             {
                 Retain(page);

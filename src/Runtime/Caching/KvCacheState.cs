@@ -36,6 +36,6 @@ public sealed record KvSequenceState(ImmutableArray<int> Tokens, ImmutableArray<
 
 /// <summary>One page of the prefix tree in a <see cref="KvCacheState"/>.</summary>
 /// <param name="Page">The page.</param>
-/// <param name="ParentPage">The page before it; -1 for the first of a prefix.</param>
+/// <param name="ParentPage">The page before it; negative for the first of a prefix, another number for each scope.</param>
 /// <param name="Tokens">The tokens at its positions.</param>
 public sealed record PrefixNodeState(int Page, int ParentPage, ImmutableArray<int> Tokens);

@@ -29,6 +29,9 @@ public sealed class KvSequence : IDisposable
     /// <summary>The page table: position p lies in page p / PageTokens. Covers reserved positions too; valid until the sequence changes.</summary>
     public ReadOnlySpan<int> Pages => CollectionsMarshal.AsSpan(PageList);
 
+    /// <summary>Whose prefixes it starts from and adds to; null: everybody's.</summary>
+    public string? Scope { get; internal init; }
+
     internal List<int> TokenList { get; } = [];
 
     internal List<int> PageList { get; } = [];

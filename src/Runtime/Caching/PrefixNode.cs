@@ -15,7 +15,21 @@ internal sealed class PrefixNode
         PathHash = parent is null ? TokenHash.Seed : TokenHash.Extend(parent.PathHash, tokens);
     }
 
+    /// <summary>Creates the root of a scope.</summary>
+    /// <param name="scope">Its name.</param>
+    /// <param name="number">Negative, and no other root's.</param>
+    public PrefixNode(string scope, int number)
+    {
+        Tokens = [];
+        Page = number;
+        Scope = scope;
+        PathHash = TokenHash.Extend(TokenHash.Seed, System.Runtime.InteropServices.MemoryMarshal.Cast<char, short>(scope));
+    }
+
     public PrefixNode? Parent { get; }
+
+    /// <summary>Of a root: whose prefixes are below it; null for everybody's.</summary>
+    public string? Scope { get; }
 
     public int[] Tokens { get; }
 
@@ -48,6 +62,16 @@ internal static class TokenHash
     {
         hash = (hash ^ (uint)token) * 0x9E3779B97F4A7C15;
         return hash ^ (hash >> 32);
+    }
+
+    public static ulong Extend(ulong hash, ReadOnlySpan<short> units)
+    {
+        foreach (var unit in units)
+        {
+            hash = Extend(hash, ~(int)unit);
+        }
+
+        return hash;
     }
 
     public static ulong Extend(ulong hash, ReadOnlySpan<int> tokens)

@@ -20,6 +20,9 @@ internal sealed class PrefixTree
     private readonly int _pageTokens;
     private readonly PrefixNode?[] _nodeOfPage;
     private readonly EvictedPrefixes _evicted;
+    private readonly Dictionary<string, PrefixNode> _scopes = new(StringComparer.Ordinal);
+    private readonly PrefixNode _root = new(null, [], -1);
+    private int _lastScope = -1;
     private PrefixNode? _oldest;
     private PrefixNode? _newest;
 
@@ -31,7 +34,34 @@ internal sealed class PrefixTree
         _evicted = new EvictedPrefixes(Math.Clamp(4L * pool.PageCount, 256, 1 << 16));
     }
 
-    public PrefixNode Root { get; } = new(null, [], -1);
+    /// <summary>Where the prefixes of a scope begin; none of them is found from another.</summary>
+    /// <param name="scope">Whose; null: everybody's.</param>
+    public PrefixNode Root(string? scope)
+    {
+        if (scope is null)
+        {
+            return _root;
+        }
+
+        if (!_scopes.TryGetValue(scope, out var root))
+        {
+            // Told apart in the cache's state only; after two billion scopes from the beginning again.
+            _lastScope = _lastScope == int.MinValue ? -2 : _lastScope - 1;
+            root = new PrefixNode(scope, _lastScope);
+            _scopes.Add(scope, root);
+        }
+
+        return root;
+    }
+
+    /// <summary>Forgets a scope that holds nothing.</summary>
+    public void Tidy(PrefixNode root)
+    {
+        if (root is { Scope: { } scope, IsLeaf: true })
+        {
+            _scopes.Remove(scope);
+        }
+    }
 
     /// <summary>Pages that only the tree holds; all of them can be evicted.</summary>
     public int EvictableCount { get; private set; }
@@ -43,9 +73,11 @@ internal sealed class PrefixTree
     /// <param name="tokens">The prompt.</param>
     /// <param name="limit">The most tokens wanted; at most tokens.Length.</param>
     /// <param name="pages">Receives the pages that hold the prefix, the last one perhaps in part.</param>
-    public PrefixMatch Find(ReadOnlySpan<int> tokens, int limit, List<int> pages)
+    /// <param name="scope">Whose prefixes count; null: everybody's.</param>
+    public PrefixMatch Find(ReadOnlySpan<int> tokens, int limit, List<int> pages, string? scope = null)
     {
-        var node = Root;
+        var root = Root(scope);
+        var node = root;
         var length = 0;
         while (limit - length >= _pageTokens && node.TryGetChild(tokens.Slice(length, _pageTokens), out var child))
         {
@@ -61,6 +93,7 @@ internal sealed class PrefixTree
         }
 
         var differs = last is null ? !node.IsLeaf : common < last.Tokens.Length;
+        Tidy(root);
         return new PrefixMatch(length + common, Reason(tokens, limit, length, common, node, differs));
     }
 
@@ -112,6 +145,7 @@ internal sealed class PrefixTree
 
         _evicted.Add(node.PathHash);
         Remove(node);
+        Tidy(node.Parent!);
         return true;
     }
 
@@ -136,7 +170,7 @@ internal sealed class PrefixTree
     /// <summary>Every node but the root, parents first.</summary>
     public IEnumerable<PrefixNode> Nodes()
     {
-        var pending = new Stack<PrefixNode>(Root.Children.Values);
+        var pending = new Stack<PrefixNode>(_scopes.Values.Prepend(_root).SelectMany(root => root.Children.Values));
         while (pending.TryPop(out var node))
         {
             yield return node;

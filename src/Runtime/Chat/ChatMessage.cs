@@ -13,6 +13,9 @@ public sealed record ChatMessage(string Role, string? Content)
     /// <summary>Calls that the assistant made.</summary>
     public IReadOnlyList<ToolCall> ToolCalls { get; init; } = [];
 
+    /// <summary>What the assistant thought before it answered; templates know it as <c>reasoning_content</c>. Null: nothing is known.</summary>
+    public string? Reasoning { get; init; }
+
     /// <summary>For role "tool": which call this is the result of.</summary>
     public string? ToolCallId { get; init; }
 }
@@ -21,7 +24,11 @@ public sealed record ChatMessage(string Role, string? Content)
 /// <param name="Id">Names the call, so that its result can be matched to it.</param>
 /// <param name="Name">The tool's name.</param>
 /// <param name="Arguments">A JSON object.</param>
-public sealed record ToolCall(string Id, string Name, JsonObject Arguments);
+public sealed record ToolCall(string Id, string Name, JsonObject Arguments)
+{
+    /// <summary>What the model wrote where it is no JSON object: templates get this text instead of <see cref="Arguments"/>. Null: they say all.</summary>
+    public string? ArgumentsText { get; init; }
+}
 
 /// <summary>A chat for the model's template.</summary>
 public sealed record ChatPrompt

@@ -42,11 +42,17 @@ internal sealed class ChatPromptRenderer
     /// What the template writes may be control tokens; what users, tools and systems write may not. So every spelling of a
     /// control token in a message is broken by a mark before rendering, and the mark taken out while tokenizing.
     /// </remarks>
-    public IReadOnlyList<int> Tokenize(ChatPrompt chat)
+    /// <param name="chat">The chat.</param>
+    /// <param name="most">Tokens that fit.</param>
+    /// <exception cref="ContextLengthExceededException">The text's length alone says that it takes more.</exception>
+    public IReadOnlyList<int> Tokenize(ChatPrompt chat, int most)
     {
         ArgumentNullException.ThrowIfNull(chat);
-        var mark = ControlSpellings.UnusedCharacter(chat.Messages.Select(message => message.Content));
-        var ids = _tokenizer.EncodeMarked(Render(chat, mark), mark);
+        var mark = ControlSpellings.UnusedCharacter(chat.Messages.SelectMany(message => new[] { message.Content, message.Reasoning }));
+        var text = Render(chat, mark);
+        if (_tokenizer.LeastTokens(text.Length - text.AsSpan().Count(mark)) is var least && least > most)
+            throw new ContextLengthExceededException(least, most, isLeast: true);
+        var ids = _tokenizer.EncodeMarked(text, mark);
         if (ids.Count == 0)
             throw new ChatTemplateFailureException("what the model's chat template wrote of these messages makes no token: the prompt would be empty");
         if (_tokenizer.AddsBeginOfText && _tokenizer.BeginOfTextId is { } begin && ids[0] != begin)
@@ -105,6 +111,8 @@ internal sealed class ChatPromptRenderer
         };
         if (message.Name is not null)
             described["name"] = message.Name;
+        if (message.Reasoning is not null)
+            described["reasoning_content"] = trusted ? message.Reasoning : _controlTokens.Break(message.Reasoning, mark!.Value);
         if (message.ToolCallId is not null)
             described["tool_call_id"] = message.ToolCallId;
         if (message.ToolCalls.Count > 0)
@@ -116,6 +124,6 @@ internal sealed class ChatPromptRenderer
     {
         ["id"] = call.Id,
         ["type"] = "function",
-        ["function"] = new Dictionary<string, object?> { ["name"] = call.Name, ["arguments"] = (JsonNode)call.Arguments },
+        ["function"] = new Dictionary<string, object?> { ["name"] = call.Name, ["arguments"] = call.ArgumentsText is { } text ? text : (JsonNode)call.Arguments },
     };
 }

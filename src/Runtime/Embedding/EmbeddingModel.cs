@@ -144,6 +144,13 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
     }
 
     /// <inheritdoc/>
+    public long LeastTokens(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return _tokenizers.Input?.LeastTokens(text.Length) ?? 0;
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyList<int> Tokenize(string text) => Tokenizer.Encode(text, addSpecial: true, parseSpecial: false);
 
     /// <inheritdoc/>

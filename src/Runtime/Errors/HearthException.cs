@@ -67,8 +67,9 @@ public sealed class ContextLengthExceededException : HearthException
     /// <param name="tokensAsked">Tokens that the request would occupy.</param>
     /// <param name="tokensPossible">Tokens that one sequence may occupy.</param>
     /// <param name="textIndex">Which of several texts does not fit, from 0; null where there is one.</param>
-    public ContextLengthExceededException(long tokensAsked, long tokensPossible, int? textIndex = null)
-        : base($"{(textIndex is null ? "the prompt" : $"text {textIndex}")} takes {tokensAsked} tokens, but at most {tokensPossible} fit into the context")
+    /// <param name="isLeast">Whether the text was refused by its length alone and takes so many tokens at least.</param>
+    public ContextLengthExceededException(long tokensAsked, long tokensPossible, int? textIndex = null, bool isLeast = false)
+        : base($"{(textIndex is null ? "the prompt" : $"text {textIndex}")} takes {(isLeast ? "at least " : "")}{tokensAsked} tokens, but at most {tokensPossible} fit into the context")
     {
         TokensAsked = tokensAsked;
         TokensPossible = tokensPossible;

@@ -59,6 +59,23 @@ internal sealed class TextContentConverter : JsonConverter<string?>
     }
 }
 
+/// <summary>A string as it is, null, or any other JSON as its own text.</summary>
+internal sealed class ArgumentsConverter : JsonConverter<string?>
+{
+    public override string? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType is JsonTokenType.Null or JsonTokenType.String)
+        {
+            return reader.GetString();
+        }
+
+        using var value = JsonDocument.ParseValue(ref reader);
+        return value.RootElement.GetRawText();
+    }
+
+    public override void Write(Utf8JsonWriter writer, string? value, JsonSerializerOptions options) => writer.WriteStringValue(value);
+}
+
 /// <summary>A string or an array of strings.</summary>
 internal sealed class StringListConverter : JsonConverter<IReadOnlyList<string>>
 {

@@ -123,6 +123,17 @@ internal sealed class ChatRequestMessage
 
     public string? ToolCallId { get; init; }
 
+    /// <summary>Why an assistant would not answer; OpenAI puts it beside a content of null.</summary>
+    public string? Refusal { get; init; }
+
+    /// <summary>An assistant's thoughts, in DeepSeek's and vLLM's name.</summary>
+    [JsonConverter(typeof(TextContentConverter))]
+    public string? ReasoningContent { get; init; }
+
+    /// <summary>The same in the name of OpenRouter, Ollama's compatible API and newer vLLM.</summary>
+    [JsonConverter(typeof(TextContentConverter))]
+    public string? Reasoning { get; init; }
+
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
 }
@@ -140,7 +151,8 @@ internal sealed class WireFunctionCall
 {
     public string? Name { get; init; }
 
-    /// <summary>A JSON object, written as a string.</summary>
+    /// <summary>A JSON object, written as a string; some clients send the object itself.</summary>
+    [JsonConverter(typeof(ArgumentsConverter))]
     public string? Arguments { get; init; }
 }
 

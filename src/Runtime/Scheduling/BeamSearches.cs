@@ -14,8 +14,11 @@ namespace Hearth.Runtime.Scheduling;
 /// <param name="MinTokens">Tokens before which no text ends.</param>
 /// <param name="Bias">Token ids and what is added to their logits.</param>
 /// <param name="Deadline">When it is no longer worth going on; null: never.</param>
+/// <param name="Admitted">Called when its turn has come.</param>
+/// <param name="CacheScope">Whose cached prefixes it starts from; null: everybody's.</param>
 internal sealed record BeamTask(
-    int[] Prompt, int[]? Source, int Width, double LengthPenalty, int MaxTokens, TextEnds Ends, int MinTokens, KeyValuePair<int, float>[] Bias, DateTimeOffset? Deadline)
+    int[] Prompt, int[]? Source, int Width, double LengthPenalty, int MaxTokens, TextEnds Ends, int MinTokens, KeyValuePair<int, float>[] Bias, DateTimeOffset? Deadline,
+    Action? Admitted = null, string? CacheScope = null)
 {
     /// <summary>Where every text begins in its constraint; null without one.</summary>
     public ITokenConstraint? Walk { get; init; }
@@ -79,6 +82,7 @@ internal sealed class BeamSearches : IAsyncDisposable
             await _turn.WaitAsync(either.Token).ConfigureAwait(false);
             try
             {
+                ScheduledRequest.Report(task.Admitted);
                 return await Task.Run(() => Run(task, either.Token), either.Token).ConfigureAwait(false);
             }
             finally
@@ -121,12 +125,12 @@ internal sealed class BeamSearches : IAsyncDisposable
     {
         var match = new PrefixMatch(0, CacheMissReason.NothingCached);
         var known = false;
-        using var memory = task.Source is null ? null : _encoder!.Encode(task.Source, out known);
+        using var memory = task.Source is null ? null : _encoder!.Encode(task.Source, out known, task.CacheScope);
         if (known)
             match = new PrefixMatch(task.Source!.Length, CacheMissReason.None);
         var shares = task.Source is null && _options.CachePrefixes && _options.Recurrence is null;
         var search = new BeamSearch(_runner, memory, task, _options.Recurrence);
-        var sequence = shares ? _cache.CreateSequence(task.Prompt, out match) : _cache.CreateSequence();
+        var sequence = shares ? _cache.CreateSequence(task.Prompt, out match, task.CacheScope) : _cache.CreateSequence();
         HearthMetrics.PromptTokens.Add(task.PromptTokens, HearthMetrics.Model(_options.ModelId));
         HearthMetrics.CachedTokens.Add(match.Length, HearthMetrics.Model(_options.ModelId));
         var texts = search.Run(sequence, shares, cancellationToken);

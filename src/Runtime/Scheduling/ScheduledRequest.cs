@@ -22,6 +22,7 @@ internal sealed class ScheduledRequest
     private readonly int _minTokens;
     private readonly List<int> _forced = [];
     private int _forcedTaken;
+    private Action? _admitted;
     private volatile bool _cancelRequested;
     private volatile bool _letsOthersIn;
 
@@ -46,6 +47,8 @@ internal sealed class ScheduledRequest
         MaxCompletion = Math.Min(request.Options.TokenLimit, contextLength - prompt.Count);
         Priority = request.Priority;
         Deadline = request.Deadline;
+        CacheScope = request.CacheScope;
+        _admitted = request.Admitted;
         Sampler = new Sampler(parameters, CollectionsMarshal.AsSpan(prompt));
     }
 
@@ -89,6 +92,9 @@ internal sealed class ScheduledRequest
 
     public int Priority { get; }
 
+    /// <summary>Whose cached prefixes it starts from; null: everybody's.</summary>
+    public string? CacheScope { get; }
+
     public DateTimeOffset? Deadline { get; }
 
     public Sampler Sampler { get; }
@@ -124,6 +130,22 @@ internal sealed class ScheduledRequest
     public ChannelReader<TextToken> Tokens => _tokens.Reader;
 
     public void RequestCancellation() => _cancelRequested = true;
+
+    /// <summary>Tells whoever asked that the prompt begins to be read; the first time only.</summary>
+    public void ReportAdmitted() => Report(Interlocked.Exchange(ref _admitted, null));
+
+    /// <summary>Calls what a caller gave; whatever it does, the others' requests go on.</summary>
+    public static void Report(Action? admitted)
+    {
+        try
+        {
+            admitted?.Invoke();
+        }
+        catch (Exception)
+        {
+            // Documented: it is lost.
+        }
+    }
 
     /// <summary>Begins its constraint, before it is queued.</summary>
     public void Constrain(ConstraintWalk walk)

@@ -183,7 +183,7 @@ internal sealed class Scheduler
     private bool TryAdmit(ScheduledRequest request)
     {
         var match = new PrefixMatch(0, CacheMissReason.NothingCached);
-        var sequence = SharesPrefix(request) ? _cache.CreateSequence(request.History, out match) : _cache.CreateSequence();
+        var sequence = SharesPrefix(request) ? _cache.CreateSequence(request.History, out match, request.CacheScope) : _cache.CreateSequence();
         if (!HasRoom(sequence, request.History.Length) || !TryAdmitSource(request, ref match) || !_queue.TryRemove(request))
         {
             sequence.Dispose();
@@ -203,6 +203,7 @@ internal sealed class Scheduler
         var place = _admitted.BinarySearch(request, RequestOrder.Instance);
         _admitted.Insert(~place, request);
         CountAdmitted(1);
+        request.ReportAdmitted();
         if (request.CompletionTokens == 0)
         {
             // What a constraint forces from the start is read with the prompt.

@@ -14,7 +14,7 @@ internal sealed class SourceEncoder
     private readonly Lock _gate = new();
     private readonly IStepRunner _runner;
     private readonly bool _keepsOutputs;
-    private readonly LinkedList<KvSequence> _kept = []; // the longest unused first
+    private readonly LinkedList<(KvSequence Output, string? Scope)> _kept = []; // the longest unused first
     private readonly StepBatch _batch = new();
     private readonly List<ScheduledRequest> _read = [];
 
@@ -41,7 +41,7 @@ internal sealed class SourceEncoder
     {
         lock (_gate)
         {
-            request.Memory = FindOutput(request.Source!) ?? Reserve(request.Source!.Length);
+            request.Memory = FindOutput(request.Source!, request.CacheScope) ?? Reserve(request.Source!.Length);
             return request.Memory is not null;
         }
     }
@@ -50,12 +50,13 @@ internal sealed class SourceEncoder
     /// <param name="source">Token ids, at most <see cref="LongestSource"/>.</param>
     /// <param name="known">Whether it was kept.</param>
     /// <exception cref="OutOfModelMemoryException">Other requests' outputs take all pages.</exception>
-    public KvSequence Encode(int[] source, out bool known)
+    /// <param name="scope">Whose outputs count; null: everybody's.</param>
+    public KvSequence Encode(int[] source, out bool known, string? scope = null)
     {
         KvSequence memory;
         lock (_gate)
         {
-            var kept = FindOutput(source);
+            var kept = FindOutput(source, scope);
             known = kept is not null;
             if (kept is not null)
                 return kept;
@@ -69,7 +70,7 @@ internal sealed class SourceEncoder
             var batch = new StepBatch();
             batch.Add(0, source, memory.Pages, outputs: 0);
             _runner.Run(batch, []);
-            Keep(memory, source);
+            Keep(memory, source, scope);
             return memory;
         }
         catch
@@ -101,27 +102,27 @@ internal sealed class SourceEncoder
             return 0;
         _runner.Run(_batch, []);
         foreach (var request in _read)
-            Keep(request.Memory!, request.Source!);
+            Keep(request.Memory!, request.Source!, request.CacheScope);
         return _read.Count;
     }
 
-    private void Keep(KvSequence memory, int[] source)
+    private void Keep(KvSequence memory, int[] source, string? scope)
     {
         lock (_gate)
         {
             memory.Commit(source);
-            if (_keepsOutputs && Find(source) is null)
-                _kept.AddLast(memory.Fork());
+            if (_keepsOutputs && Find(source, scope) is null)
+                _kept.AddLast((memory.Fork(), scope));
         }
     }
 
-    private KvSequence? FindOutput(int[] source)
+    private KvSequence? FindOutput(int[] source, string? scope)
     {
-        if (Find(source) is not { } known)
+        if (Find(source, scope) is not { } known)
             return null;
         _kept.Remove(known);
         _kept.AddLast(known);
-        return known.Value.Fork();
+        return known.Value.Output.Fork();
     }
 
     // Null where too few pages are left even when every unused output is forgotten.
@@ -142,20 +143,20 @@ internal sealed class SourceEncoder
         return memory;
     }
 
-    private LinkedListNode<KvSequence>? Find(int[] source)
+    private LinkedListNode<(KvSequence Output, string? Scope)>? Find(int[] source, string? scope)
     {
         for (var node = _kept.Last; node is not null; node = node.Previous)
         {
-            if (node.Value.Tokens.SequenceEqual(source))
+            if (node.Value.Scope == scope && node.Value.Output.Tokens.SequenceEqual(source))
                 return node;
         }
 
         return null;
     }
 
-    private void Forget(LinkedListNode<KvSequence> node)
+    private void Forget(LinkedListNode<(KvSequence Output, string? Scope)> node)
     {
         _kept.Remove(node);
-        node.Value.Dispose();
+        node.Value.Output.Dispose();
     }
 }

@@ -154,7 +154,8 @@ internal sealed class StepLoop : IAsyncDisposable
 
         var (prompt, source) = CheckedPrompts(request);
         var most = Math.Min(options.TokenLimit, ContextLength - prompt.Count);
-        return new BeamTask([.. prompt], source, width, options.LengthPenalty ?? 1, most, EndsOf(options), options.MinTokens ?? 0, bias, request.Deadline);
+        return new BeamTask(
+            [.. prompt], source, width, options.LengthPenalty ?? 1, most, EndsOf(options), options.MinTokens ?? 0, bias, request.Deadline, request.Admitted, request.CacheScope);
     }
 
     /// <inheritdoc cref="BeamSearches.RunAsync"/>

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Text;
 using Hearth.Runtime.Gguf;
@@ -22,7 +21,7 @@ internal sealed class BytePairTokenizer : Tokenizer
     private readonly int[] _symbolOfByte = new int[256];
     private readonly int[][] _fallback;
     private readonly Dictionary<ulong, (uint Rank, int Merged)> _merges;
-    private readonly ConcurrentBag<Workspace> _idle = [];
+    private readonly IdleWorkspaces<Workspace> _idle = new();
 
     public BytePairTokenizer(Vocabulary vocabulary, PreTokenizer preTokenizer, GgufStringList merges)
         : base(vocabulary, PieceTable.Build(vocabulary, preTokenizer.EscapesSpaces ? PieceTable.WithSpaces : ByteAlphabet.DecodePiece))
@@ -58,9 +57,12 @@ internal sealed class BytePairTokenizer : Tokenizer
     public static GgufStringList ReadMerges(GgufMetadata metadata, string preTokenizer)
         => preTokenizer == "kimi-k2" && !metadata.Contains(MergesKey) ? new GgufStringList([]) : metadata.GetStrings(MergesKey);
 
+    // White space goes between words of kind "whitespace", and a byte for which there is no token at all goes everywhere.
+    private protected override bool KeepsEveryByte => Model != "whitespace" && Array.TrueForAll(_fallback, tokens => tokens.Length > 0);
+
     private protected override void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids)
     {
-        var work = _idle.TryTake(out var idle) ? idle : new Workspace(this);
+        var work = _idle.TryTake() ?? new Workspace(this);
         try
         {
             if (Model == "whitespace")
@@ -74,7 +76,7 @@ internal sealed class BytePairTokenizer : Tokenizer
         }
         finally
         {
-            _idle.Add(work);
+            _idle.Return(work, text.Length);
         }
     }
 

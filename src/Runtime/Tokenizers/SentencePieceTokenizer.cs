@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Hearth.Runtime.Tokenizers.Text;
 
 namespace Hearth.Runtime.Tokenizers;
@@ -13,7 +12,7 @@ internal sealed class SentencePieceTokenizer : Tokenizer
     private readonly uint[] _priorities;
     private readonly int[] _bytes = new int[256];
     private readonly bool _wordsAreIndependent;
-    private readonly ConcurrentBag<Workspace> _idle = [];
+    private readonly IdleWorkspaces<Workspace> _idle = new();
 
     public SentencePieceTokenizer(Vocabulary vocabulary)
         : base(vocabulary, PieceTable.Build(vocabulary, PieceTable.WithSpaces))
@@ -32,9 +31,11 @@ internal sealed class SentencePieceTokenizer : Tokenizer
         }
     }
 
+    private protected override bool KeepsEveryByte => true;
+
     private protected override void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids)
     {
-        var work = _idle.TryTake(out var idle) ? idle : new Workspace(this);
+        var work = _idle.TryTake() ?? new Workspace(this);
         try
         {
             ReadOnlySpan<byte> escaped = Utf8.Replace(text, " "u8, Utf8.EscapedSpace);
@@ -58,7 +59,7 @@ internal sealed class SentencePieceTokenizer : Tokenizer
         }
         finally
         {
-            _idle.Add(work);
+            _idle.Return(work, text.Length);
         }
     }
 

@@ -27,6 +27,9 @@ internal sealed class SpecialTokenSplitter
         _firstBytes = SearchValues.Create([.. _trie.FirstBytes()]);
     }
 
+    /// <summary>Whether some token takes the white space around it along, however much it is.</summary>
+    public bool SwallowsSpaces => Array.Exists(_entries, entry => (entry.Attributes & (TokenAttributes.StripLeft | TokenAttributes.StripRight)) != 0);
+
     /// <summary>The text's fragments in order; control and unknown tokens are found only with <paramref name="parseSpecial"/>.</summary>
     public List<TextFragment> Split(ReadOnlySpan<byte> text, bool parseSpecial)
     {

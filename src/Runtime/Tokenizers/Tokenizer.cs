@@ -12,10 +12,13 @@ namespace Hearth.Runtime.Tokenizers;
 /// </remarks>
 public abstract class Tokenizer
 {
+    private const int LongestPooled = 1 << 18;
+
     private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5", "characters"];
 
     private readonly SpecialTokenSplitter _splitter;
     private readonly PieceTable _pieces;
+    private readonly int _longestSpelling;
 
     private protected Tokenizer(Vocabulary vocabulary, PieceTable pieces)
     {
@@ -24,6 +27,10 @@ public abstract class Tokenizer
         _splitter = new SpecialTokenSplitter(Enumerable.Range(0, vocabulary.Count)
             .Where(id => vocabulary.Has(id, TokenAttributes.Special))
             .Select(id => (id, vocabulary.Tokens[id].ToArray(), vocabulary.Attributes[id])));
+        for (var id = 0; id < vocabulary.Count; id++)
+        {
+            _longestSpelling = Math.Max(_longestSpelling, vocabulary.Tokens[id].Length);
+        }
     }
 
     /// <summary>The algorithm's name in <c>tokenizer.ggml.model</c>.</summary>
@@ -140,6 +147,14 @@ public abstract class Tokenizer
     /// <inheritdoc cref="Encode(string, bool, bool)"/>
     public List<int> Encode(ReadOnlySpan<char> text, bool addSpecial = true, bool parseSpecial = false)
     {
+        // The shared pool would keep what a huge text needs once.
+        if (text.Length > LongestPooled)
+        {
+            var utf8 = new byte[Encoding.UTF8.GetByteCount(text)];
+            _ = Encoding.UTF8.GetBytes(text, utf8);
+            return Encode(utf8, addSpecial, parseSpecial);
+        }
+
         var buffer = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(text.Length));
         try
         {
@@ -210,6 +225,11 @@ public abstract class Tokenizer
 
         return ids;
     }
+
+    /// <summary>A number of tokens that no text of a length falls below, known without reading it; 0 where nothing is known.</summary>
+    /// <param name="length">The text's UTF-16 units.</param>
+    public long LeastTokens(long length)
+        => KeepsEveryByte && _longestSpelling > 0 && !_splitter.SwallowsSpaces ? Math.Max(0, length) / _longestSpelling : 0;
 
     /// <summary>The token ids of a text in which control tokens count as such unless a mark breaks their spelling.</summary>
     /// <remarks>The marks are no part of the text; begin and end tokens are not added.</remarks>
@@ -360,6 +380,9 @@ public abstract class Tokenizer
         atStart = false;
         return drops ? piece[1..] : piece;
     }
+
+    /// <summary>Whether every byte of a text belongs to some token, so that no token stands for more bytes than its spelling has.</summary>
+    private protected virtual bool KeepsEveryByte => false;
 
     /// <summary>Appends the ids of a stretch of text without special tokens.</summary>
     private protected abstract void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids);

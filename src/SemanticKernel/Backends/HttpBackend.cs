@@ -63,11 +63,14 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var response = await _service.PostAsync(path, JsonSerializer.SerializeToUtf8Bytes(body, requestType), "text/event-stream", cancellationToken).ConfigureAwait(false);
-        using var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-        var events = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? null : data.ToArray());
-        await foreach (var item in events.EnumerateAsync(cancellationToken).ConfigureAwait(false))
+        using var stream = await ReadAsync(response.Content.ReadAsStreamAsync(cancellationToken), path, cancellationToken).ConfigureAwait(false);
+        var parser = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? null : data.ToArray());
+        await using var events = parser.EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (await ReadAsync(events.MoveNextAsync().AsTask(), path, cancellationToken).ConfigureAwait(false))
         {
-            if (item.Data is not { } data)
+            // What came before the cancellation and was not read yet comes no more.
+            cancellationToken.ThrowIfCancellationRequested();
+            if (events.Current.Data is not { } data)
             {
                 yield break;
             }
@@ -75,7 +78,22 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
             yield return Parse(data, chunkType);
         }
 
+        cancellationToken.ThrowIfCancellationRequested();
         throw new HttpOperationException($"the answer of {_service.Address(path)} ended before its end was announced");
+    }
+
+    // A connection that breaks is the service's failure, whatever the transport calls it; but one that breaks because of a cancellation is cancelled.
+    private async Task<T> ReadAsync<T>(Task<T> reading, string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reading.ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw ServiceClient.BrokenOff(_service.Address(path), exception);
+        }
     }
 
     private static TChunk Parse<TChunk>(byte[] data, JsonTypeInfo<TChunk> type)

@@ -76,7 +76,8 @@ internal sealed class HttpEmbeddingBackend(HttpClient client, Uri endpoint, stri
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
-            throw new HttpOperationException(null, null, $"the answer of {_service.Address(Path)} broke off: {exception.Message}", exception);
+            cancellationToken.ThrowIfCancellationRequested();
+            throw ServiceClient.BrokenOff(_service.Address(Path), exception);
         }
     }
 

@@ -27,6 +27,15 @@ internal sealed class ServiceClient(HttpClient client, Uri endpoint)
         {
             response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
         }
+        catch (TaskCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Nobody cancelled: HttpClient tells its own time limit so.
+            throw new HttpOperationException(null, null, $"the Hearth service at {endpoint} did not answer within the HttpClient's time limit of {client.Timeout.TotalSeconds:0.###} s", exception);
+        }
+        catch (Exception exception) when (exception is ObjectDisposedException or InvalidOperationException or NotSupportedException)
+        {
+            throw new HttpOperationException(null, null, $"the HttpClient cannot send to {endpoint}: {exception.Message}", exception);
+        }
         catch (HttpRequestException exception)
         {
             throw new HttpOperationException(
@@ -40,10 +49,23 @@ internal sealed class ServiceClient(HttpClient client, Uri endpoint)
 
         using (response)
         {
-            var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+            string text;
+            try
+            {
+                text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is HttpRequestException or IOException)
+            {
+                throw BrokenOff(Address(path), exception);
+            }
+
             throw Failure(ReadError(text), response, text);
         }
     }
+
+    /// <summary>The error that a broken connection is.</summary>
+    public static HttpOperationException BrokenOff(Uri address, Exception cause)
+        => new(null, null, $"the answer of {address} broke off: {cause.Message}", cause);
 
     /// <summary>The error that a refusal means.</summary>
     public static Exception Failure(ErrorFields? error, HttpResponseMessage? response, string? body)

@@ -79,12 +79,13 @@ internal static class WireRequests
         Role = message.Role,
         Content = message.Content,
         Name = message.Name,
+        ReasoningContent = message.Reasoning,
         ToolCallId = message.ToolCallId,
         ToolCalls = message.ToolCalls.Count == 0 ? null : [.. message.ToolCalls.Select(call => new WireToolCall
         {
             Id = call.Id,
             Type = "function",
-            Function = new WireFunctionCall { Name = call.Name, Arguments = call.Arguments.ToJsonString() },
+            Function = new WireFunctionCall { Name = call.Name, Arguments = call.ArgumentsText ?? call.Arguments.ToJsonString() },
         })],
     };
 

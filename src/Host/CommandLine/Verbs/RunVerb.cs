@@ -40,6 +40,8 @@ internal static class RunVerb
 
     private sealed class Chat(CommandEnvironment environment, ILanguageModel model, GenerationOptions options, string? system)
     {
+        private static readonly System.Buffers.SearchValues<char> Letters = System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ?");
+
         private readonly List<ChatMessage> _messages = [];
         private readonly bool _isInteractive = !environment.InputIsPiped && !environment.OutputIsPiped;
         private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(environment.Output) });
@@ -51,20 +53,37 @@ internal static class RunVerb
             using var input = new StreamReader(environment.Input, new UTF8Encoding(false));
             while (await ReadLineAsync(input, cancellationToken) is { } line)
             {
-                switch (line.Trim())
+                switch (line.TrimEnd())
                 {
-                    case "":
+                    case var blank when string.IsNullOrWhiteSpace(blank):
                         continue;
-                    case "/exit" or "/quit" when _isInteractive:
+                    case "/exit" or "/quit" or "/bye" when _isInteractive:
                         return;
                     case "/clear" when _isInteractive:
                         Clear();
                         continue;
+                    case "/help" or "/?" when _isInteractive:
+                        Help();
+                        continue;
+                    case var command when _isInteractive && IsCommand(line):
+                        _console.MarkupLineInterpolated($"[grey]there is no {command}; /help lists what there is. A line that begins with a space goes to the model as it is.[/]");
+                        continue;
                     default:
-                        await AnswerAsync(line, cancellationToken);
+                        await TryAnswerAsync(line, cancellationToken);
                         continue;
                 }
             }
+        }
+
+        // A path or a quotation is no command.
+        private static bool IsCommand(string line) => line.Length > 1 && line[0] == '/' && line.AsSpan(1).TrimEnd().IndexOfAnyExcept(Letters) < 0;
+
+        private void Help()
+        {
+            _console.MarkupLine("[grey]/help    this list[/]");
+            _console.MarkupLine("[grey]/clear   start over[/]");
+            _console.MarkupLine("[grey]/exit    leave, as do /quit, /bye, Ctrl-D and Ctrl-C at the prompt[/]");
+            _console.MarkupLine("[grey]Ctrl-C   ends an answer; what came of it stays in the chat[/]");
         }
 
         private void Clear()
@@ -83,7 +102,7 @@ internal static class RunVerb
                 var information = model.Information;
                 _console.MarkupLineInterpolated(
                     $"[bold]{information.Id}[/] [grey]{information.Architecture}, {information.ParameterCount / 1e6:0.0} M parameters, context {information.ContextLength}[/]");
-                _console.MarkupLine("[grey]/clear starts over, /exit or Ctrl-D leaves, Ctrl-C stops.[/]");
+                _console.MarkupLine("[grey]/help lists the commands. Ctrl-C ends an answer; /exit, Ctrl-D or Ctrl-C at the prompt leave.[/]");
             }
         }
 
@@ -98,24 +117,55 @@ internal static class RunVerb
             return await Task.Run(input.ReadLine, cancellationToken).WaitAsync(cancellationToken);
         }
 
+        // A turn that cannot be answered, because it no longer fits or the template refuses it, is no reason to end a chat with somebody.
+        private async Task TryAnswerAsync(string line, CancellationToken cancellationToken)
+        {
+            try
+            {
+                await AnswerAsync(line, cancellationToken);
+            }
+            catch (HearthException exception) when (_isInteractive)
+            {
+                _messages.RemoveAt(_messages.Count - 1);
+                _console.MarkupLineInterpolated($"[red]{exception.Message}[/] [grey](/clear starts over)[/]");
+            }
+        }
+
         private async Task AnswerAsync(string line, CancellationToken cancellationToken)
         {
             _messages.Add(new ChatMessage("user", line));
             var request = new GenerationRequest { Prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }), Options = options, IsChat = true };
             var reply = new StringBuilder();
             GenerationUpdate? last = null;
-            await foreach (var update in model.GenerateAsync(request, cancellationToken))
+            var ended = true;
+            if (_isInteractive)
             {
-                reply.Append(update.Text);
-                await environment.Output.WriteAsync(update.Text);
-                last = update;
+                ended = await environment.Interruption.RunAsync(WriteAsync, cancellationToken);
+            }
+            else
+            {
+                await WriteAsync(cancellationToken);
             }
 
             await environment.Output.WriteLineAsync();
             _messages.Add(new ChatMessage("assistant", reply.ToString()));
-            if (_isInteractive && last?.FinishReason is { } reason and not FinishReason.Stop)
+            if (!ended)
+            {
+                _console.MarkupLine("[grey](ended by Ctrl-C)[/]");
+            }
+            else if (_isInteractive && last?.FinishReason is { } reason and not FinishReason.Stop)
             {
                 _console.MarkupLineInterpolated($"[grey](ended by: {reason})[/]");
+            }
+
+            async Task WriteAsync(CancellationToken cancelled)
+            {
+                await foreach (var update in model.GenerateAsync(request, cancelled))
+                {
+                    reply.Append(update.Text);
+                    await environment.Output.WriteAsync(update.Text);
+                    last = update;
+                }
             }
         }
     }

@@ -33,17 +33,26 @@ internal static class ServeVerb
                 Urls = parsed.GetValue(urls),
                 Models = [.. names.Select(name => template with { Path = ModelLocator.Find(name) })],
             };
-            await RunAsync(HearthServer.Build(arguments, environment.Load), cancellationToken);
+            await RunAsync(HearthServer.Build(arguments, environment.Load), arguments, cancellationToken);
             return 0;
         });
         return command;
     }
 
-    private static async Task RunAsync(WebApplication app, CancellationToken cancellationToken)
+    private static async Task RunAsync(WebApplication app, ServeArguments arguments, CancellationToken cancellationToken)
     {
         await using (app)
         {
-            await app.StartAsync(cancellationToken);
+            try
+            {
+                await app.StartAsync(cancellationToken);
+            }
+            catch (Exception exception) when (exception is not (OperationCanceledException or HearthException))
+            {
+                throw ListenAddress.Explain(exception, HearthServer.Addresses(app, arguments));
+            }
+
+            using var signals = new StopSignals(app);
             await app.WaitForShutdownAsync(cancellationToken);
             if (app.Services.GetRequiredService<ModelCatalog>().Failure is { } failure)
             {
