@@ -33,6 +33,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly ModelTokenizers _tokenizers;
     private readonly ChatPromptRenderer? _chat;
     private readonly Lazy<ThinkingMarkers?> _thinking;
+    private readonly ConstraintCompiler? _constraints;
     private int _disposed;
 
     private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
@@ -42,6 +43,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         Metadata = loaded.Metadata;
         _tokenizers = loaded.Texts.Tokenizers;
         _chat = loaded.Texts.Chat;
+        _constraints = _tokenizers.Output is { } written ? new ConstraintCompiler(written, _program.Program.OutputWidth) : null;
         _thinking = new Lazy<ThinkingMarkers?>(() => _tokenizers.Output is { } tokenizer
             ? ThinkingMarkers.Find(tokenizer, Metadata.TryGet<string>(ModelTemplates.Key, out var template) ? template : null) : null);
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
@@ -212,15 +214,14 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     {
         if (request.Options.Constraint is not { } constraint)
             return null;
+        if (_constraints is not { } compiler)
+            throw new InvalidRequestException(nameof(GenerationOptions.Constraint), "needs to know the model's tokens, but its file has no vocabulary");
         return cancellationToken =>
         {
-            var walk = StartConstraint(constraint, request, cancellationToken);
-            return _thinking.Value is { } thinking && !HasEncoder ? thinking.Behind(walk, request.Prompt, request.IsChat) : walk;
+            var walk = compiler.Compile(constraint, cancellationToken).Start(ContinuesText(request));
+            return !HasEncoder && _thinking.Value is { } thinking ? thinking.Behind(walk, request.Prompt, request.IsChat) : walk;
         };
     }
-
-    private static ITokenConstraint StartConstraint(Constraint constraint, GenerationRequest request, CancellationToken cancellationToken)
-        => throw new ConstraintException($"the model enforces no constraint ({constraint.Kind}, {request.Prompt.Count}, {cancellationToken.IsCancellationRequested})");
 
     private void CheckCanGenerate(GenerationRequest request)
     {
@@ -239,7 +240,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         => HasEncoder && _tokenizers.Input is { } tokenizer && tokens.Count > 0 && tokens.All(id => (uint)id < (uint)tokenizer.VocabularySize && tokenizer.KindOf(id) == TokenKind.Control);
 
     // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
-    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, continuesText: !HasEncoder || request.DecoderPrompt is { Count: > 1 });
+    private bool ContinuesText(GenerationRequest request) => !HasEncoder || request.DecoderPrompt is { Count: > 1 };
+
+    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, ContinuesText(request));
 
     private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(
         BeamTask task, GenerationRequest request, Func<CancellationToken, ITokenConstraint>? startWalk, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -156,6 +156,34 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task Generate_hands_a_constraint_on()
+    {
+        var schema = _folder.Write("schema.json", """{"type": "array"}""");
+        Assert.Equal(0, await RunAsync("generate MODEL --prompt a --schema", [schema]));
+        Assert.Equal(0, await RunAsync("generate MODEL --prompt a --regex a+ --stop x"));
+        Assert.Equal(Runtime.Constraints.Constraint.JsonSchema("""{"type": "array"}"""), _model.Requests.First().Options.Constraint);
+        Assert.Equal(Runtime.Constraints.Constraint.Regex("a+"), _model.Requests.Last().Options.Constraint);
+    }
+
+    [Theory]
+    [InlineData("--regex a --ignore-eos", "--ignore-eos contradicts a constraint")]
+    [InlineData("--regex a --min-tokens 2", "--min-tokens contradicts a constraint")]
+    [InlineData("--regex a --grammar MODEL", "a text fits one of")]
+    public async Task What_contradicts_a_constraint_is_wrong_usage(string flags, string words)
+    {
+        Assert.Equal(2, await RunAsync("generate MODEL --prompt a " + flags));
+        Assert.StartsWith("hearth: " + words, _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_constraint_that_cannot_be_enforced_is_wrong_usage()
+    {
+        _model.Reply = _ => throw new Runtime.Constraints.ConstraintException("it cannot be", "/items", "contains");
+        Assert.Equal(2, await RunAsync("generate MODEL --prompt a --regex a"));
+        Assert.Equal("hearth: the constraint cannot be enforced: it cannot be (keyword 'contains' at /items)", _error.ToString().TrimEnd());
+    }
+
+    [Fact]
     public async Task Generate_reads_a_piped_prompt()
     {
         Assert.Equal(0, await RunAsync("generate MODEL", input: "from a pipe"));

@@ -1,3 +1,4 @@
+using Hearth.Runtime.Constraints;
 using Hearth.SemanticKernel;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
@@ -43,6 +44,63 @@ public sealed class ConnectorTests
         var content = Assert.Single(contents);
         Assert.Equal("a b ", content.Text);
         Assert.Equal("Length", content.Metadata!["FinishReason"]);
+    }
+
+    [Fact]
+    public async Task Every_constraint_and_option_reaches_the_model_through_service_and_connector()
+    {
+        var model = new FakeLanguageModel();
+        await using var server = await TestServer.StartAsync(model);
+        var service = new HearthTextGenerationService(server.Client, server.Client.BaseAddress!);
+        foreach (var (settings, constraint) in new (HearthPromptExecutionSettings, Constraint)[]
+        {
+            (new() { ResponseFormat = "json_object" }, Constraint.JsonObject), (new() { ResponseFormat = typeof(Uri) }, Constraint.FromType<Uri>()), (new() { Grammar = "root ::= [a]" }, Constraint.Grammar("root ::= [a]")),
+            (new() { Regex = "a+" }, Constraint.Regex("a+")), (new() { Choices = ["a", "\"b\""] }, Constraint.Choices(["a", "\"b\""])),
+        })
+        {
+            await service.GetTextContentsAsync("a", settings);
+            Assert.True(model.Requests.TryDequeue(out var constrained));
+            Assert.Equal(constraint, constrained.Options.Constraint);
+        }
+
+        var all = new HearthPromptExecutionSettings
+        {
+            MinTokens = 2, StopTokenIds = [4], TextBias = new Dictionary<string, float> { ["x y"] = float.NegativeInfinity }, LogitBias = new Dictionary<int, float> { [3] = 2 }, ChoiceCount = 2, LogProbabilities = 3,
+        };
+        await service.GetTextContentsAsync("a", all);
+        Assert.True(model.Requests.TryDequeue(out var request));
+        Assert.Equal((2, 4, float.NegativeInfinity, 2f, 2, 3), (request.Options.MinTokens, Assert.Single(request.Options.StopTokenIds), request.Options.TextBias!["x y"], request.Options.LogitBias![3], request.Options.ChoiceCount, request.Options.LogProbabilities));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Choices_and_log_probabilities_come_through_service_and_connector(bool isChat)
+    {
+        await using var server = await TestServer.StartAsync(new FakeLanguageModel());
+        var settings = new HearthPromptExecutionSettings { ChoiceCount = 2, LogProbabilities = 4 };
+        var contents = isChat
+            ? await new HearthChatCompletionService(server.Client, server.Client.BaseAddress!).GetChatMessageContentsAsync(new ChatHistory("a b"), settings)
+            : (IReadOnlyList<KernelContent>)await new HearthTextGenerationService(server.Client, server.Client.BaseAddress!).GetTextContentsAsync("a b", settings);
+
+        Assert.Equal(["a b", "a b"], contents.Select(content => content.ToString()));
+        foreach (var content in contents)
+        {
+            var told = Assert.IsAssignableFrom<IReadOnlyList<TokenLogProbabilities>>(content.Metadata!["LogProbabilities"]);
+            Assert.Equal(["a ", "b"], told.Select(token => System.Text.Encoding.UTF8.GetString(token.Token.Bytes.Span)));
+            Assert.Equal(-0.5, told[0].Token.LogProbability);
+            Assert.Equal([-0.5, -1.5, -2.5, double.NegativeInfinity], told[0].Likeliest.Select(likely => likely.LogProbability));
+        }
+    }
+
+    [Fact]
+    public async Task A_constraint_that_cannot_be_enforced_is_an_HTTP_error_with_the_services_words()
+    {
+        await using var server = await TestServer.StartAsync(new FakeLanguageModel { Reply = _ => throw new Runtime.Constraints.ConstraintException("it cannot be", "/items") });
+        var service = new HearthTextGenerationService(server.Client, server.Client.BaseAddress!);
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() => service.GetTextContentsAsync("a", new HearthPromptExecutionSettings { Regex = "a" }));
+        Assert.Equal(400, (int)error.StatusCode!);
+        Assert.Contains("it cannot be (at /items)", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

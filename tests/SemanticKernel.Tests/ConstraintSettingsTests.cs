@@ -34,6 +34,8 @@ public sealed class ConstraintSettingsTests
         Assert.False(schema["additionalProperties"]!.GetValue<bool>());
         Assert.Equal("object", schema["type"]!.GetValue<string>());
         Assert.Equal("string", schema["properties"]!["city"]!["type"]!.GetValue<string>());
+        Assert.Equal("integer", schema["properties"]!["degrees"]!["type"]!.GetValue<string>());
+        Assert.Equal(int.MaxValue, schema["properties"]!["degrees"]!["maximum"]!.GetValue<int>());
         Assert.Equal(Constraint.FromType<Weather>(), Constraint.FromType(typeof(Weather)));
     }
 
