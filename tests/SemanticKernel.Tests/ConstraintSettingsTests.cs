@@ -36,7 +36,8 @@ public sealed class ConstraintSettingsTests
         Assert.Equal("string", schema["properties"]!["city"]!["type"]!.GetValue<string>());
         Assert.Equal("integer", schema["properties"]!["degrees"]!["type"]!.GetValue<string>());
         Assert.Equal(int.MaxValue, schema["properties"]!["degrees"]!["maximum"]!.GetValue<int>());
-        Assert.Equal(Constraint.FromType<Weather>(), Constraint.FromType(typeof(Weather)));
+        var type = typeof(Weather);
+        Assert.Equal(Constraint.FromType<Weather>(), Constraint.FromType(type));
     }
 
     [Fact]

@@ -28,7 +28,7 @@ public sealed class ConstrainedGenerationTests
         return (new StepLoop(runner, store, options, token => token == End, TimeProvider.System, NullLogger.Instance), runner);
     }
 
-    private static IAsyncEnumerable<GenerationUpdate> Begin(StepLoop loop, GenerationRequest request, Func<ITokenConstraint> walk)
+    private static Generation Begin(StepLoop loop, GenerationRequest request, Func<ITokenConstraint> walk)
         => loop.Prepare(request, new LetterDecoder(), _ => walk(), TestContext.Current.CancellationToken);
 
     private static Task<GenerationResult> Generate(StepLoop loop, GenerationRequest request, bool forces = true)

@@ -127,7 +127,13 @@ public sealed class TokenChoiceTests
         await using var _ = loop;
         var options = new GenerationOptions
         {
-            Seed = 3, MaxTokens = 8, IgnoreEndOfText = true, LogProbabilities = 3, Temperature = 1.5f, FrequencyPenalty = 1, LogitBias = new Dictionary<int, float> { [7] = 4, [8] = float.NegativeInfinity },
+            Seed = 3,
+            MaxTokens = 8,
+            IgnoreEndOfText = true,
+            LogProbabilities = 3,
+            Temperature = 1.5f,
+            FrequencyPenalty = 1,
+            LogitBias = new Dictionary<int, float> { [7] = 4, [8] = float.NegativeInfinity },
         };
         var request = new GenerationRequest { Prompt = [1, 2, 3], Options = options };
         var updates = await Generate(loop, request);
