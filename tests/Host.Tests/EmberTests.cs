@@ -95,14 +95,17 @@ public sealed class EmberTests
 
     private static string Text(List<JsonNode> events) => string.Concat(events.Select(item => item["choices"]![0]!["delta"]!["content"]?.GetValue<string>()));
 
-    private static Task<TestServer> StartAsync()
+    private static Task<TestServer> StartAsync() => LoadAsync(FindModel());
+
+    /// <summary>The demo model; skips the test where it is not there.</summary>
+    internal static string FindModel()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             var path = System.IO.Path.Combine(folder.FullName, "models", "ember.gguf");
             if (File.Exists(System.IO.Path.Combine(folder.FullName, "runtime.sln")) && File.Exists(path))
             {
-                return LoadAsync(path);
+                return path;
             }
         }
 

@@ -29,6 +29,7 @@ internal static class HearthCommand
             LogitsVerb.Create(environment),
             InspectVerb.Create(environment),
             TokenizeVerb.Create(environment),
+            ConstrainVerb.Create(environment),
             TemplateVerb.Create(environment),
             DoctorVerb.Create(environment),
             QuantizeVerb.Create(environment),

@@ -8,7 +8,11 @@ internal readonly record struct MachineThread(LexState Lexeme, Node Target, Stac
 /// <summary>All readings of the text so far. Made by <see cref="PushdownMachine"/>, equal ones once; immutable but for what it remembers.</summary>
 internal sealed class MachineState
 {
+    /// <summary>Transitions up to which they are a list; most states have few.</summary>
+    private const int MostListed = 8;
+
     private Transition[] _transitions = [];
+    private MachineState?[]? _table;
 
     internal MachineState(MachineThread[] threads, bool canEnd)
     {
@@ -36,6 +40,11 @@ internal sealed class MachineState
 
     internal MachineState? KnownNext(byte value)
     {
+        if (Volatile.Read(ref _table) is { } table)
+        {
+            return Volatile.Read(ref table[value]);
+        }
+
         foreach (var transition in Volatile.Read(ref _transitions))
         {
             if (transition.Value == value)
@@ -47,9 +56,31 @@ internal sealed class MachineState
         return null;
     }
 
-    internal void Remember(byte value, MachineState next) => Volatile.Write(ref _transitions, [.. _transitions, new Transition(value, next)]);
+    /// <summary>Takes a transition; by one thread at a time.</summary>
+    internal void Remember(byte value, MachineState next)
+    {
+        if (_table is null && _transitions.Length < MostListed)
+        {
+            Volatile.Write(ref _transitions, [.. _transitions, new Transition(value, next)]);
+            return;
+        }
 
-    internal void Forget() => Volatile.Write(ref _transitions, []);
+        var table = _table ?? new MachineState?[256];
+        foreach (var transition in _transitions)
+        {
+            table[transition.Value] = transition.State;
+        }
+
+        Volatile.Write(ref table[value], next);
+        Volatile.Write(ref _table, table);
+        Volatile.Write(ref _transitions, []);
+    }
+
+    internal void Forget()
+    {
+        Volatile.Write(ref _transitions, []);
+        Volatile.Write(ref _table, null);
+    }
 
     private readonly record struct Transition(byte Value, MachineState State);
 }

@@ -24,7 +24,8 @@ internal static class LexPlanner
         var crossings = new List<Crossing>();
         if (state.Run is { IsJson: true } run)
         {
-            if (run.Language.IsEverything)
+            // Texts that are left out, beside a limit of length, may leave nothing of a beginning: then tokens are read one by one.
+            if (run.Language.IsEverything && (run.Excluded is null || run.Lengths.Most == StringLengths.Unlimited))
             {
                 var everything = vocabulary.EverythingSlice;
                 everything.AddInside(run, bits, tokens);
@@ -32,7 +33,7 @@ internal static class LexPlanner
                 return new LexPlan([.. bits], [.. tokens], [.. crossings]);
             }
 
-            if (run.Language.IsOpen && run.Lengths.AllowsAllFrom(run.Count))
+            if (run.Excluded is null && run.Language.IsOpen && run.Lengths.AllowsAllFrom(run.Count))
             {
                 // Whatever is written, the pattern can still be found behind it.
                 vocabulary.EverythingSlice.AddInside(run, bits, tokens);
@@ -41,7 +42,7 @@ internal static class LexPlanner
             }
 
             var characters = run.Loop.Intersect(s_unescaped);
-            if (characters.HasAtLeast(LeastRun) && vocabulary.SliceOf(characters) is { } slice)
+            if (run.Excluded is null && characters.HasAtLeast(LeastRun) && vocabulary.SliceOf(characters) is { } slice)
             {
                 slice.AddInside(run, bits, tokens);
                 if (run.Language.IsAccepting)
