@@ -13,6 +13,12 @@ public sealed class SchemaSuiteTests
     // Instances that are told otherwise than the suite says, by file and case, each with its reason.
     private static readonly Dictionary<string, string> s_exceptions = new(StringComparer.Ordinal)
     {
+        ["allOf.json | allOf | allOf"] = "members come in the order in which the schema defines them",
+        ["allOf.json | allOf with base schema | valid"] = "members come in the order in which the schema defines them",
+        ["const.json | const with object | same object with different property order is valid"] = "members come in the order in which the schema defines them",
+        ["format.json | "] = "formats are asserted here",
+        ["optional/format/ecmascript-regex.json | ECMA 262 named groups and backreferences are valid"] = "expressions with names are not written",
+        ["optional/format/hostname.json | validation of A-label (punycode) host names"] = "whether an A-label is valid takes the tables of IDNA, so none is written",
     };
 
     [Fact]

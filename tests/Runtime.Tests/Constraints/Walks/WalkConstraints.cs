@@ -33,7 +33,7 @@ internal static class WalkConstraints
         """{"type":"array","items":{"enum":["a","b","ab"]},"uniqueItems":true}""",
         """{"type":"array","items":{"type":"string","maxLength":3},"uniqueItems":true,"minItems":2,"maxItems":4}""",
         """{"type":"array","items":{"type":"string"},"uniqueItems":true}""",
-        """{"type":"array","items":{"type":"boolean"},"uniqueItems":true}""",
+        """{"type":"array","items":{"type":"string","pattern":"^[ab]"},"uniqueItems":true,"maxItems":3}""",
         """{"type":"array","prefixItems":[{"type":"integer"},{"type":"string"}],"items":{"type":"null"},"minItems":1}""",
         """{"type":"array","prefixItems":[{"const":1}],"items":false}""",
         """{"type":"array","contains":{"const":"a"},"minContains":1,"maxContains":2}""",
