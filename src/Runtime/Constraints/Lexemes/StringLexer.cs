@@ -172,7 +172,7 @@ internal sealed class StringLexer
         /// <summary>After a high surrogate and a backslash: a u must come.</summary>
         SecondU,
 
-        /// <summary>Digits of the low surrogate are missing.</summary>
+        /// <summary>Digits of the low surrogate are missing: a d, one from c on, and two others.</summary>
         SecondUnit,
     }
 
@@ -218,11 +218,13 @@ internal sealed class StringLexer
                 case PartialKind.Uniform:
                     return partial.Missing > 1 ? Reading(partial with { Missing = partial.Missing - 1 }) : lexer.AdvanceClass(key, partial.First);
                 case PartialKind.Utf8:
-                    return (value & 0xC0) == 0x80 ? Narrow(partial, value & 0x3F, 6) : Dead;
+                    return (value & 0xC0) == 0x80 ? Narrow(partial, value & 0x3F, 6, 6 * (partial.Missing - 1)) : Dead;
                 case PartialKind.Escape:
                     return value == 'u' ? Reading(new Partial(PartialKind.Unit, 0, 0xFFFF, 4)) : Unescape(value) is >= 0 and var character ? lexer.Advance(key, character) : Dead;
-                case PartialKind.Unit or PartialKind.SecondUnit:
-                    return HexDigit(value) is >= 0 and var digit ? Narrow(partial, digit, 4) : Dead;
+                case PartialKind.Unit:
+                    return HexDigit(value) is >= 0 and var digit ? Narrow(partial, digit, 4, 4 * (partial.Missing - 1)) : Dead;
+                case PartialKind.SecondUnit:
+                    return ReadLowSurrogate(partial, HexDigit(value));
                 case PartialKind.SecondBackslash:
                     return value == '\\' ? Reading(partial with { Kind = PartialKind.SecondU }) : Dead;
                 default:
@@ -247,11 +249,18 @@ internal sealed class StringLexer
             _ => Dead,
         };
 
-        // The next bits of a character, from the highest missing ones.
-        private LexState Narrow(Partial partial, int bits, int width)
+        // Of a low surrogate's digits the first says nothing, and the second has two bits of the character.
+        private LexState ReadLowSurrogate(Partial partial, int digit) => partial.Missing switch
+        {
+            4 => digit == 0xD ? Reading(partial with { Missing = 3 }) : Dead,
+            3 => digit >= 0xC ? Narrow(partial, digit - 0xC, 2, 8) : Dead,
+            _ => digit >= 0 ? Narrow(partial, digit, 4, 4 * (partial.Missing - 1)) : Dead,
+        };
+
+        // The next bits of a character, from the highest missing ones, and how many are missing behind them.
+        private LexState Narrow(Partial partial, int bits, int width, int shift)
         {
             var missing = partial.Missing - 1;
-            var shift = missing * width;
             var mask = (1 << (shift + width)) - 1;
 
             // Both ends of the range share the bits above.

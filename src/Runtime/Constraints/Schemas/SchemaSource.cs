@@ -14,6 +14,18 @@ internal sealed class SchemaSource
 
     private static readonly Uri s_base = new("schema:///");
 
+    // Keywords below which subschemas stand: at once or in a list, and by names.
+    private static readonly HashSet<string> s_subschemas = new(StringComparer.Ordinal)
+    {
+        "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "items", "prefixItems", "additionalItems", "unevaluatedItems", "contains",
+        "additionalProperties", "unevaluatedProperties", "propertyNames", "contentSchema", "extends", "disallow", "type",
+    };
+
+    private static readonly HashSet<string> s_namedSubschemas = new(StringComparer.Ordinal)
+    {
+        "$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies",
+    };
+
     private readonly Dictionary<string, SchemaNode> _nodes = new(StringComparer.Ordinal);
     private readonly SchemaResource _root;
     private Dictionary<string, (string Pointer, JsonElement Element)>? _addresses;
@@ -207,6 +219,7 @@ internal sealed class SchemaSource
         return _addresses;
     }
 
+    // What other keywords hold are no subschemas, so an address there names nothing.
     private void Collect(JsonElement element, string pointer, Uri address)
     {
         if (element.ValueKind == JsonValueKind.Array)
@@ -246,9 +259,16 @@ internal sealed class SchemaSource
                     _addresses!.TryAdd(Key(address) + text, (pointer, element));
                 }
             }
-            else if (member.Name is not ("enum" or "const"))
+            else if (s_subschemas.Contains(member.Name))
             {
                 Collect(member.Value, Append(pointer, [member.Name]), address);
+            }
+            else if (s_namedSubschemas.Contains(member.Name) && member.Value.ValueKind == JsonValueKind.Object)
+            {
+                foreach (var named in member.Value.EnumerateObject())
+                {
+                    Collect(named.Value, Append(pointer, [member.Name, named.Name]), address);
+                }
             }
         }
     }

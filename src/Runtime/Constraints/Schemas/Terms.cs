@@ -12,7 +12,8 @@ internal sealed class Terms(SchemaSource source)
     private readonly Dictionary<Term, Term> _negations = [];
 
     /// <summary>Anything at all; the same for all schemas.</summary>
-    public static Term Anything { get; } = new(0, []) { Shape = Schemas.Shape.Any, IsInhabited = true };
+    /// <remarks>Its shape is found when it is asked for: shapes are made of this term, so neither can wait for the other.</remarks>
+    public static Term Anything { get; } = new(0, []) { IsInhabited = true };
 
     /// <summary>One subschema.</summary>
     public Term Of(SchemaNode node) => node is { IsValue: false, Element.ValueKind: System.Text.Json.JsonValueKind.True } ? Anything : Intern([node]);

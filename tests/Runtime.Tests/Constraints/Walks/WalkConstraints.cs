@@ -1,0 +1,91 @@
+using Hearth.Runtime.Constraints;
+
+namespace Hearth.Runtime.Tests.Constraints.Walks;
+
+/// <summary>Constraints in which each keyword and each kind comes at least once.</summary>
+internal static class WalkConstraints
+{
+    public static readonly string[] Schemas =
+    [
+        "true",
+        """{"type":["null","boolean"]}""",
+        """{"type":"string","maxLength":3}""",
+        """{"type":"string","minLength":2,"maxLength":40}""",
+        """{"type":"array","items":{"type":"string","minLength":3},"maxItems":3}""",
+        """{"type":"string","pattern":"^[a-c]+$"}""",
+        """{"type":"string","pattern":"a.b"}""",
+        """{"type":"string","pattern":"^(foo|bar)*é?$","maxLength":9}""",
+        """{"type":"string","pattern":"[0-9]{2}$","minLength":4}""",
+        """{"type":"string","pattern":"^[^a]*$"}""",
+        """{"type":"string","pattern":"^a{1,5}\"?,?\"?b*$"}""",
+        """{"type":"string","not":{"enum":["","a","ab","é","😀","\""]}}""",
+        """{"enum":["a","ab","abc","é","€","😀","a\"b","\\",1,1.5,true,null,[1,"a"],{"a":1}]}""",
+        """{"const":{"a":[1,"b",null],"b":{"c":"\n"}}}""",
+        """{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"},"ab":{"type":"boolean"}},"required":["a"],"additionalProperties":false}""",
+        """{"type":"object","properties":{"a":{"type":"object","properties":{"a":{"type":"array","items":{"type":"number"}}}}},"additionalProperties":{"type":"integer"}}""",
+        """{"type":"object","properties":{"a":{"const":1},"b":true},"required":["b"],"maxProperties":3}""",
+        """{"type":"object","additionalProperties":{"type":"string","maxLength":2},"minProperties":2,"maxProperties":4}""",
+        """{"type":"object","patternProperties":{"^a":{"type":"integer"},"b$":{"minimum":3}},"additionalProperties":false}""",
+        """{"type":"object","propertyNames":{"pattern":"^[ab]{1,2}$"}}""",
+        """{"type":"object","propertyNames":{"enum":["a","b","foo"]},"minProperties":1}""",
+        """{"type":"object","properties":{"a":true,"b":true},"dependentRequired":{"a":["b","c"]},"additionalProperties":{"type":"integer"}}""",
+        """{"type":"object","dependentSchemas":{"a":{"properties":{"b":{"type":"integer"}},"required":["b"]}},"properties":{"a":{"type":"boolean"}}}""",
+        """{"type":"array","items":{"enum":["a","b","ab"]},"uniqueItems":true}""",
+        """{"type":"array","items":{"type":"string","maxLength":3},"uniqueItems":true,"minItems":2,"maxItems":4}""",
+        """{"type":"array","items":{"type":"string"},"uniqueItems":true}""",
+        """{"type":"array","items":{"type":"string","pattern":"^[ab]"},"uniqueItems":true,"maxItems":3}""",
+        """{"type":"array","prefixItems":[{"type":"integer"},{"type":"string"}],"items":{"type":"null"},"minItems":1}""",
+        """{"type":"array","prefixItems":[{"const":1}],"items":false}""",
+        """{"type":"array","contains":{"const":"a"},"minContains":1,"maxContains":2}""",
+        """{"type":"array","items":{"type":"integer"},"minItems":2,"maxItems":3}""",
+        """{"type":"integer","minimum":-12,"maximum":123}""",
+        """{"type":"number","exclusiveMinimum":0.5,"exclusiveMaximum":12.25}""",
+        """{"type":"number","multipleOf":0.25,"minimum":1}""",
+        """{"type":"integer","multipleOf":3,"maximum":100}""",
+        """{"type":"integer"}""",
+        """{"type":"number"}""",
+        """{"type":"array","items":{"type":"integer","minimum":0}}""",
+        """{"type":"string","format":"date"}""",
+        """{"type":"string","format":"date-time"}""",
+        """{"type":"string","format":"time"}""",
+        """{"type":"string","format":"duration"}""",
+        """{"type":"string","format":"email"}""",
+        """{"type":"string","format":"hostname"}""",
+        """{"type":"string","format":"ipv4"}""",
+        """{"type":"string","format":"ipv6"}""",
+        """{"type":"string","format":"uri"}""",
+        """{"type":"string","format":"uuid"}""",
+        """{"type":"string","format":"json-pointer"}""",
+        """{"type":"string","format":"regex"}""",
+        """{"anyOf":[{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]},{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]},{"type":"array"}]}""",
+        """{"oneOf":[{"type":"integer","multipleOf":2},{"type":"integer","multipleOf":3}]}""",
+        """{"not":{"type":["object","array","number"]}}""",
+        """{"not":{"required":["a"]},"type":"object"}""",
+        """{"allOf":[{"type":"object","properties":{"a":{"minimum":1}}},{"properties":{"a":{"maximum":5,"type":"integer"}},"required":["a"]}]}""",
+        """{"type":"object","properties":{"a":{"enum":["x","b"]}},"required":["a"],"if":{"properties":{"a":{"const":"x"}}},"then":{"required":["b"]},"else":{"properties":{"b":{"type":"integer"}}}}""",
+        """{"$defs":{"t":{"type":"object","properties":{"a":{"type":"array","items":{"$ref":"#/$defs/t"}},"b":{"type":"string"}},"required":["b"],"additionalProperties":false}},"$ref":"#/$defs/t"}""",
+        """{"type":["array","integer"],"items":{"$ref":"#"}}""",
+        """{"type":"object","properties":{"a\"b":{"type":"null"},"é":{"type":"null"},"😀":{"type":"null"},"\n":{"type":"null"}},"additionalProperties":{"type":"boolean"}}""",
+        """{"type":"object","properties":{"":{"type":"integer"},"a":{"type":"integer"},"aa":{"type":"integer"}}}""",
+        """{"type":"object","properties":{"name":{"const":"get"},"value":{"type":"object","properties":{"x":{"type":"string"}},"required":["x"],"additionalProperties":false}},"required":["name","value"],"additionalProperties":false}""",
+    ];
+
+    public static readonly Constraint[] Others =
+    [
+        Constraint.Regex("a*b"),
+        Constraint.Regex("(foo|bar|é|😀){1,3}"),
+        Constraint.Regex("[^\"]*\"[0-9]{2,4}"),
+        Constraint.Regex(".*"),
+        Constraint.Regex("\\s?[\\s\\S]{0,3}"),
+        Constraint.Regex("(?=a)[a-c]+"),
+        Constraint.Choices(["a", "ab", "abc", "é", "😀", "\"a\":1", "{\"a\":", "true", " a", ""]),
+        Constraint.Choices(["foobar"]),
+        Constraint.Grammar("root ::= \"(\" root \")\" | [a-c]+ | root2\nroot2 ::= \"1\" (\",\" \"1\")*"),
+        Constraint.Grammar("root ::= item+\nitem ::= \"if\" \" \" expr (\" then \" item)?\nexpr ::= term ((\"+\" | \"*\") term)*\nterm ::= [0-9]+ | \"(\" expr \")\" | [a-z]{1,3}"),
+        Constraint.Grammar("root ::= a b\na ::= \"a\"*\nb ::= \"a\"* \"é\" | [€-😀]*"),
+        Constraint.Grammar("root ::= \"{\" ws pair (\",\" ws pair)* \"}\"\npair ::= \"\\\"\" [^\"\\\\]* \"\\\"\" ws \":\" ws (root | [0-9]+)\nws ::= [ \\t\\n]*"),
+        Constraint.Grammar("root ::= \" \" [a-z]* \" \"?"),
+    ];
+
+    public static readonly JsonLayout[] Layouts = [JsonLayout.Free, JsonLayout.Compact, JsonLayout.Spaced, JsonLayout.FreeUpTo(2)];
+}
