@@ -65,7 +65,12 @@ public sealed class ConnectorTests
 
         var all = new HearthPromptExecutionSettings
         {
-            MinTokens = 2, StopTokenIds = [4], TextBias = new Dictionary<string, float> { ["x y"] = float.NegativeInfinity }, LogitBias = new Dictionary<int, float> { [3] = 2 }, ChoiceCount = 2, LogProbabilities = 3,
+            MinTokens = 2,
+            StopTokenIds = [4],
+            TextBias = new Dictionary<string, float> { ["x y"] = float.NegativeInfinity },
+            LogitBias = new Dictionary<int, float> { [3] = 2 },
+            ChoiceCount = 2,
+            LogProbabilities = 3,
         };
         await service.GetTextContentsAsync("a", all);
         Assert.True(model.Requests.TryDequeue(out var request));

@@ -118,7 +118,18 @@ internal static class ConstrainVerb
                 }
 
                 var source = schema.GetRawText();
-                yield return (title, () => Constraint.JsonSchema(source), ReadTests(one));
+                Func<Constraint> constraint = () => Constraint.JsonSchema(source);
+                List<(bool? Valid, byte[] Text)> tests = [];
+                try
+                {
+                    tests = ReadTests(one);
+                }
+                catch (ConstraintException error)
+                {
+                    constraint = () => throw error;
+                }
+
+                yield return (title, constraint, tests);
             }
         }
     }
@@ -155,7 +166,7 @@ internal static class ConstrainVerb
                 {
                     text.AddRange(first ? [] : ", "u8);
                     first = false;
-                    text.AddRange(JsonText.Quote(member.Name));
+                    text.AddRange(JsonText.Quote(NameOf(member)));
                     text.AddRange(": "u8);
                     Write(member.Value, text);
                 }
@@ -181,6 +192,18 @@ internal static class ConstrainVerb
             default:
                 text.AddRange(Encoding.UTF8.GetBytes(value.GetRawText()));
                 break;
+        }
+    }
+
+    private static string NameOf(JsonProperty member)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ConstraintException("the name of a member holds half of a surrogate pair");
         }
     }
 

@@ -54,9 +54,16 @@ internal sealed class PushdownMachine
 
             var builder = _builder;
             builder.Clear();
-            foreach (var (lexeme, target, stacks) in state.Threads)
+            try
             {
-                builder.Read(lexeme is CaptureState capturing ? capturing.Advance(value) : lexeme.Next(value), target, stacks);
+                foreach (var (lexeme, target, stacks) in state.Threads)
+                {
+                    builder.Read(lexeme is CaptureState capturing ? capturing.Advance(value) : lexeme.Next(value), target, stacks);
+                }
+            }
+            catch (InsufficientExecutionStackException)
+            {
+                throw TooDeep();
             }
 
             // What depends on the text itself would be remembered once a text.
@@ -79,10 +86,20 @@ internal sealed class PushdownMachine
         {
             var builder = _builder;
             builder.Clear();
-            builder.Follow(end.Choice >= 0 ? thread.Target.Choose(end.Choice) : thread.Target, thread.Stacks);
+            try
+            {
+                builder.Follow(end.Choice >= 0 ? thread.Target.Choose(end.Choice) : thread.Target, thread.Stacks);
+            }
+            catch (InsufficientExecutionStackException)
+            {
+                throw TooDeep();
+            }
+
             return builder.ToState();
         }
     }
+
+    private static ConstraintException TooDeep() => new("the text is nested too deeply for the constraint to go on");
 
     private static Node Behind(LexState lexeme, Node target)
         => lexeme.IsCapturing ? target.Capture(lexeme.CapturedText()) : lexeme.Choice >= 0 ? target.Choose(lexeme.Choice) : target;
