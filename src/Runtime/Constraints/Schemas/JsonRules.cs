@@ -320,7 +320,7 @@ internal sealed class JsonRules
                     }
                 }
 
-                return Count + most >= Shape.Least && Count + fewest <= Shape.Most;
+                return Shape.Least <= Shape.Most && Count + most >= Shape.Least && Count + fewest <= Shape.Most;
             }
         }
 

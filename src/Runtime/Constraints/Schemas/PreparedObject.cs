@@ -42,8 +42,17 @@ internal sealed class PreparedObject
         Named = [.. Enumerable.Range(0, shape.Needs.Length)
             .Where(i => shape.Needs[i].Name is not null)
             .Select(i => (shape.Needs[i].Name!, Choices(algebra.ValueOf(shape, shape.Needs[i].Name!), NeedsOf(shape.Needs[i].Name!))))];
-        Others = [.. shape.Others.SelectMany(Split)];
         HiddenNames = [.. shape.Properties.Select(property => property.Name), .. Named.Select(named => named.Name)];
+        var outside = Outside(HiddenNames);
+        Others = [.. shape.Others.SelectMany(Split).Where(rule => rule.Keys is null || outside is null || strings.IsInhabited(strings.Both(rule.Keys, outside)))];
+        foreach (var (keys, values) in Others)
+        {
+            // Few names could all be used up by members that do not meet the need.
+            if (values.Length > 1 && keys is not null && strings.CountUpTo(strings.Both(keys, outside), MostCounted) < MostCounted)
+            {
+                throw new ConstraintException("a member that must be there, with a value of some kind under one of few names, cannot be enforced", keyword: "patternProperties");
+            }
+        }
     }
 
     public ObjectShape Shape { get; }

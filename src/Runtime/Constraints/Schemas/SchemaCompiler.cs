@@ -15,6 +15,19 @@ internal static class SchemaCompiler
     /// <exception cref="ConstraintException">The schema is malformed, not supported, too complex, or no value is valid.</exception>
     public static Node Compile(string schema, JsonLayout layout, ConstraintVocabulary vocabulary, CancellationToken cancellationToken = default)
     {
+        try
+        {
+            return CompileText(schema, layout, vocabulary, cancellationToken);
+        }
+        catch (InvalidOperationException error) when (error.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true)
+        {
+            // Its way to say that an escape has no meaning as text.
+            throw new ConstraintException("the schema holds half of a surrogate pair, which is no text");
+        }
+    }
+
+    private static Node CompileText(string schema, JsonLayout layout, ConstraintVocabulary vocabulary, CancellationToken cancellationToken)
+    {
         var source = new SchemaSource(schema);
         var factory = new ExpressionFactory();
         var strings = new StringAlgebra(factory);

@@ -63,8 +63,6 @@ public sealed class HostileConstraintTests
             ("half a surrogate in a const", () => """{"const":{"\ud800":1}}"""),
             ("pattern unclosed", () => """{"type":"string","pattern":"(a"}"""),
             ("pattern with a back reference", () => """{"type":"string","pattern":"(a)\\1"}"""),
-            ("pattern that explodes at once", () => """{"type":"string","pattern":"^((a{1,1000}){1,1000}){1,1000}$"}"""),
-            ("pattern of a million", () => """{"type":"string","pattern":"a{1000000000}"}"""),
             ("groups 100000 deep", () => $$"""{"type":"string","pattern":"{{Repeat("(", 100_000)}}{{Repeat(")", 100_000)}}"}"""),
             ("unevaluatedProperties", () => """{"unevaluatedProperties":false}"""),
             ("properties of an array", () => """{"properties":[]}"""),
@@ -101,7 +99,6 @@ public sealed class HostileConstraintTests
             ("no text", () => "[^\\s\\S]"),
             ("contradiction", () => "(?=b)a"),
             ("deep groups", () => Repeat("(?:", 50_000) + "a" + Repeat(")", 50_000)),
-            ("counts of counts", () => "((((a{1,999}){1,999}){1,999}){1,999})b"),
         })
         {
             yield return (name, "regex", true, source);
@@ -124,6 +121,8 @@ public sealed class HostileConstraintTests
             ("huge counts", () => """{"type":"array","minItems":1e9,"maxItems":1e10,"items":{"type":"string","minLength":1e9}}"""),
             ("unique items of many", () => """{"type":"array","uniqueItems":true,"minItems":20,"items":{"enum":[""" + string.Join(',', Enumerable.Range(0, 5000).Select(i => $"\"v{i}\"")) + "]}}"),
             ("many required", () => """{"type":"object","required":[""" + string.Join(',', Enumerable.Range(0, 3000).Select(i => $"\"v{i}\"")) + "]}"),
+            ("pattern that explodes at once", () => """{"type":"string","pattern":"^((a{1,1000}){1,1000}){1,1000}$"}"""),
+            ("pattern of a million", () => """{"type":"string","pattern":"a{1000000000}"}"""),
             ("pattern that explodes later", () => """{"type":"string","pattern":"(a|b)*a(a|b){200}$"}"""),
             ("patterns that explode together", () => """{"allOf":[{"pattern":"a.{60}b"},{"pattern":"b.{61}a"},{"pattern":"c.{59}a"}],"type":"string"}"""),
             ("pattern and lengths", () => """{"type":"string","pattern":"^(a|ab|abc)*(x.{30})?$","minLength":1000,"maxLength":50000}"""),
@@ -136,6 +135,7 @@ public sealed class HostileConstraintTests
         yield return ("ambiguous recursion", "grammar", false, () => "root ::= \"x\" | \"x\" root | \"x\" root root | \"x\" root root root");
         yield return ("50,000 rules", "grammar", false, () => "root ::= r0\n" + string.Join('\n', Enumerable.Range(0, 50_000).Select(i => $"r{i} ::= \"a\" r{i + 1}")) + "\nr50000 ::= \"b\"");
         yield return ("a chain of 50,000 rules", "grammar", false, () => "root ::= r0\n" + string.Join('\n', Enumerable.Range(0, 50_000).Select(i => $"r{i} ::= r{i + 1}")) + "\nr50000 ::= \"b\"");
+        yield return ("counts of counts", "regex", false, () => "((((a{1,999}){1,999}){1,999}){1,999})b");
         yield return ("explodes later", "regex", false, () => "(a|b)*a(a|b){400}");
         yield return ("many looks", "regex", false, () => string.Concat(Enumerable.Range(0, 30).Select(i => $"(?=.*a.{{{i}}}b)")) + ".*");
     }
@@ -191,7 +191,7 @@ public sealed class HostileConstraintTests
     public void A_special_token_is_text_only_letter_by_letter()
     {
         var tokenizer = WalkVocabularies.OddBytes;
-        var compiled = new ConstraintCompiler(tokenizer, tokenizer.VocabularySize).Compile(Constraint.JsonSchema("""{"const":"<|turn|>"}"""), TestContext.Current.CancellationToken);
+        var compiled = new ConstraintCompiler(tokenizer, tokenizer.VocabularySize).Compile(Constraint.JsonSchema("""{"const":"<|turn|>"}""") with { Layout = JsonLayout.Compact }, TestContext.Current.CancellationToken);
         Assert.True(RandomWalk.Accepts(compiled, "\"<|turn|>\""));
         var walk = compiled.Start();
         var mask = new ulong[compiled.Vocabulary.MaskLength];
@@ -199,7 +199,7 @@ public sealed class HostileConstraintTests
         {
             walk.FillMask(mask);
             Assert.DoesNotContain(compiled.Vocabulary.Ends, token => (mask[token / 64] >> (token % 64) & 1) != 0);
-            Assert.True(walk.TryAccept(compiled.Vocabulary.Encode([value]).Single()));
+            Assert.True(walk.TryAccept(compiled.Vocabulary.Encode([value]).Single()), $"{(char)value}: {string.Join(' ', compiled.Vocabulary.Encode([value]))}");
         }
 
         Assert.True(walk.MustEnd);

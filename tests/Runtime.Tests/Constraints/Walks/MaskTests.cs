@@ -37,7 +37,9 @@ public sealed class MaskTests
         void Compare(Constraint constraint)
         {
             var compiled = compiler.Compile(constraint);
-            var walk = compiled.Start(continuesText: random.Next(2) == 0);
+
+            // A text that must begin with one space cannot be spelled where the first token loses it; JSON need not.
+            var walk = compiled.Start(continuesText: constraint.Kind != ConstraintKind.JsonSchema || random.Next(2) == 0);
             var text = new List<byte>();
             for (var step = 0; step < steps; step++)
             {

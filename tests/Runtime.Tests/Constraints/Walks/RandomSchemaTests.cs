@@ -51,7 +51,7 @@ public sealed class RandomSchemaTests
             compiled++;
             for (var i = 0; i < 6; i++)
             {
-                if (RandomWalk.Generate(constraint, random, 300) is not { } bytes)
+                if (Generate(constraint, random, source) is not { } bytes)
                 {
                     continue;
                 }
@@ -90,6 +90,18 @@ public sealed class RandomSchemaTests
         TestContext.Current.TestOutputHelper!.WriteLine($"{compiled} schemas of {s_count}, {written} texts written, {valid} valid instances");
         Assert.True(faults.Count == 0, $"{faults.Count} faults\n" + string.Join('\n', faults.OrderBy(fault => fault.Length).Take(25)));
         Assert.True(compiled > s_count / 2 && written > s_count && valid > s_count, $"{compiled} schemas, {written} texts, {valid} instances");
+    }
+
+    private static byte[]? Generate(CompiledConstraint constraint, Random random, string source)
+    {
+        try
+        {
+            return RandomWalk.Generate(constraint, random, 300);
+        }
+        catch (Exception error)
+        {
+            throw new InvalidOperationException($"{source}: {error.Message}", error);
+        }
     }
 
     private static JsonDocument? Parse(string text, string source)

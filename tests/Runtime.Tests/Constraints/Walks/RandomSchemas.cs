@@ -5,6 +5,9 @@ namespace Hearth.Runtime.Tests.Constraints.Walks;
 /// <summary>Schemas and instances made of a few names, texts and numbers, so that keywords meet.</summary>
 internal sealed class RandomSchemas(Random random)
 {
+    // As names, enum and const are written: only what must be escaped is.
+    private static readonly System.Text.Json.JsonSerializerOptions s_shortest = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private static readonly string[] s_names = ["a", "b", "ab", "c", "d", ""];
     private static readonly string[] s_texts = ["", "a", "b", "ab", "abc", "ba", "foo", "1", "c\"", "aab"];
     private static readonly string[] s_patterns = ["^a", "b$", "^[a-c]{2,4}$", "b", "^(foo|ab)*$", "[0-9]", "^a?b?$", "^[^a]*$", "a.*b"];
@@ -184,10 +187,10 @@ internal sealed class RandomSchemas(Random random)
                 return Product([.. array.Select(item => Orders(item).Take(24).ToList())]).Select(parts => $"[{string.Join(',', parts)}]");
             case JsonObject members:
                 return Permutations([.. members])
-                    .SelectMany(order => Product([.. order.Select(member => Orders(member.Value).Take(6).Select(text => $"{JsonValue.Create(member.Key)!.ToJsonString()}:{text}").ToList())]))
+                    .SelectMany(order => Product([.. order.Select(member => Orders(member.Value).Take(6).Select(text => $"{JsonValue.Create(member.Key)!.ToJsonString(s_shortest)}:{text}").ToList())]))
                     .Select(parts => $"{{{string.Join(',', parts)}}}");
             default:
-                return [value?.ToJsonString() ?? "null"];
+                return [value?.ToJsonString(s_shortest) ?? "null"];
         }
     }
 

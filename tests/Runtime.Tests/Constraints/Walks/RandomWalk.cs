@@ -55,7 +55,7 @@ internal static class RandomWalk
             walk.FillMask(mask);
             var token = Choose(TokensOf(mask), constraint.Vocabulary, random);
             Assert.True(token >= 0, "nothing may follow, and the text may not end");
-            Assert.True(walk.TryAccept(token));
+            Assert.True(walk.TryAccept(token), $"the mask allows token {token} '{System.Text.Encoding.UTF8.GetString(constraint.Vocabulary.Bytes(token))}' behind '{System.Text.Encoding.UTF8.GetString([.. text])}', but it is not taken");
             text.AddRange(constraint.Vocabulary.Bytes(token));
             tokens?.Add(token);
         }

@@ -73,7 +73,7 @@ public sealed class SchemaSuiteTests
         TestContext.Current.TestOutputHelper!.WriteLine($"{cases} schemas, {refused} refused; {told} instances");
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
         Assert.Equal(s_exceptions.Keys.Order(StringComparer.Ordinal), met.Order(StringComparer.Ordinal));
-        Assert.InRange(refused, 0, cases / 4);
+        Assert.InRange(refused, 0, 126);
     }
 
     private static string Write(JsonElement element)
