@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
@@ -134,6 +135,7 @@ internal sealed class GrammarLexemes
 
     private Expression ExpressionOf(GrammarItem item)
     {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
         switch (item)
         {
             case GrammarItem.Literal literal:
@@ -147,14 +149,33 @@ internal sealed class GrammarLexemes
             case GrammarItem.Repeat repeat:
                 return _factory.Repeat(ExpressionOf(repeat.Part), repeat.Least, repeat.Most);
             default:
-                var rule = ((GrammarItem.Call)item).Rule;
-                if (!_rules.TryGetValue(rule, out var expression))
-                {
-                    _rules.Add(rule, expression = ExpressionOf(rule.Body!));
-                }
-
-                return expression;
+                return ExpressionOf(((GrammarItem.Call)item).Rule);
         }
+    }
+
+    // Rules that are nothing but a call may lie in chains of any length, so these are followed in place.
+    private Expression ExpressionOf(GrammarRule rule)
+    {
+        var chain = new List<GrammarRule>();
+        Expression? expression;
+        while (!_rules.TryGetValue(rule, out expression))
+        {
+            chain.Add(rule);
+            if (rule.Body is not GrammarItem.Call { Rule: var next })
+            {
+                expression = ExpressionOf(rule.Body!);
+                break;
+            }
+
+            rule = next;
+        }
+
+        foreach (var same in chain)
+        {
+            _rules[same] = expression;
+        }
+
+        return expression;
     }
 
     private Expression SequenceOf(IReadOnlyList<GrammarItem> items)
