@@ -60,8 +60,15 @@ internal sealed record StringLanguage(Expression? Expression, int Least, int Mos
     public bool IsAny => Expression is null && Least == 0 && Most == StringLengths.Unlimited;
 }
 
+/// <summary>One of the alternatives that a shape has of a type.</summary>
+internal interface IAlternative
+{
+    /// <summary>Whether every value of the type is allowed.</summary>
+    bool IsAny { get; }
+}
+
 /// <summary>Arrays of some items.</summary>
-internal sealed record ArrayShape
+internal sealed record ArrayShape : IAlternative
 {
     public const int Unlimited = int.MaxValue;
 
@@ -93,7 +100,7 @@ internal sealed record ArrayShape
 internal sealed record ContainsRule(Term Term, int Least, int Most, int From);
 
 /// <summary>Objects of some members.</summary>
-internal sealed record ObjectShape
+internal sealed record ObjectShape : IAlternative
 {
     public const int Unlimited = int.MaxValue;
 

@@ -30,8 +30,8 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
             False = a.False && b.False,
             Numbers = Intersect(a.Numbers, b.Numbers),
             Strings = strings.Intersect(a.Strings, b.Strings),
-            Arrays = Intersect(a.Arrays, b.Arrays),
-            Objects = Intersect(a.Objects, b.Objects),
+            Arrays = Intersect(a.Arrays, b.Arrays, Intersect, IsEmpty),
+            Objects = Intersect(a.Objects, b.Objects, Intersect, IsEmpty),
         };
     }
 
@@ -56,8 +56,8 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
         False = a.False && !b.False,
         Numbers = b.Numbers.Aggregate(a.Numbers, (left, range) => Intersect(left, [.. range.Complement()])),
         Strings = b.Strings.IsNone ? a.Strings : strings.Intersect(a.Strings, strings.Complement(b.Strings)),
-        Arrays = Subtract(a.Arrays, b.Arrays),
-        Objects = Subtract(a.Objects, b.Objects),
+        Arrays = Subtract(a.Arrays, b.Arrays, Intersect, IsEmpty, Complement),
+        Objects = Subtract(a.Objects, b.Objects, Intersect, IsEmpty, Complement),
     };
 
     /// <summary>Whether a shape can be seen to have no value.</summary>
@@ -94,42 +94,38 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
         return [.. result];
     }
 
-    // Arrays.
-    private ArrayShape[] Intersect(ArrayShape[] a, ArrayShape[] b)
+    // Alternatives of arrays and of objects.
+    private static T[] Intersect<T>(T[] a, T[] b, Func<T, T, T> both, Func<T, bool> isEmpty)
+        where T : IAlternative
     {
-        if (a.Length == 0 || b is [{ IsAny: true }])
+        if (a.Length == 0 || IsAny(b))
         {
             return a;
         }
 
-        if (b.Length == 0 || a is [{ IsAny: true }])
+        if (b.Length == 0 || IsAny(a))
         {
             return b;
         }
 
-        var result = new List<ArrayShape>();
+        var result = new List<T>();
         foreach (var x in a)
         {
             foreach (var y in b)
             {
-                Add(result, Intersect(x, y), both => IsCertainlyEmpty(both, LookDepth));
+                Add(result, both(x, y), isEmpty);
             }
         }
 
         return [.. result];
     }
 
-    private ArrayShape Intersect(ArrayShape a, ArrayShape b) => new()
-    {
-        Prefix = [.. Enumerable.Range(0, Math.Max(a.Prefix.Length, b.Prefix.Length)).Select(i => terms.And(a.TermAt(i), b.TermAt(i)))],
-        Rest = terms.And(a.Rest, b.Rest),
-        Least = Math.Max(a.Least, b.Least),
-        Most = Math.Min(a.Most, b.Most),
-        Contains = [.. a.Contains.Union(b.Contains)],
-        IsUnique = a.IsUnique || b.IsUnique,
-    };
+    private static bool IsAny<T>(T[] alternatives)
+        where T : IAlternative
+        => alternatives.Length == 1 && alternatives[0].IsAny;
 
-    private ArrayShape[] Subtract(ArrayShape[] a, ArrayShape[] b)
+    private static T[] Subtract<T>(T[] a, T[] b, Func<T, T, T> both, Func<T, bool> isEmpty, Func<T, T[]> complement)
+        where T : IAlternative
     {
         foreach (var other in b)
         {
@@ -143,12 +139,22 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
                 return [];
             }
 
-            a = [.. a.SelectMany(one => IsCertainlyEmpty(Intersect(one, other), LookDepth) ? [one] : Intersect([one], Complement(other)))];
+            a = [.. a.SelectMany(one => isEmpty(both(one, other)) ? [one] : Intersect([one], complement(other), both, isEmpty))];
             CheckCount(a.Length);
         }
 
         return a;
     }
+
+    private ArrayShape Intersect(ArrayShape a, ArrayShape b) => new()
+    {
+        Prefix = [.. Enumerable.Range(0, Math.Max(a.Prefix.Length, b.Prefix.Length)).Select(i => terms.And(a.TermAt(i), b.TermAt(i)))],
+        Rest = terms.And(a.Rest, b.Rest),
+        Least = Math.Max(a.Least, b.Least),
+        Most = Math.Min(a.Most, b.Most),
+        Contains = [.. a.Contains.Union(b.Contains)],
+        IsUnique = a.IsUnique || b.IsUnique,
+    };
 
     private ArrayShape[] Complement(ArrayShape array)
     {
@@ -198,6 +204,10 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
         return [.. result];
     }
 
+    private bool IsEmpty(ArrayShape array) => IsCertainlyEmpty(array, LookDepth);
+
+    private bool IsEmpty(ObjectShape one) => IsCertainlyEmpty(one, LookDepth);
+
     private bool IsCertainlyEmpty(ArrayShape array, int depth)
     {
         if (array.Least > array.Most)
@@ -217,30 +227,6 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
     }
 
     // Objects.
-    private ObjectShape[] Intersect(ObjectShape[] a, ObjectShape[] b)
-    {
-        if (a.Length == 0 || b is [{ IsAny: true }])
-        {
-            return a;
-        }
-
-        if (b.Length == 0 || a is [{ IsAny: true }])
-        {
-            return b;
-        }
-
-        var result = new List<ObjectShape>();
-        foreach (var x in a)
-        {
-            foreach (var y in b)
-            {
-                Add(result, Intersect(x, y), both => IsCertainlyEmpty(both, LookDepth));
-            }
-        }
-
-        return [.. result];
-    }
-
     private ObjectShape Intersect(ObjectShape a, ObjectShape b)
     {
         var properties = new List<PropertyRule>(a.Properties.Length + b.Properties.Length);
@@ -307,27 +293,6 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
     /// <summary>What a member with a name that is not among the named ones must be; null: it is forbidden.</summary>
     public Term ValueOf(ObjectShape shape, string name)
         => Array.Find(shape.Others, rule => rule.Keys is null || strings.Matches(rule.Keys, name))?.Value ?? terms.Not(Terms.Anything);
-
-    private ObjectShape[] Subtract(ObjectShape[] a, ObjectShape[] b)
-    {
-        foreach (var other in b)
-        {
-            if (a.Length == 0)
-            {
-                break;
-            }
-
-            if (other.IsAny)
-            {
-                return [];
-            }
-
-            a = [.. a.SelectMany(one => IsCertainlyEmpty(Intersect(one, other), LookDepth) ? [one] : Intersect([one], Complement(other)))];
-            CheckCount(a.Length);
-        }
-
-        return a;
-    }
 
     private ObjectShape[] Complement(ObjectShape shape)
     {
