@@ -15,6 +15,15 @@ public sealed record GenerationRequest
     /// <summary>Whether the prompt is a chat's, as <see cref="ILanguageModel.TokenizeChat"/> makes it: the answer may then begin with the model's thinking, and a constraint begins behind it.</summary>
     public bool IsChat { get; init; }
 
+    /// <summary>Of a chat, whether the prompt ends within the answer's text: no thoughts come then.</summary>
+    public bool ContinuesAnswer { get; init; }
+
+    /// <summary>Of a chat, the most tokens of thoughts, at least 0; null: as many as the model likes.</summary>
+    public int? ThinkingBudget { get; init; }
+
+    /// <summary>Whether the text shows control tokens by their spellings; those that end it are never shown.</summary>
+    public bool ShowsControlTokens { get; init; }
+
     /// <summary>Requests of higher priority are admitted first; equal ones in order of arrival.</summary>
     public int Priority { get; init; }
 
@@ -42,6 +51,9 @@ public enum FinishReason
 
     /// <summary>The request's deadline passed.</summary>
     DeadlineExceeded,
+
+    /// <summary>The model called tools and waits for their results; of chat turns only (<see cref="ChatUpdate"/>).</summary>
+    ToolCalls,
 }
 
 /// <summary>Why fewer prompt tokens than hoped came from the cache.</summary>
@@ -71,6 +83,9 @@ public readonly record struct TokenUsage(
 {
     /// <summary>Those of the generated tokens that a constraint forced: they were taken without a step each.</summary>
     public int ForcedTokens { get; init; }
+
+    /// <summary>Those of the generated tokens that are thoughts, their marks included; of chat turns only.</summary>
+    public int ReasoningTokens { get; init; }
 
     /// <summary>Prompt and completion together.</summary>
     public int TotalTokens => PromptTokens + CompletionTokens;

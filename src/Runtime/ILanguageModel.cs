@@ -17,6 +17,9 @@ public interface ILanguageModel : IModel
     /// <exception cref="ContextLengthExceededException">The chat's text is so long that it cannot fit; it was not tokenized.</exception>
     IReadOnlyList<int> TokenizeChat(ChatPrompt chat);
 
+    /// <summary>How the model writes calls of tools and thoughts.</summary>
+    ChatDialect Dialect => ChatDialect.Plain;
+
     /// <summary>Continues a prompt, piece by piece.</summary>
     /// <remarks>
     /// The request begins with the first read and is read once; what is wrong with it is told here or by that read. Leaving the

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Chat;
+using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
@@ -32,7 +33,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly StepLoop _loop;
     private readonly ModelTokenizers _tokenizers;
     private readonly ChatPromptRenderer? _chat;
-    private readonly Lazy<ThinkingMarkers?> _thinking;
+    private readonly Lazy<ChatDialect> _dialect;
     private readonly ConstraintCompiler? _constraints;
     private int _disposed;
 
@@ -44,8 +45,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _tokenizers = loaded.Texts.Tokenizers;
         _chat = loaded.Texts.Chat;
         _constraints = _tokenizers.Output is { } written ? new ConstraintCompiler(written, _program.Program.OutputWidth) : null;
-        _thinking = new Lazy<ThinkingMarkers?>(() => _tokenizers.Output is { } tokenizer
-            ? ThinkingMarkers.Find(tokenizer, Metadata.TryGet<string>(ModelTemplates.Key, out var template) ? template : null) : null);
+        _dialect = new Lazy<ChatDialect>(() => _tokenizers.Output is not { } tokenizer ? ChatDialect.Plain
+            : TemplateProbe.Read(loaded.Information.HasChatTemplate ? _chat : null, tokenizer, Metadata.TryGet<string>(ModelTemplates.Key, out var template) ? template : null));
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
         var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program, maxSequences);
@@ -90,6 +91,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <summary>Spells what the model writes: the tokenizer, but for encoder–decoders that write other tokens than they read.</summary>
     /// <exception cref="UnsupportedModelException">The file has no vocabulary, or one of an unknown kind.</exception>
     public Tokenizer OutputTokenizer => _tokenizers.RequiredOutput;
+
+    /// <inheritdoc/>
+    public ChatDialect Dialect => _dialect.Value;
 
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
@@ -212,14 +216,19 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     // How the request's constraint begins; null without one.
     private Func<CancellationToken, ITokenConstraint>? WalkOf(GenerationRequest request)
     {
+        var thinking = request.IsChat && !request.ContinuesAnswer && !HasEncoder ? _dialect.Value.Thinking : null;
         if (request.Options.Constraint is not { } constraint)
-            return null;
+        {
+            // Thoughts that must end are a constraint too, of a text that is free otherwise.
+            return thinking is null || request.ThinkingBudget is null ? null : _ => thinking.Behind(new FreeWalk(thinking), request.Prompt, mayOpen: true, request.ThinkingBudget);
+        }
+
         if (_constraints is not { } compiler)
             throw new InvalidRequestException(nameof(GenerationOptions.Constraint), "needs to know the model's tokens, but its file has no vocabulary");
         return cancellationToken =>
         {
             var walk = compiler.Compile(constraint, cancellationToken).Start(ContinuesText(request));
-            return !HasEncoder && _thinking.Value is { } thinking ? thinking.Behind(walk, request.Prompt, request.IsChat) : walk;
+            return !HasEncoder && !request.ContinuesAnswer && _dialect.Value.Thinking is { } marks ? marks.Behind(walk, request.Prompt, request.IsChat, request.ThinkingBudget) : walk;
         };
     }
 
@@ -242,7 +251,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
     private bool ContinuesText(GenerationRequest request) => !HasEncoder || request.DecoderPrompt is { Count: > 1 };
 
-    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, ContinuesText(request));
+    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, ContinuesText(request), request.ShowsControlTokens);
 
     private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(
         BeamTask task, GenerationRequest request, Func<CancellationToken, ITokenConstraint>? startWalk, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -369,9 +378,9 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private static bool IsText([NotNullWhen(true)] Tokenizer? tokenizer, int id) => tokenizer is not null && id < tokenizer.VocabularySize;
 
     /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
-    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText) : ITextDecoder
+    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText, bool showsControl) : ITextDecoder
     {
-        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(continuesText: continuesText);
+        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(showsControl, continuesText);
 
         public string Append(int token) => IsText(tokenizer, token) ? _decoder!.Append(token) : "";
 

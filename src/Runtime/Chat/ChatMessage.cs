@@ -42,6 +42,9 @@ public sealed record ChatPrompt
     /// <summary>Whether the text ends where the assistant's reply begins.</summary>
     public bool AddGenerationPrompt { get; init; } = true;
 
+    /// <summary>Whether the text ends with the last message's, so that a model goes on from its last character; <see cref="AddGenerationPrompt"/> is of no effect then.</summary>
+    public bool ContinuesFinalMessage { get; init; }
+
     /// <summary>Further variables for the template, such as enable_thinking.</summary>
     public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = new Dictionary<string, JsonNode?>();
 }

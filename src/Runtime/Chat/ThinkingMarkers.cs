@@ -26,6 +26,7 @@ internal sealed class ThinkingMarkers
     private readonly Lazy<int[]> _blanks;
     private readonly Lazy<int[]> _overlong;
     private readonly Lazy<int[]> _ends;
+    private readonly Lazy<int[]> _closing;
 
     private ThinkingMarkers(Tokenizer tokenizer, string open, string close)
     {
@@ -35,6 +36,7 @@ internal sealed class ThinkingMarkers
         OpenToken = tokenizer.TryGetId(open, out var id) ? id : null;
         _blanks = new Lazy<int[]>(() => [.. Ids.Where(token => tokenizer.TokenBytes(token) is { Length: > 0 } bytes && IsBlank(bytes))]);
         _overlong = new Lazy<int[]>(() => [.. Ids.Where(token => RunsOver(tokenizer.TokenBytes(token)))]);
+        _closing = new Lazy<int[]>(() => [.. tokenizer.Encode($"\n{close}\n\n", addSpecial: false, parseSpecial: true)]);
         _ends = new Lazy<int[]>(() => [.. Ids.Where(tokenizer.IsEndOfGeneration)]);
     }
 
@@ -49,6 +51,12 @@ internal sealed class ThinkingMarkers
 
     /// <summary>The token that begins the thinking; null where it takes several.</summary>
     public int? OpenToken { get; }
+
+    /// <summary>The tokens by which thinking is ended where the model does not end it.</summary>
+    public int[] Closing => _closing.Value;
+
+    /// <summary>Tokens of the vocabulary.</summary>
+    public int VocabularySize => _tokenizer.VocabularySize;
 
     /// <summary>Tokens of white space alone.</summary>
     public int[] Blanks => _blanks.Value;
@@ -76,17 +84,29 @@ internal sealed class ThinkingMarkers
         return null;
     }
 
+    /// <summary>Markers that are known.</summary>
+    public static ThinkingMarkers Of(Tokenizer tokenizer, string open, string close) => new(tokenizer, open, close);
+
+    /// <summary>Whether a prompt ends within thoughts that it has begun itself.</summary>
+    public bool IsBegunBy(IReadOnlyList<int> prompt) => TextBehind(prompt).EndsWith(Open, StringComparison.Ordinal);
+
     /// <summary>A walk that begins where the model's thinking ends.</summary>
     /// <param name="answer">The constraint of the answer.</param>
     /// <param name="prompt">The prompt's tokens.</param>
     /// <param name="mayOpen">Whether the answer may begin with thinking that the prompt has not begun.</param>
-    public ITokenConstraint Behind(ITokenConstraint answer, IReadOnlyList<int> prompt, bool mayOpen)
+    /// <param name="budget">The most tokens of it; null: any number.</param>
+    public ITokenConstraint Behind(ITokenConstraint answer, IReadOnlyList<int> prompt, bool mayOpen, int? budget = null)
+    {
+        var text = TextBehind(prompt);
+        if (text.EndsWith(Open, StringComparison.Ordinal))
+            return new ThinkingWalk(answer, this, _tokenizer, isThinking: true, budget);
+        return mayOpen && OpenToken is not null && !text.EndsWith(Close, StringComparison.Ordinal) ? new ThinkingWalk(answer, this, _tokenizer, isThinking: false, budget) : answer;
+    }
+
+    private string TextBehind(IReadOnlyList<int> prompt)
     {
         int[] tail = [.. prompt.Skip(Math.Max(0, prompt.Count - Tail)).Where(id => (uint)id < (uint)_tokenizer.VocabularySize)];
-        var text = _tokenizer.Decode(tail, includeControl: true, continuesText: true).TrimEnd();
-        if (text.EndsWith(Open, StringComparison.Ordinal))
-            return new ThinkingWalk(answer, this, _tokenizer, isThinking: true);
-        return mayOpen && OpenToken is not null && !text.EndsWith(Close, StringComparison.Ordinal) ? new ThinkingWalk(answer, this, _tokenizer, isThinking: false) : answer;
+        return _tokenizer.Decode(tail, includeControl: true, continuesText: true).TrimEnd();
     }
 
     /// <summary>Whether bytes are white space alone.</summary>

@@ -13,8 +13,11 @@ internal sealed class ThinkingWalk : ITokenConstraint
     private readonly ThinkingMarkers _markers;
     private readonly Tokenizer _tokenizer;
     private Place _place;
+    private readonly int? _budget;
     private byte[] _tail;
     private int _blanks;
+    private int _thoughts;
+    private int _closed;
 
     private enum Place
     {
@@ -36,15 +39,17 @@ internal sealed class ThinkingWalk : ITokenConstraint
     /// <param name="markers">What begins and ends the thinking.</param>
     /// <param name="tokenizer">Spells tokens.</param>
     /// <param name="isThinking">Whether the prompt has begun it.</param>
-    public ThinkingWalk(ITokenConstraint answer, ThinkingMarkers markers, Tokenizer tokenizer, bool isThinking)
-        : this(answer, markers, tokenizer, isThinking ? Place.Thinking : Place.Start, [], 0)
+    /// <param name="budget">The most tokens of thoughts, after which they are ended; null: any number.</param>
+    public ThinkingWalk(ITokenConstraint answer, ThinkingMarkers markers, Tokenizer tokenizer, bool isThinking, int? budget = null)
     {
+        (_answer, _markers, _tokenizer, _budget) = (answer, markers, tokenizer, budget);
+        (_place, _tail) = (isThinking ? Place.Thinking : Place.Start, []);
     }
 
-    private ThinkingWalk(ITokenConstraint answer, ThinkingMarkers markers, Tokenizer tokenizer, Place place, byte[] tail, int blanks)
+    private ThinkingWalk(ThinkingWalk other)
     {
-        (_answer, _markers, _tokenizer) = (answer, markers, tokenizer);
-        (_place, _tail, _blanks) = (place, tail, blanks);
+        (_answer, _markers, _tokenizer, _budget) = (other._answer.Fork(), other._markers, other._tokenizer, other._budget);
+        (_place, _tail, _blanks, _thoughts, _closed) = (other._place, other._tail, other._blanks, other._thoughts, other._closed);
     }
 
     /// <inheritdoc/>
@@ -58,7 +63,16 @@ internal sealed class ThinkingWalk : ITokenConstraint
     {
         if (_place == Place.Thinking)
         {
-            FillFree(mask);
+            if (MustClose)
+            {
+                mask.Clear();
+                Set(mask, _markers.Closing[_closed]);
+            }
+            else
+            {
+                FillFree(mask);
+            }
+
             return;
         }
 
@@ -76,7 +90,7 @@ internal sealed class ThinkingWalk : ITokenConstraint
     public bool TryAccept(int token)
     {
         if (_place == Place.Thinking)
-            return TryThink(token);
+            return MustClose ? TryClose(token) : TryThink(token);
         if (_place == Place.Start && token == _markers.OpenToken)
         {
             _place = Place.Thinking;
@@ -99,21 +113,38 @@ internal sealed class ThinkingWalk : ITokenConstraint
     public void FindForced(List<int> tokens)
     {
         if (_place == Place.Answer)
+        {
             _answer.FindForced(tokens);
-        else
-            tokens.Clear();
+            return;
+        }
+
+        tokens.Clear();
+        if (_place == Place.Thinking && MustClose)
+            tokens.AddRange(_markers.Closing.AsSpan(_closed));
     }
 
     /// <inheritdoc/>
-    public ITokenConstraint Fork() => new ThinkingWalk(_answer.Fork(), _markers, _tokenizer, _place, _tail, _blanks);
+    public ITokenConstraint Fork() => new ThinkingWalk(this);
+
+    // The tokens that end the thoughts have begun, or begin now.
+    private bool MustClose => _closed > 0 || _thoughts >= _budget;
+
+    private bool TryClose(int token)
+    {
+        if (token != _markers.Closing[_closed])
+            return false;
+        if (++_closed == _markers.Closing.Length)
+        {
+            // The white space behind the mark was written with it.
+            (_place, _blanks) = (Place.Gap, MostBlanks);
+        }
+
+        return true;
+    }
 
     private void FillFree(Span<ulong> mask)
     {
-        mask.Clear();
-        var whole = _tokenizer.VocabularySize / 64;
-        mask[..Math.Min(whole, mask.Length)].Fill(ulong.MaxValue);
-        if (whole < mask.Length)
-            mask[whole] = (1UL << (_tokenizer.VocabularySize % 64)) - 1;
+        FillAll(mask, _tokenizer.VocabularySize);
         foreach (var end in _markers.Ends)
             Clear(mask, end);
         foreach (var token in _markers.Overlong)
@@ -131,6 +162,7 @@ internal sealed class ThinkingWalk : ITokenConstraint
         {
             byte[] text = [.. _tail, .. bytes];
             _tail = text[Math.Max(0, text.Length - (_markers.CloseBytes.Length - 1))..];
+            _thoughts++;
             return true;
         }
 
@@ -158,6 +190,16 @@ internal sealed class ThinkingWalk : ITokenConstraint
         var at = text.IndexOf(_markers.CloseBytes);
         rest = at < 0 ? [] : token[(at + _markers.CloseBytes.Length - _tail.Length)..];
         return at >= 0;
+    }
+
+    /// <summary>Allows every token.</summary>
+    internal static void FillAll(Span<ulong> mask, int vocabularySize)
+    {
+        mask.Clear();
+        var whole = vocabularySize / 64;
+        mask[..Math.Min(whole, mask.Length)].Fill(ulong.MaxValue);
+        if (whole < mask.Length)
+            mask[whole] = (1UL << (vocabularySize % 64)) - 1;
     }
 
     private static void Set(Span<ulong> mask, int token) => mask[token / 64] |= 1UL << (token % 64);

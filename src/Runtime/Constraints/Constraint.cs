@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Hearth.Runtime.Constraints.Forms;
 
 namespace Hearth.Runtime.Constraints;
 
@@ -20,6 +21,9 @@ public sealed record Constraint
 
     /// <summary>The schema, grammar or expression; the choices as a JSON array of strings; empty for any JSON.</summary>
     public string Source { get; }
+
+    /// <summary>What the text is composed of; null for every other kind. <see cref="Source"/> describes it whole.</summary>
+    internal TextForm? Form { get; private init; }
 
     /// <summary>White space in JSON; of no meaning to the other kinds.</summary>
     public JsonLayout Layout { get; init; } = JsonLayout.Free;
@@ -51,6 +55,15 @@ public sealed record Constraint
             : throw new ArgumentException("a choice needs at least one text", nameof(choices));
     }
 
+    /// <summary>A text composed of several.</summary>
+    internal static Constraint Composed(TextForm form) => new(ConstraintKind.Composed, form.Key) { Form = form };
+
+    /// <inheritdoc/>
+    public bool Equals(Constraint? other) => other is not null && Kind == other.Kind && Source == other.Source && Layout == other.Layout;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Kind, Source, Layout);
+
     /// <summary>The choices as bytes.</summary>
     internal IEnumerable<byte[]> ToChoices() => JsonNode.Parse(Source)!.AsArray().Select(choice => System.Text.Encoding.UTF8.GetBytes(choice!.GetValue<string>()));
 
@@ -75,4 +88,7 @@ public enum ConstraintKind
 
     /// <summary>A list of texts.</summary>
     Choices,
+
+    /// <summary>Several of the others composed, as answers that may call tools are; the runtime makes them.</summary>
+    Composed,
 }

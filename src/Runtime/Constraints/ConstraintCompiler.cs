@@ -1,4 +1,5 @@
 using Hearth.Runtime.Constraints.Automata;
+using Hearth.Runtime.Constraints.Forms;
 using Hearth.Runtime.Constraints.Grammars;
 using Hearth.Runtime.Constraints.Lexemes;
 using Hearth.Runtime.Constraints.Machine;
@@ -70,6 +71,7 @@ internal sealed class ConstraintCompiler(Tokenizer tokenizer, int vocabularySize
     {
         ConstraintKind.JsonSchema => SchemaCompiler.Compile(constraint.Source, constraint.Layout, _vocabulary.Value, cancellationToken),
         ConstraintKind.Regex => OfPattern(constraint.Source),
+        ConstraintKind.Composed => new FormCompiler(_vocabulary.Value, StartOf).Compile(constraint.Form!, cancellationToken),
         ConstraintKind.Choices => new LexemeNode(LiteralLexer.Start([.. constraint.ToChoices()])),
         _ => GbnfGrammar.Compile(constraint.Source),
     };

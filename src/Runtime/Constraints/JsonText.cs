@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Hearth.Runtime.Constraints;
 
@@ -41,5 +42,49 @@ internal static class JsonText
         }
 
         return Encoding.UTF8.GetBytes(quoted.Append('"').ToString());
+    }
+
+    /// <summary>A value as templates write it: a space behind every comma and colon, and none elsewhere (<see cref="JsonLayout.Spaced"/>).</summary>
+    public static string Spaced(JsonNode? value)
+    {
+        var text = new StringBuilder();
+        Append(text, value);
+        return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, JsonNode? value)
+    {
+        System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
+        switch (value)
+        {
+            case JsonObject members:
+                text.Append('{');
+                var first = true;
+                foreach (var (name, member) in members)
+                {
+                    text.Append(first ? "" : ", ").Append(Encoding.UTF8.GetString(Quote(name))).Append(": ");
+                    Append(text, member);
+                    first = false;
+                }
+
+                text.Append('}');
+                break;
+            case JsonArray items:
+                text.Append('[');
+                for (var i = 0; i < items.Count; i++)
+                {
+                    text.Append(i == 0 ? "" : ", ");
+                    Append(text, items[i]);
+                }
+
+                text.Append(']');
+                break;
+            case JsonValue one when one.GetValueKind() == JsonValueKind.String:
+                text.Append(Encoding.UTF8.GetString(Quote(one.GetValue<string>())));
+                break;
+            default:
+                text.Append(value?.ToJsonString() ?? "null");
+                break;
+        }
     }
 }

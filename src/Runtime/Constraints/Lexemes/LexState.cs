@@ -38,6 +38,9 @@ internal abstract class LexState
     /// <summary>Which of several lexemes ends here, where that decides what follows; otherwise -1.</summary>
     public virtual int Choice => -1;
 
+    /// <summary>Whether the whole text may end within the lexeme, though the lexeme itself does not end here.</summary>
+    public virtual bool EndsText => false;
+
     /// <summary>Whether the text of the lexeme matters to what follows it; see <see cref="CapturedText"/>.</summary>
     public virtual bool IsCapturing => false;
 

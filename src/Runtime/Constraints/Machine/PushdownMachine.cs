@@ -182,6 +182,7 @@ internal sealed class PushdownMachine
                 return;
             }
 
+            _canEnd |= lexeme.EndsText;
             if (!lexeme.IsAccepting || lexeme.CanContinue)
             {
                 var key = (lexeme, target);

@@ -8,7 +8,7 @@ namespace Hearth.Runtime.Constraints.Schemas;
 
 /// <summary>The rules by which JSON text of a schema's values is read: a node for each place, made as it is reached.</summary>
 /// <remarks>Nodes are expanded by one thread at a time; what they share with lexemes is used under the factory's lock.</remarks>
-internal sealed class JsonRules
+internal sealed partial class JsonRules
 {
     /// <summary>Places that are remembered.</summary>
     private const int MostPlaces = 50_000;

@@ -1,4 +1,5 @@
 using Hearth.Runtime.Constraints.Automata;
+using Hearth.Runtime.Constraints.Forms;
 using Hearth.Runtime.Constraints.Machine;
 using Hearth.Runtime.Constraints.Tokens;
 
@@ -14,10 +15,33 @@ internal static class SchemaCompiler
     /// <summary>The node at which a text of the schema begins.</summary>
     /// <exception cref="ConstraintException">The schema is malformed, not supported, too complex, or no value is valid.</exception>
     public static Node Compile(string schema, JsonLayout layout, ConstraintVocabulary vocabulary, CancellationToken cancellationToken = default)
+        => Compile(schema, layout, notation: null, vocabulary, cancellationToken);
+
+    /// <summary>The node at which the members of an object of the schema begin, in a notation of their own; values within are JSON.</summary>
+    /// <remarks>Members that the schema does not name are not written.</remarks>
+    /// <exception cref="ConstraintException">The schema is malformed, not supported, too complex, or no object is valid.</exception>
+    public static Node CompileMembers(string schema, MemberNotation notation, ConstraintVocabulary vocabulary, CancellationToken cancellationToken = default)
+        => Compile(schema, JsonLayout.Spaced, notation, vocabulary, cancellationToken);
+
+    /// <summary>Of each named member of a schema's objects the kinds of value that it may have: strings, others.</summary>
+    /// <exception cref="ConstraintException">The schema is malformed, not supported or too complex.</exception>
+    public static IReadOnlyDictionary<string, (bool Strings, bool Others)> KindsOfMembers(string schema)
+    {
+        var source = new SchemaSource(schema);
+        var strings = new StringAlgebra(new ExpressionFactory());
+        var terms = new Terms(source);
+        var reader = new ShapeReader(source, strings, terms);
+        lock (strings.Factory)
+        {
+            return new JsonRules(ConstraintVocabulary.None, strings, terms, reader, JsonLayout.Spaced).KindsOfMembers(terms.Of(source.Root));
+        }
+    }
+
+    private static Node Compile(string schema, JsonLayout layout, MemberNotation? notation, ConstraintVocabulary vocabulary, CancellationToken cancellationToken)
     {
         try
         {
-            return CompileText(schema, layout, vocabulary, cancellationToken);
+            return CompileText(schema, layout, notation, vocabulary, cancellationToken);
         }
         catch (InvalidOperationException error) when (error.Source?.StartsWith("System.Text.Json", StringComparison.Ordinal) == true)
         {
@@ -26,7 +50,7 @@ internal static class SchemaCompiler
         }
     }
 
-    private static Node CompileText(string schema, JsonLayout layout, ConstraintVocabulary vocabulary, CancellationToken cancellationToken)
+    private static Node CompileText(string schema, JsonLayout layout, MemberNotation? notation, ConstraintVocabulary vocabulary, CancellationToken cancellationToken)
     {
         var source = new SchemaSource(schema);
         var factory = new ExpressionFactory();
@@ -40,7 +64,7 @@ internal static class SchemaCompiler
             FindInhabited(Reach(root, reader, rules, cancellationToken), reader, rules);
         }
 
-        return root.IsInhabited ? rules.Start(root) : throw Contradiction(root, reader, rules);
+        return (root.IsInhabited ? notation is null ? rules.Start(root) : rules.StartMembers(root, notation) : null) ?? throw Contradiction(root, reader, rules);
     }
 
     // All terms that a value below the root may have to fit, each behind one that leads to it.

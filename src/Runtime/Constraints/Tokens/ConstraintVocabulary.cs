@@ -1,3 +1,4 @@
+using System.Text;
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
 using Hearth.Runtime.Constraints.Numbers;
@@ -13,7 +14,10 @@ internal sealed class ConstraintVocabulary
     /// <summary>Sets of characters whose tokens are remembered.</summary>
     private const int MostSlices = 24;
 
-    private readonly Tokenizer _tokenizer;
+    /// <summary>Characters of the longest spelling of a control token that is looked for.</summary>
+    private const int LongestControl = 128;
+
+    private readonly Tokenizer? _tokenizer;
     private readonly Lazy<CharacterSlice> _everything;
     private readonly Dictionary<int, LexState> _whitespace = [];
     private readonly Dictionary<string, LexState> _punctuation = new(StringComparer.Ordinal);
@@ -21,17 +25,17 @@ internal sealed class ConstraintVocabulary
     private readonly Dictionary<CharSet, int> _asked = [];
 
     /// <summary>Creates the vocabulary of a model.</summary>
-    /// <param name="tokenizer">Spells the tokens.</param>
+    /// <param name="tokenizer">Spells the tokens; null: there are none.</param>
     /// <param name="size">Logits of the model; ids beyond the tokenizer's have no text.</param>
-    public ConstraintVocabulary(Tokenizer tokenizer, int size)
+    public ConstraintVocabulary(Tokenizer? tokenizer, int size)
     {
         _tokenizer = tokenizer;
         Size = size;
-        var strings = new List<(ReadOnlyMemory<byte>, int)>(tokenizer.VocabularySize);
-        Ends = [.. tokenizer.EndOfGenerationIds.Where(id => id < size)];
-        for (var id = 0; id < Math.Min(size, tokenizer.VocabularySize); id++)
+        var strings = new List<(ReadOnlyMemory<byte>, int)>(tokenizer?.VocabularySize ?? 0);
+        Ends = [.. (tokenizer?.EndOfGenerationIds ?? []).Where(id => id < size)];
+        for (var id = 0; id < Math.Min(size, tokenizer?.VocabularySize ?? 0); id++)
         {
-            if (IsText(id) && tokenizer.TokenBytes(id) is { Length: > 0 } bytes)
+            if (SpellingOf(id) is { Length: > 0 } bytes)
             {
                 strings.Add((bytes.ToArray(), id));
             }
@@ -53,6 +57,9 @@ internal sealed class ConstraintVocabulary
 
         _everything = new(() => CharacterSlice.OfEverything(this));
     }
+
+    /// <summary>No tokens at all: what constraints are checked with where no model is at hand.</summary>
+    public static ConstraintVocabulary None { get; } = new(null, 0);
 
     /// <summary>Bits of a mask.</summary>
     public int Size { get; }
@@ -100,16 +107,16 @@ internal sealed class ConstraintVocabulary
     public CharacterSlice EverythingSlice => _everything.Value;
 
     /// <summary>Whether a space is dropped from a token that begins a text or follows a token of its own kind.</summary>
-    public bool DropsLeadingSpace => _tokenizer.DropsFirstSpace;
+    public bool DropsLeadingSpace => _tokenizer?.DropsFirstSpace == true;
 
-    /// <summary>The bytes of a token; none where it is no text.</summary>
-    public ReadOnlySpan<byte> Bytes(int token) => IsText(token) ? _tokenizer.TokenBytes(token) : [];
+    /// <summary>The bytes of a token; of a control token those of <see cref="ControlSpelling"/>; none where it is neither text nor that.</summary>
+    public ReadOnlySpan<byte> Bytes(int token) => SpellingOf(token);
 
     /// <summary>Whether the token after this one loses a leading space.</summary>
-    public bool RestartsText(int token) => _tokenizer.KindOf(token) == TokenKind.UserDefined;
+    public bool RestartsText(int token) => _tokenizer?.KindOf(token) is TokenKind.UserDefined or TokenKind.Control;
 
     /// <summary>The tokens of a text that follows another.</summary>
-    public List<int> Encode(ReadOnlySpan<byte> utf8) => _tokenizer.EncodeBehindText(utf8);
+    public List<int> Encode(ReadOnlySpan<byte> utf8) => _tokenizer?.EncodeBehindText(utf8) ?? [];
 
     /// <summary>How tokens go on in a run of some characters; null until it was asked for some times, since it takes a pass over all tokens.</summary>
     public CharacterSlice? SliceOf(CharSet characters)
@@ -141,6 +148,44 @@ internal sealed class ConstraintVocabulary
         }
     }
 
-    private bool IsText(int id)
-        => (uint)id < (uint)_tokenizer.VocabularySize && _tokenizer.KindOf(id) is TokenKind.Normal or TokenKind.UserDefined or TokenKind.Byte && !_tokenizer.IsEndOfGeneration(id);
+    /// <summary>The bytes of a text in which spellings of control tokens mean these tokens, the longest first.</summary>
+    public byte[] Spell(string text)
+    {
+        var bytes = new List<byte>();
+        var begin = 0;
+        for (var at = 0; at < text.Length;)
+        {
+            var length = 0;
+            var token = -1;
+            for (var end = Math.Min(text.Length, at + LongestControl); end > at && token < 0; end--)
+            {
+                length = end - at;
+                token = _tokenizer?.TryGetId(text[at..end], out var id) == true && ControlSpelling.TryRead(SpellingOf(id), out _) ? id : -1;
+            }
+
+            if (token < 0)
+            {
+                at++;
+                continue;
+            }
+
+            bytes.AddRange(Encoding.UTF8.GetBytes(text[begin..at]));
+            bytes.AddRange(ControlSpelling.Of(token));
+            at += length;
+            begin = at;
+        }
+
+        bytes.AddRange(Encoding.UTF8.GetBytes(text[begin..]));
+        return [.. bytes];
+    }
+
+    // Bytes that no UTF-8 has spell control tokens here, so a token of such a byte alone is none of text.
+    private ReadOnlySpan<byte> SpellingOf(int id)
+        => _tokenizer is null || (uint)id >= (uint)Math.Min(Size, _tokenizer.VocabularySize) || _tokenizer.IsEndOfGeneration(id) ? []
+            : _tokenizer.KindOf(id) switch
+            {
+                TokenKind.Control => ControlSpelling.Of(id),
+                TokenKind.Normal or TokenKind.UserDefined or TokenKind.Byte when _tokenizer.TokenBytes(id) is var bytes && bytes.IndexOfAnyInRange(ControlSpelling.FirstByte, byte.MaxValue) < 0 => bytes,
+                _ => [],
+            };
 }

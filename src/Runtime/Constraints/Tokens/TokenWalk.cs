@@ -145,17 +145,59 @@ internal sealed class TokenWalk : ITokenConstraint
         }
     }
 
-    // As the tokenizer spells it behind the latest tokens, without what may be spelled otherwise once it is known what follows.
+    // Control tokens are themselves; stretches of text between them are spelled each by itself.
     private void AddSpelling(byte[] forced, MachineState after, List<int> tokens)
     {
+        var latest = _latest[(_latest.FindLastIndex(token => ControlSpelling.TryRead(Vocabulary.Bytes(token), out _)) + 1)..];
+        for (var rest = forced.AsSpan(); !rest.IsEmpty; latest = [])
+        {
+            var at = rest.IndexOfAnyInRange(ControlSpelling.FirstByte, byte.MaxValue);
+            if (at < 0)
+            {
+                // A space behind a control token would be dropped from the text.
+                if (tokens.Count == 0 || !Vocabulary.DropsLeadingSpace || rest[0] != ' ')
+                {
+                    AddText([.. rest], after, latest, tokens);
+                }
+
+                return;
+            }
+
+            if (!ControlSpelling.TryRead(rest[at..], out var control) || (at > 0 && !TryAddWhole([.. rest[..at]], latest, tokens)))
+            {
+                return;
+            }
+
+            tokens.Add(control);
+            rest = rest[(at + ControlSpelling.Length)..];
+        }
+    }
+
+    // Text before a control token: nothing that follows can change how it is spelled.
+    private bool TryAddWhole(byte[] text, List<int> latest, List<int> tokens)
+    {
+        var before = latest.SelectMany(token => Vocabulary.Bytes(token).ToArray());
+        var spelled = Vocabulary.Encode([.. before, .. text]);
+        if (spelled.Count <= latest.Count || !spelled.Take(latest.Count).SequenceEqual(latest) || (tokens.Count > 0 && Vocabulary.DropsLeadingSpace && text[0] == ' '))
+        {
+            return false;
+        }
+
+        tokens.AddRange(spelled.Skip(latest.Count));
+        return true;
+    }
+
+    // As the tokenizer spells it behind the latest tokens, without what may be spelled otherwise once it is known what follows.
+    private void AddText(byte[] forced, MachineState after, List<int> latest, List<int> tokens)
+    {
         var before = new List<byte>();
-        foreach (var token in _latest)
+        foreach (var token in latest)
         {
             before.AddRange(Vocabulary.Bytes(token));
         }
 
         var spelled = Vocabulary.Encode([.. before, .. forced]);
-        if (spelled.Count <= _latest.Count || !spelled.Take(_latest.Count).SequenceEqual(_latest))
+        if (spelled.Count <= latest.Count || !spelled.Take(latest.Count).SequenceEqual(latest))
         {
             // The tokens so far are not those that the tokenizer would have chosen (or it would choose others now): no seam to rely on.
             return;
@@ -163,7 +205,7 @@ internal sealed class TokenWalk : ITokenConstraint
 
         var stable = StableLength(forced, after);
         var length = 0;
-        foreach (var token in spelled.Skip(_latest.Count))
+        foreach (var token in spelled.Skip(latest.Count))
         {
             length += Vocabulary.Bytes(token).Length;
             if (length > stable || Vocabulary.Bytes(token).IsEmpty)

@@ -1,0 +1,147 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using Hearth.Runtime.Chat.Dialects;
+using Hearth.Runtime.Constraints;
+
+namespace Hearth.Runtime;
+
+/// <summary>One turn of a chat: from messages, tools and options to a stream of text, thoughts, calls, usage and end.</summary>
+/// <remarks>Whoever answers chats, over whatever protocol or connector, does it by this.</remarks>
+public static class ChatTurn
+{
+    /// <summary>Answers a chat, piece by piece.</summary>
+    /// <remarks>
+    /// A call of a tool always has the name of one that may be called and arguments that fit its schema, whatever the model
+    /// would rather write. What is wrong with the request is told by the first read, before anything is computed. Leaving the
+    /// enumeration or cancelling frees what the request holds within one step.
+    /// </remarks>
+    /// <param name="model">Answers.</param>
+    /// <param name="request">The chat, and what the answer may be.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="InvalidRequestException">An option is out of its range, options contradict each other, or a tool is malformed.</exception>
+    /// <exception cref="ConstraintException">The constraint or a strict tool's schema cannot be enforced, or no arguments fit a tool's schema.</exception>
+    /// <exception cref="ChatTemplateFailureException">The model's template makes no prompt of the messages.</exception>
+    /// <exception cref="ContextLengthExceededException">The chat does not fit.</exception>
+    /// <exception cref="QueueFullException">Too many requests are waiting.</exception>
+    public static async IAsyncEnumerable<ChatUpdate> ChatAsync(this ILanguageModel model, ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(request);
+
+        // Templates, schemas and tokenizing take their time; a caller's thread is not for that.
+        var (generation, tools) = await Task.Run(() => Prepare(model, request, cancellationToken), cancellationToken).ConfigureAwait(false);
+        var choices = new Choice?[request.Options.ChoiceCount ?? 1];
+        await foreach (var update in model.GenerateAsync(generation, cancellationToken).ConfigureAwait(false))
+        {
+            var choice = choices[update.Choice] ??= new Choice(NewReader(model.Dialect, tools, request, generation.Prompt), tools.Warnings);
+            yield return choice.Read(update);
+        }
+    }
+
+    private static (GenerationRequest Request, ToolSet Tools) Prepare(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
+    {
+        var fault = request.Options.FindFault(model.Information.VocabularySize);
+        if (fault is not null)
+            throw fault;
+        if (request.ThinkingBudget < 0)
+            throw new InvalidRequestException(nameof(request.ThinkingBudget), $"must be at least 0, found {request.ThinkingBudget}");
+        if (request.ContinuesFinalMessage && request.Chat.Messages is not [.., { Role: "assistant", ToolCalls.Count: 0, Content: not null }])
+            throw new InvalidRequestException(nameof(request.ContinuesFinalMessage), "needs a last message that is the assistant's, with a text and without calls");
+        var dialect = model.Dialect;
+        var tools = ToolSet.Read(request, cancellationToken);
+        var prompt = Tokenize(model, WithVariables(request), cancellationToken);
+        var form = dialect.IsHarmony ? Harmony.Answer(tools, request) : CallForms.Answer(dialect.Calls, tools, request, isPython: false);
+        if (form is not null && request.Options is { MinTokens: > 0 } or { IgnoreEndOfText: true } && request.Options.Constraint is null)
+            throw new InvalidRequestException(request.Options.MinTokens > 0 ? nameof(GenerationOptions.MinTokens) : nameof(GenerationOptions.IgnoreEndOfText), "contradicts tools, whose calls say where the text ends");
+        var constraint = form is null ? request.Options.Constraint : Constraint.Composed(form);
+        return (new GenerationRequest
+        {
+            Prompt = prompt,
+            Options = request.Options with { Constraint = constraint },
+            IsChat = true,
+            ContinuesAnswer = request.ContinuesFinalMessage,
+            ThinkingBudget = request.ThinkingBudget,
+            ShowsControlTokens = true,
+            Priority = request.Priority,
+            Deadline = request.Deadline,
+            CacheScope = request.CacheScope,
+            Admitted = request.Admitted,
+        }, tools);
+    }
+
+    private static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatPrompt chat, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var adapted = ToolPrompt.Adapt(chat, model.Dialect);
+        try
+        {
+            return model.TokenizeChat(adapted);
+        }
+        catch (ChatTemplateFailureException) when (adapted != chat && ToolPrompt.WithoutSystem(adapted) is var without && without != adapted)
+        {
+            return model.TokenizeChat(without);
+        }
+    }
+
+    // Switches of thinking by the names that templates know them by; one that a caller sets itself stays.
+    private static ChatPrompt WithVariables(ChatTurnRequest request)
+    {
+        var variables = new Dictionary<string, JsonNode?>(request.Chat.Variables);
+        if (request.Thinks is { } thinks)
+        {
+            variables.TryAdd("enable_thinking", thinks);
+            variables.TryAdd("thinking", thinks);
+        }
+
+        if (request.ReasoningEffort is { } effort)
+            variables.TryAdd("reasoning_effort", effort);
+        return request.Chat with
+        {
+            Variables = variables,
+            AddGenerationPrompt = request.Chat.AddGenerationPrompt && !request.ContinuesFinalMessage,
+            ContinuesFinalMessage = request.ContinuesFinalMessage,
+        };
+    }
+
+    private static TurnReader NewReader(ChatDialect dialect, ToolSet tools, ChatTurnRequest request, IReadOnlyList<int> prompt)
+    {
+        var ids = new CallIds(request.Chat);
+        return dialect.IsHarmony ? new HarmonyReader(tools, ids, request.ContinuesFinalMessage)
+            : new MarkedTurnReader(dialect, tools, ids, !request.ContinuesFinalMessage && dialect.Thinking?.IsBegunBy(prompt) == true, request.ContinuesFinalMessage);
+    }
+
+    /// <summary>One choice of an answer while it is read.</summary>
+    private sealed class Choice(TurnReader reader, IReadOnlyList<string> warnings)
+    {
+        private int _reasoningTokens;
+        private bool _hasWarned;
+
+        public ChatUpdate Read(GenerationUpdate update)
+        {
+            var pieces = new TurnPieces();
+            var thought = reader.IsThinking;
+            reader.Append(update.Text, pieces);
+            if (thought || reader.IsThinking)
+                _reasoningTokens += update.TokenIds.Count;
+            if (update.FinishReason is not null)
+                reader.End(pieces);
+            if (!_hasWarned)
+                pieces.Warnings.InsertRange(0, warnings);
+            _hasWarned = true;
+            return new ChatUpdate
+            {
+                Choice = update.Choice,
+                Text = pieces.Text.ToString(),
+                Reasoning = pieces.Reasoning.ToString(),
+                ToolCalls = pieces.Calls,
+                TokenIds = update.TokenIds,
+                LogProbabilities = update.LogProbabilities,
+                FinishReason = update.FinishReason == FinishReason.Stop && reader.CompleteCalls > 0 ? FinishReason.ToolCalls : update.FinishReason,
+                Usage = update.Usage is { } usage ? usage with { ReasoningTokens = _reasoningTokens } : null,
+                StopSequence = update.StopSequence,
+                StopTokenId = update.StopTokenId,
+                Warnings = pieces.Warnings,
+            };
+        }
+    }
+}
