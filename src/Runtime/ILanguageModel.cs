@@ -11,11 +11,13 @@ public interface ILanguageModel : IModel
     IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false);
 
     /// <summary>Renders a chat with the model's own template and turns it into token ids.</summary>
-    /// <remarks>Special tokens written by the template count as such; those inside messages stay text.</remarks>
+    /// <remarks>Special tokens written by the template count as such; those inside messages, tools and variables stay text.</remarks>
+    /// <param name="chat">The messages.</param>
+    /// <param name="cancellationToken">Stops a template that takes long.</param>
     /// <exception cref="HearthException">The model has no chat template, or one that cannot be read.</exception>
     /// <exception cref="ChatTemplateFailureException">The template refuses the messages, fails on them, or writes nothing.</exception>
     /// <exception cref="ContextLengthExceededException">The chat's text is so long that it cannot fit; it was not tokenized.</exception>
-    IReadOnlyList<int> TokenizeChat(ChatPrompt chat);
+    IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default);
 
     /// <summary>How the model writes calls of tools and thoughts.</summary>
     ChatDialect Dialect => ChatDialect.Plain;

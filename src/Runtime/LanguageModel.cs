@@ -29,7 +29,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly CompiledProgram _program;
     private readonly CompiledProgram? _encoder;
     private readonly EnginePageStore _store;
-    private readonly EnginePageStore? _memory;
+    private readonly EnginePageStore? _sources; // what the encoder writes of each source
     private readonly StepLoop _loop;
     private readonly ModelTokenizers _tokenizers;
     private readonly ChatPromptRenderer? _chat;
@@ -51,31 +51,37 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
         var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program, maxSequences);
         var (keyType, valueType) = (options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
-        _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
         Information = loaded.Information with { ContextLength = sizing.ContextLength };
-        _memory = _encoder is null ? null : CreateMemory(_encoder, maxSequences, keyType, valueType);
         DecoderStartId = _encoder is null ? null : ModelChecks.RequireDecoderStart(loaded.Metadata, _program.Program);
         var fingerprint = $"{loaded.Fingerprint}/{keyType}/{valueType}";
-        _loop = new StepLoop(
-            new StepRunner(_program, _store.Handle, _memory?.Handle),
-            _store,
-            new StepLoopOptions
-            {
-                MaxConcurrentSequences = maxSequences,
-                TokenBudget = _program.Program.Limits.MaxRows,
-                QueueCapacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity)),
-                ContextLength = sizing.ContextLength,
-                CachePrefixes = options.PrefixCaching ?? true,
-                ModelId = Information.Id,
-                ModelFingerprint = fingerprint,
-                Recurrence = _program.Program.Recurrence,
-                Suppressed = [.. (_tokenizers.Output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
-                DecoderStart = DecoderStartId ?? 0,
-            },
-            id => IsText(_tokenizers.Output, id) && _tokenizers.Output.IsEndOfGeneration(id),
-            TimeProvider.System,
-            logger,
-            _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _memory!.Handle), new KvCache(_memory, fingerprint), options.PrefixCaching ?? true));
+        var steps = new StepLoopOptions
+        {
+            MaxConcurrentSequences = maxSequences,
+            TokenBudget = _program.Program.Limits.MaxRows,
+            QueueCapacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity)),
+            ContextLength = sizing.ContextLength,
+            CachePrefixes = options.PrefixCaching ?? true,
+            ModelId = Information.Id,
+            ModelFingerprint = fingerprint,
+            Recurrence = _program.Program.Recurrence,
+            Suppressed = [.. (_tokenizers.Output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
+            DecoderStart = DecoderStartId ?? 0,
+        };
+        try
+        {
+            _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
+            _sources = _encoder is null ? null : CreateSourceStore(_encoder, maxSequences, keyType, valueType);
+            var encoder = _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _sources!.Handle), new KvCache(_sources, fingerprint), steps.CachePrefixes);
+            _loop = new StepLoop(new StepRunner(_program, _store.Handle, _sources?.Handle), _store, steps, EndsText, TimeProvider.System, logger, encoder);
+        }
+        catch
+        {
+            _sources?.Dispose();
+            _store?.Dispose();
+            throw;
+        }
+
+        bool EndsText(int id) => IsText(_tokenizers.Output, id) && _tokenizers.Output.IsEndOfGeneration(id);
     }
 
     /// <inheritdoc/>
@@ -111,7 +117,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         {
             var memory = _program.Measure();
             var encoder = _encoder?.Measure() ?? default;
-            var cache = (_store.PageBytes * _store.PageCount) + (_memory is null ? 0 : _memory.PageBytes * _memory.PageCount);
+            var cache = (_store.PageBytes * _store.PageCount) + (_sources is null ? 0 : _sources.PageBytes * _sources.PageCount);
             return (memory.Weights + encoder.Weights, memory.Scratch + encoder.Scratch, cache);
         }
     }
@@ -166,7 +172,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         => addSpecial && parseSpecial ? Tokenizer.EncodePrompt(text) : Tokenizer.Encode(text, addSpecial, parseSpecial);
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat) => Chat.Tokenize(chat, HasEncoder ? int.MaxValue : Information.ContextLength);
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default)
+        => Chat.Tokenize(chat, HasEncoder ? int.MaxValue : Information.ContextLength, cancellationToken);
 
     /// <summary>Renders a chat with the model's own template, as text.</summary>
     /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>
@@ -321,6 +328,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <returns>The estimate over all chunks.</returns>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of range.</exception>
     /// <exception cref="ContextLengthExceededException">A chunk is longer than the context.</exception>
+    /// <exception cref="UnsupportedModelException">The model is a diffusion model or an encoder–decoder.</exception>
     /// <exception cref="HearthException">The text is too short, or the model ends every text with a token of its own.</exception>
     public PerplexityEstimate MeasurePerplexity(string text, PerplexityOptions? options = null, Action<PerplexityEstimate>? receive = null, CancellationToken cancellationToken = default)
     {
@@ -328,6 +336,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         ModelLoader.Checked(options.Context, 4, 1 << 24, nameof(PerplexityOptions.Context));
         ModelLoader.Checked(options.Stride, 0, options.Context - 2, nameof(PerplexityOptions.Stride));
         ModelLoader.Checked(options.Chunks ?? 1, 1, int.MaxValue, nameof(PerplexityOptions.Chunks));
+        if (_program.Program.NeedsWholeText)
+            throw new UnsupportedModelException($"perplexity of the diffusion model '{Information.Architecture}', whose every row sees the text that it would be asked to predict,", ["models that read from left to right"]);
+        if (HasEncoder)
+            throw new UnsupportedModelException($"perplexity of the encoder–decoder '{Information.Architecture}', which needs a source for every text,", ["decoders alone"]);
         var length = PerplexityEvaluator.ChunkLength(options);
         if (length > Information.ContextLength)
             throw new ContextLengthExceededException(length, Information.ContextLength);
@@ -343,7 +355,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _loop.DisposeAsync().ConfigureAwait(false);
-        _memory?.Dispose();
+        _sources?.Dispose();
         _store.Dispose();
         _encoder?.Dispose();
         _program.Dispose();
@@ -364,7 +376,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     }
 
     // Room for the sources of all requests that run at a time, as far as an eighth of the memory holds them.
-    private static EnginePageStore CreateMemory(CompiledProgram encoder, int maxSequences, CacheType keyType, CacheType valueType)
+    private static EnginePageStore CreateSourceStore(CompiledProgram encoder, int maxSequences, CacheType keyType, CacheType valueType)
     {
         var layers = encoder.Program.CacheLayers;
         long longest = encoder.Program.Limits.MaxRows;

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests;
@@ -96,7 +97,7 @@ public sealed class LanguageModelTests
     [Fact]
     public async Task Loading_can_be_cancelled_and_reports_progress()
     {
-        var reports = new List<Graphs.LoadProgress>();
+        var reports = new List<LoadProgress>();
         await using (await LanguageModel.LoadAsync(ReferenceModels.File("gpt2"), progress: new Immediate(reports.Add)))
             Assert.Equal(reports[^1].BytesTotal, reports[^1].BytesDone);
         using var cancellation = new CancellationTokenSource();
@@ -178,8 +179,8 @@ public sealed class LanguageModelTests
         return ([.. ids], text.ToString(), usage ?? throw new InvalidOperationException("the last update carries the usage"));
     }
 
-    private sealed class Immediate(Action<Graphs.LoadProgress> report) : IProgress<Graphs.LoadProgress>
+    private sealed class Immediate(Action<LoadProgress> report) : IProgress<LoadProgress>
     {
-        public void Report(Graphs.LoadProgress value) => report(value);
+        public void Report(LoadProgress value) => report(value);
     }
 }

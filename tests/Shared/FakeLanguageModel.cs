@@ -70,7 +70,7 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
         return [.. text.Select(unit => (int)unit)];
     }
 
-    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat)
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default)
     {
         Chats.Enqueue(chat);
         if (ChatTemplateFault is not null)

@@ -36,7 +36,7 @@ internal static class ChatCompletionsEndpoint
         var options = RequestMapping.ToOptions(body, model.Information, context);
         var request = new GenerationRequest
         {
-            Prompt = Tokenize(model, id, RequestMapping.ToPrompt(body)),
+            Prompt = Tokenize(model, id, RequestMapping.ToPrompt(body), context.RequestAborted),
             Options = options,
             IsChat = true,
             Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
@@ -44,7 +44,7 @@ internal static class ChatCompletionsEndpoint
         return new Asked(id, model, request, body.Stream == true, body.StreamOptions?.IncludeUsage == true);
     }
 
-    private static IReadOnlyList<int> Tokenize(ILanguageModel model, string id, ChatPrompt prompt)
+    private static IReadOnlyList<int> Tokenize(ILanguageModel model, string id, ChatPrompt prompt, CancellationToken cancellationToken)
     {
         if (model.Information is { HasChatTemplate: false, ChatTemplateFault: null })
         {
@@ -53,7 +53,7 @@ internal static class ChatCompletionsEndpoint
 
         try
         {
-            return model.TokenizeChat(prompt);
+            return model.TokenizeChat(prompt, cancellationToken);
         }
         catch (ChatTemplateFailureException exception)
         {

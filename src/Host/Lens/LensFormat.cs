@@ -1,5 +1,3 @@
-using Hearth.Host.CommandLine;
-
 namespace Hearth.Host.Lens;
 
 /// <summary>A kind of file that attention is written as.</summary>

@@ -24,7 +24,7 @@ public enum CacheType
 
 /// <summary>The engine's memory for keys and values.</summary>
 /// <remarks>Memory is taken from the system as pages are first written. Safe to use from several threads, as <see cref="IPageStore"/> says; a page is written by one at a time.</remarks>
-public sealed unsafe class EnginePageStore : IPageStore, IDisposable
+internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
 {
     /// <summary>Takes address space for a pool.</summary>
     /// <param name="engine">The engine whose models use it.</param>

@@ -2,7 +2,7 @@ namespace Hearth.Runtime.Caching;
 
 /// <summary>Memory for keys and values, in numbered pages that each hold a fixed number of positions of every layer.</summary>
 /// <remarks>Who owns which page is decided by <c>KvCache</c>; this only holds and moves contents. Called from any thread, also while a step runs that does not write the pages in question.</remarks>
-public interface IPageStore
+internal interface IPageStore
 {
     /// <summary>Positions that a page holds.</summary>
     int PageTokens { get; }

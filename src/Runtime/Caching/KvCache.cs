@@ -15,6 +15,7 @@ public sealed class KvCache
     private readonly PagePool _pool;
     private readonly PrefixTree _tree;
     private readonly HashSet<KvSequence> _sequences = [];
+    private long _version;
     private long _evictedPages;
     private long _copiedPages;
 
@@ -23,7 +24,7 @@ public sealed class KvCache
     /// <param name="modelFingerprint">Names the model and the types of its cache; a saved sequence is only restored where it is the same.</param>
     /// <param name="vocabularySize">Tokens that the model knows: a saved sequence of others is not restored. Null: any id of at least 0.</param>
     /// <param name="forgottenUnit">In what units sequences forget their beginning, in positions; 0: never, so that a saved one that did is not restored. Null: whole pages.</param>
-    public KvCache(IPageStore store, string modelFingerprint = "", int? vocabularySize = null, int? forgottenUnit = null)
+    internal KvCache(IPageStore store, string modelFingerprint = "", int? vocabularySize = null, int? forgottenUnit = null)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(modelFingerprint);
@@ -68,6 +69,9 @@ public sealed class KvCache
             }
         }
     }
+
+    /// <summary>Rises whenever a page is let go or a prefix is offered: while it stays, nothing fits that did not.</summary>
+    internal long Version => Volatile.Read(ref _version);
 
     /// <summary>What the pages are used for now.</summary>
     public KvCacheStatistics GetStatistics()
@@ -128,7 +132,7 @@ public sealed class KvCache
     }
 
     /// <summary>The bookkeeping as it is now, for <see cref="KvCacheInvariants"/>.</summary>
-    public KvCacheState CaptureState()
+    internal KvCacheState CaptureState()
     {
         lock (_lock)
         {
@@ -195,6 +199,20 @@ public sealed class KvCache
         }
 
         return true;
+    }
+
+    /// <summary>Pages that a prompt would take out of those available, started from its longest cached prefix; touches nothing.</summary>
+    internal int PagesToStart(ReadOnlySpan<int> prompt, string? scope)
+    {
+        lock (_lock)
+        {
+            var found = new List<int>();
+            var match = _tree.Find(prompt, Math.Max(0, prompt.Length - 1), found, scope);
+
+            // Those that only the tree holds could not be evicted any more, and a page that is shared in part is copied.
+            var taken = found.Count(page => _pool.References(page) == 1);
+            return PagesFor(prompt.Length) - found.Count + taken + (match.Length % PageTokens != 0 ? 1 : 0);
+        }
     }
 
     /// <summary>Pages that reserving takes out of those available.</summary>
@@ -271,6 +289,7 @@ public sealed class KvCache
     {
         lock (_lock)
         {
+            Volatile.Write(ref _version, _version + 1);
             var tokens = sequence.Tokens;
             var root = _tree.Root(sequence.Scope);
             var node = root;
@@ -382,7 +401,11 @@ public sealed class KvCache
 
     private void Retain(int page) => _tree.Retained(page, _pool.Retain(page));
 
-    private void Release(int page) => _tree.Released(page, _pool.Release(page));
+    private void Release(int page)
+    {
+        _tree.Released(page, _pool.Release(page));
+        Volatile.Write(ref _version, _version + 1);
+    }
 
     private KvSequence Register(KvSequence sequence)
     {

@@ -1,7 +1,7 @@
 namespace Hearth.Runtime.Caching;
 
 /// <summary>What always holds of a cache's bookkeeping between two calls.</summary>
-public static class KvCacheInvariants
+internal static class KvCacheInvariants
 {
     /// <summary>Every violation, in words; empty when all is well.</summary>
     public static IReadOnlyList<string> FindViolations(KvCacheState state)

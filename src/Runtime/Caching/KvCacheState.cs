@@ -9,7 +9,7 @@ namespace Hearth.Runtime.Caching;
 /// <param name="Sequences">Sequences and their page tables.</param>
 /// <param name="Nodes">The prefix tree, parents before their children.</param>
 /// <param name="EvictablePages">Pages that only the prefix tree holds, the next to be evicted first.</param>
-public sealed record KvCacheState(
+internal sealed record KvCacheState(
     int PageTokens, ImmutableArray<int> References, ImmutableArray<int> FreePages,
     ImmutableArray<KvSequenceState> Sequences, ImmutableArray<PrefixNodeState> Nodes, ImmutableArray<int> EvictablePages)
 {
@@ -32,10 +32,10 @@ public sealed record KvCacheState(
 /// <summary>One sequence of a <see cref="KvCacheState"/>.</summary>
 /// <param name="Tokens">The token of each position.</param>
 /// <param name="Pages">Its page table.</param>
-public sealed record KvSequenceState(ImmutableArray<int> Tokens, ImmutableArray<int> Pages);
+internal sealed record KvSequenceState(ImmutableArray<int> Tokens, ImmutableArray<int> Pages);
 
 /// <summary>One page of the prefix tree in a <see cref="KvCacheState"/>.</summary>
 /// <param name="Page">The page.</param>
 /// <param name="ParentPage">The page before it; negative for the first of a prefix, another number for each scope.</param>
 /// <param name="Tokens">The tokens at its positions.</param>
-public sealed record PrefixNodeState(int Page, int ParentPage, ImmutableArray<int> Tokens);
+internal sealed record PrefixNodeState(int Page, int ParentPage, ImmutableArray<int> Tokens);

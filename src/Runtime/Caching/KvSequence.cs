@@ -4,8 +4,8 @@ namespace Hearth.Runtime.Caching;
 
 /// <summary>The cached positions of one token sequence.</summary>
 /// <remarks>
-/// A step writes in three moves: <see cref="TryReserve"/> makes positions writable, the step runs, and
-/// <see cref="Commit"/> or <see cref="CancelReservation"/> says how it ended. Not thread-safe.
+/// Only the model's own steps write positions, so that what is published or saved is what the model computed: they reserve,
+/// run, and commit or cancel. Not thread-safe.
 /// </remarks>
 public sealed class KvSequence : IDisposable
 {
@@ -67,7 +67,7 @@ public sealed class KvSequence : IDisposable
     /// <summary>Makes the next positions writable: evicts, takes and copies pages as needed.</summary>
     /// <param name="count">Positions, at least 1.</param>
     /// <returns>False where too few pages are left even when all that can be evicted is; the sequence is as before then.</returns>
-    public bool TryReserve(int count)
+    internal bool TryReserve(int count)
     {
         ThrowIfDisposed();
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
@@ -75,14 +75,14 @@ public sealed class KvSequence : IDisposable
     }
 
     /// <summary>Records that a step has written the tokens' keys and values to the next, reserved positions.</summary>
-    public void Commit(ReadOnlySpan<int> tokens)
+    internal void Commit(ReadOnlySpan<int> tokens)
     {
         ThrowIfDisposed();
         _cache.Commit(this, tokens);
     }
 
     /// <summary>Lets reserved positions go that no step has written.</summary>
-    public void CancelReservation()
+    internal void CancelReservation()
     {
         ThrowIfDisposed();
         _cache.Shrink(this, Length);

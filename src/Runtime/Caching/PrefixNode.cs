@@ -3,6 +3,9 @@ namespace Hearth.Runtime.Caching;
 /// <summary>A page of the prefix tree: the tokens at its positions, given all tokens on the way to it.</summary>
 internal sealed class PrefixNode
 {
+    // By their tokens in lexical order, so that a search looks at few of many: the root has a child for every first page.
+    private readonly List<PrefixNode> _children = [];
+
     /// <summary>Creates a node.</summary>
     /// <param name="parent">Null for the root, which has no page.</param>
     /// <param name="tokens">A whole page of them or, in a leaf, fewer.</param>
@@ -38,7 +41,7 @@ internal sealed class PrefixNode
     /// <summary>Hash of every token from the root to the end of this node.</summary>
     public ulong PathHash { get; }
 
-    public Dictionary<int[], PrefixNode> Children { get; } = new(TokensComparer.Instance);
+    public IReadOnlyList<PrefixNode> Children => _children;
 
     /// <summary>Neighbours in the list of pages that only the tree holds; see <see cref="PrefixTree"/>.</summary>
     public PrefixNode? Older { get; set; }
@@ -46,10 +49,43 @@ internal sealed class PrefixNode
     /// <inheritdoc cref="Older"/>
     public PrefixNode? Newer { get; set; }
 
-    public bool IsLeaf => Children.Count == 0;
+    public bool IsLeaf => _children.Count == 0;
 
+    /// <summary>The child of exactly these tokens.</summary>
     public bool TryGetChild(ReadOnlySpan<int> tokens, out PrefixNode? child)
-        => Children.GetAlternateLookup<ReadOnlySpan<int>>().TryGetValue(tokens, out child);
+    {
+        var place = PlaceOf(tokens);
+        child = place < _children.Count && tokens.SequenceEqual(_children[place].Tokens) ? _children[place] : null;
+        return child is not null;
+    }
+
+    /// <summary>Where tokens stand among the children or would: those before come before them in lexical order.</summary>
+    /// <remarks>
+    /// Children that begin alike are neighbours. So whichever shares the longest beginning with the tokens stands just before
+    /// or at their place, one that starts with all of them stands at it, and one with which they start stands just before.
+    /// </remarks>
+    public int PlaceOf(ReadOnlySpan<int> tokens)
+    {
+        var (low, high) = (0, _children.Count);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (_children[middle].Tokens.AsSpan().SequenceCompareTo(tokens) < 0)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low;
+    }
+
+    public void AddChild(PrefixNode child) => _children.Insert(PlaceOf(child.Tokens), child);
+
+    public void RemoveChild(PrefixNode child) => _children.RemoveAt(PlaceOf(child.Tokens));
 }
 
 /// <summary>A running hash over token ids. Only hints rest on it: what is found is compared token by token.</summary>
@@ -83,20 +119,4 @@ internal static class TokenHash
 
         return hash;
     }
-}
-
-/// <summary>Equality of token arrays, which spans can be looked up with.</summary>
-internal sealed class TokensComparer : IEqualityComparer<int[]>, IAlternateEqualityComparer<ReadOnlySpan<int>, int[]>
-{
-    public static TokensComparer Instance { get; } = new();
-
-    public bool Equals(int[]? x, int[]? y) => x.AsSpan().SequenceEqual(y);
-
-    public int GetHashCode(int[] obj) => GetHashCode(obj.AsSpan());
-
-    public bool Equals(ReadOnlySpan<int> alternate, int[] other) => alternate.SequenceEqual(other);
-
-    public int GetHashCode(ReadOnlySpan<int> alternate) => TokenHash.Extend(TokenHash.Seed, alternate).GetHashCode();
-
-    public int[] Create(ReadOnlySpan<int> alternate) => alternate.ToArray();
 }

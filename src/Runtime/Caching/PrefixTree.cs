@@ -102,7 +102,7 @@ internal sealed class PrefixTree
     {
         RemoveStarts(parent, tokens);
         var node = new PrefixNode(parent, tokens.ToArray(), page);
-        parent.Children.Add(node.Tokens, node);
+        parent.AddChild(node);
         _nodeOfPage[page] = node;
         _pool.Retain(page);
         return node;
@@ -111,15 +111,8 @@ internal sealed class PrefixTree
     /// <summary>Whether a child of the node starts with the tokens, so that nothing is won by adding them.</summary>
     public static bool HasStart(PrefixNode parent, ReadOnlySpan<int> tokens)
     {
-        foreach (var child in parent.Children.Values)
-        {
-            if (child.Tokens.AsSpan().StartsWith(tokens))
-            {
-                return true;
-            }
-        }
-
-        return false;
+        var place = parent.PlaceOf(tokens);
+        return place < parent.Children.Count && parent.Children[place].Tokens.AsSpan().StartsWith(tokens);
     }
 
     /// <summary>Takes a leaf out of the tree; its page stays with whoever else holds it.</summary>
@@ -130,7 +123,7 @@ internal sealed class PrefixTree
             Unlist(leaf);
         }
 
-        leaf.Parent!.Children.Remove(leaf.Tokens);
+        leaf.Parent!.RemoveChild(leaf);
         _nodeOfPage[leaf.Page] = null;
         _pool.Release(leaf.Page);
     }
@@ -170,11 +163,11 @@ internal sealed class PrefixTree
     /// <summary>Every node but the root, parents first.</summary>
     public IEnumerable<PrefixNode> Nodes()
     {
-        var pending = new Stack<PrefixNode>(_scopes.Values.Prepend(_root).SelectMany(root => root.Children.Values));
+        var pending = new Stack<PrefixNode>(_scopes.Values.Prepend(_root).SelectMany(root => root.Children));
         while (pending.TryPop(out var node))
         {
             yield return node;
-            foreach (var child in node.Children.Values)
+            foreach (var child in node.Children)
             {
                 pending.Push(child);
             }
@@ -208,12 +201,13 @@ internal sealed class PrefixTree
     {
         PrefixNode? best = null;
         var longest = 0;
-        foreach (var child in parent.Children.Values)
+        var place = parent.PlaceOf(tokens);
+        for (var i = Math.Max(0, place - 1); i <= place && i < parent.Children.Count; i++)
         {
-            var common = child.Tokens.AsSpan().CommonPrefixLength(tokens);
+            var common = parent.Children[i].Tokens.AsSpan().CommonPrefixLength(tokens);
             if (common > longest)
             {
-                (best, longest) = (child, common);
+                (best, longest) = (parent.Children[i], common);
             }
         }
 
@@ -223,16 +217,10 @@ internal sealed class PrefixTree
     /// <summary>Removes partly filled children that the tokens start with: the new node serves whatever they served.</summary>
     private void RemoveStarts(PrefixNode parent, ReadOnlySpan<int> tokens)
     {
-        List<PrefixNode>? redundant = null;
-        foreach (var child in parent.Children.Values)
+        for (var place = parent.PlaceOf(tokens) - 1; place >= 0 && tokens.StartsWith(parent.Children[place].Tokens); place--)
         {
-            if (child.Tokens.Length < tokens.Length && tokens.StartsWith(child.Tokens))
-            {
-                (redundant ??= []).Add(child);
-            }
+            Remove(parent.Children[place]);
         }
-
-        redundant?.ForEach(Remove);
     }
 
     private void List(PrefixNode node)

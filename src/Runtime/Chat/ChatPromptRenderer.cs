@@ -35,21 +35,23 @@ internal sealed class ChatPromptRenderer
     /// <summary>The prompt as text.</summary>
     /// <exception cref="HearthException">There is no usable template.</exception>
     /// <exception cref="ChatTemplateFailureException">The template refused the messages, failed on them or wrote nothing.</exception>
-    public string Render(ChatPrompt chat) => Render(chat, mark: null);
+    public string Render(ChatPrompt chat) => Render(chat, mark: null, CancellationToken.None);
 
     /// <summary>The prompt as token ids.</summary>
     /// <remarks>
     /// What the template writes may be control tokens; what users, tools and systems write may not. So every spelling of a
-    /// control token in a message is broken by a mark before rendering, and the mark taken out while tokenizing.
+    /// control token in what a caller gives, but for what the assistant said, is broken by a mark before rendering, and the mark
+    /// taken out while tokenizing.
     /// </remarks>
     /// <param name="chat">The chat.</param>
     /// <param name="most">Tokens that fit.</param>
+    /// <param name="cancellationToken">Stops a template that takes long.</param>
     /// <exception cref="ContextLengthExceededException">The text's length alone says that it takes more.</exception>
-    public IReadOnlyList<int> Tokenize(ChatPrompt chat, int most)
+    public IReadOnlyList<int> Tokenize(ChatPrompt chat, int most, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(chat);
-        var mark = ControlSpellings.UnusedCharacter(chat.Messages.SelectMany(message => new[] { message.Content, message.Reasoning }));
-        var text = Render(chat, mark);
+        var mark = ControlSpellings.UnusedCharacter(TextsOf(chat));
+        var text = Render(chat, mark, cancellationToken);
         if (_tokenizer.LeastTokens(text.Length - text.AsSpan().Count(mark)) is var least && least > most)
             throw new ContextLengthExceededException(least, most, isLeast: true);
         var ids = _tokenizer.EncodeMarked(text, mark);
@@ -60,7 +62,13 @@ internal sealed class ChatPromptRenderer
         return ids;
     }
 
-    private string Render(ChatPrompt chat, char? mark)
+    private static IEnumerable<string?> TextsOf(ChatPrompt chat)
+        => chat.Messages.SelectMany(message => new[] { message.Role, message.Content, message.Reasoning, message.Name, message.ToolCallId }
+                .Concat(message.ToolCalls.SelectMany(call => TemplateTexts.In(call.Arguments).Concat([call.ArgumentsText, call.Id, call.Name]))))
+            .Concat(chat.Tools.SelectMany(TemplateTexts.In))
+            .Concat(chat.Variables.Values.SelectMany(TemplateTexts.In));
+
+    private string Render(ChatPrompt chat, char? mark, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(chat);
         if (chat.Messages.Count == 0)
@@ -68,18 +76,18 @@ internal sealed class ChatPromptRenderer
         var variables = new Dictionary<string, object?>
         {
             ["messages"] = chat.Messages.Select(m => Describe(m, mark)).ToList(),
-            ["tools"] = chat.Tools.Count > 0 ? chat.Tools.ToList<object?>() : null,
+            ["tools"] = chat.Tools.Count > 0 ? chat.Tools.Select(tool => Broken(tool, mark)).ToList() : null,
             ["add_generation_prompt"] = chat.AddGenerationPrompt,
             ["bos_token"] = Spelling(_tokenizer.BeginOfTextId),
             ["eos_token"] = Spelling(_tokenizer.EndOfTextId),
         };
-        AddUsual(variables, chat);
+        AddUsual(variables, chat, mark);
         foreach (var (name, value) in chat.Variables)
-            variables[name] = value;
+            variables[name] = Broken(value, mark);
         var (template, key) = _templates.Select(chat.Tools.Count > 0);
         try
         {
-            return template.Render(variables, _clock) is { Length: > 0 } text ? text
+            return template.Render(variables, _clock, cancellation: cancellationToken) is { Length: > 0 } text ? text
                 : throw new ChatTemplateFailureException($"the model's chat template ('{key}') writes nothing of these messages");
         }
         catch (TemplateException exception)
@@ -90,12 +98,14 @@ internal sealed class ChatPromptRenderer
     }
 
     // What the reference gives beside Hugging Face's own: Llama 3 asks for date_string (and says July 2024 without), firefunction for the others.
-    private void AddUsual(Dictionary<string, object?> variables, ChatPrompt chat)
+    private void AddUsual(Dictionary<string, object?> variables, ChatPrompt chat, char? mark)
     {
         var now = _clock.GetLocalNow();
         variables["date_string"] = now.ToString("dd MMM yyyy", CultureInfo.InvariantCulture);
         variables["datetime"] = _clock.GetUtcNow().ToString("MMM dd yyyy HH:mm:ss 'GMT'", CultureInfo.InvariantCulture);
-        variables["functions"] = chat.Tools.Count == 0 ? "" : new JsonArray([.. chat.Tools.Select(tool => tool.DeepClone())]).ToJsonString(s_indented);
+
+        // Marked once it is text: the writer of JSON would spell a mark out.
+        variables["functions"] = chat.Tools.Count == 0 ? "" : Broken(new JsonArray([.. chat.Tools.Select(tool => tool.DeepClone())]).ToJsonString(s_indented), mark);
     }
 
     private string Spelling(int? id) => id is { } known ? _tokenizer.TokenText(known) : "";
@@ -106,19 +116,21 @@ internal sealed class ChatPromptRenderer
         var trusted = mark is null || message.Role == "assistant";
         var described = new Dictionary<string, object?>
         {
-            ["role"] = message.Role,
+            ["role"] = Broken(message.Role, mark),
             ["content"] = trusted || message.Content is null ? message.Content : _controlTokens.Break(message.Content, mark!.Value),
         };
         if (message.Name is not null)
-            described["name"] = message.Name;
+            described["name"] = Broken(message.Name, mark);
         if (message.Reasoning is not null)
             described["reasoning_content"] = trusted ? message.Reasoning : _controlTokens.Break(message.Reasoning, mark!.Value);
         if (message.ToolCallId is not null)
-            described["tool_call_id"] = message.ToolCallId;
+            described["tool_call_id"] = Broken(message.ToolCallId, mark);
         if (message.ToolCalls.Count > 0)
-            described["tool_calls"] = message.ToolCalls.Select(Describe).ToList();
+            described["tool_calls"] = message.ToolCalls.Select(call => Broken(Describe(call), mark)).ToList();
         return described;
     }
+
+    private object? Broken(object? value, char? mark) => mark is { } character ? TemplateTexts.Map(value, text => _controlTokens.Break(text, character)) : value;
 
     private static Dictionary<string, object?> Describe(ToolCall call) => new()
     {

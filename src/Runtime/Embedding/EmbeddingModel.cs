@@ -41,6 +41,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         Classifier = Pooling == PoolingKind.Rank ? ClassifierTerms.Read(loaded.Metadata, program.OutputWidth, areProbabilities: ranksByLastToken) : null;
         if (Classifier is not null && _tokenizers.Input is not null)
             _ = _pair.Value; // a template that cannot be used is told of now
+        var capacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity));
         if (program.CacheLayers.Count > 0)
         {
             // A decoder's keys and values: those of one step's texts, each of which may leave a page partly filled.
@@ -48,7 +49,6 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
             _store = new EnginePageStore(_program.Engine, program.CacheLayers, CacheSizing.PageTokens, pages, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
         }
 
-        var capacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity));
         _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), Pooling == PoolingKind.Rank && ranksByLastToken ? PoolingKind.Last : Pooling, _store, capacity, logger);
     }
 

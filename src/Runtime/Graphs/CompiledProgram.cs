@@ -14,11 +14,11 @@ public readonly record struct LoadProgress(string Stage, long BytesDone, long By
 /// <summary>Memory of a compiled program, in bytes.</summary>
 /// <param name="Weights">Packed weights.</param>
 /// <param name="Scratch">Values and work space of a step.</param>
-public readonly record struct ProgramMemory(long Weights, long Scratch);
+internal readonly record struct ProgramMemory(long Weights, long Scratch);
 
 /// <summary>A program with its weights in the engine, ready to run.</summary>
 /// <remarks>Steps of one engine run one after another; callers of several threads wait for each other.</remarks>
-public sealed unsafe class CompiledProgram : IDisposable
+internal sealed unsafe class CompiledProgram : IDisposable
 {
     // HEARTH_PART_ROWS: of whose multiples a weight's parts are made.
     private const int PartRows = 64;

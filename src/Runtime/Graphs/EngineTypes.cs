@@ -3,7 +3,7 @@ using Hearth.Runtime.Gguf;
 namespace Hearth.Runtime.Graphs;
 
 /// <summary>The tensor types that the engine computes with (hearth_type).</summary>
-public static class EngineTypes
+internal static class EngineTypes
 {
     private static readonly GgmlType[] _supported =
     [

@@ -6,7 +6,7 @@ namespace Hearth.Runtime.Graphs;
 /// <summary>The most that will be asked of a program: memory is laid out for it.</summary>
 /// <param name="MaxRows">Rows of one step.</param>
 /// <param name="MaxOutputRows">Rows of one step whose logits are wanted; no more than MaxRows.</param>
-public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
+internal readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
 {
     /// <summary>Positions that a sequence may have, by which some models choose their rotary frequencies; 0: as many as the model was made for.</summary>
     public int ContextLength { get; init; }
@@ -20,11 +20,11 @@ public readonly record struct StepLimits(int MaxRows, int MaxOutputRows)
 
 /// <summary>Asks a family for a text's vector instead of logits.</summary>
 /// <param name="Pooling">How the tokens' hidden states become one; null: as the file says, else as is usual for its kind.</param>
-public sealed record EmbeddingTerms(PoolingKind? Pooling = null);
+internal sealed record EmbeddingTerms(PoolingKind? Pooling = null);
 
 /// <summary>What a model computes: a flat list of operations over numbered values, and the weights they use.</summary>
 /// <remarks>Immutable; written with <see cref="ProgramBuilder"/>, run with <see cref="CompiledProgram"/>.</remarks>
-public sealed class ModelProgram
+internal sealed class ModelProgram
 {
     internal ModelProgram(NativeOperation[] operations, int[] valueWidths, Weight[] weights, CacheLayer[] cacheLayers, CacheLayer[] memoryLayers, int result, StepLimits limits)
     {

@@ -3,7 +3,7 @@ using Hearth.Runtime.Interop;
 namespace Hearth.Runtime.Graphs;
 
 // Attention, over the cache, the rows of a step or an encoder's output.
-public sealed unsafe partial class ProgramBuilder
+internal sealed unsafe partial class ProgramBuilder
 {
     /// <summary>Attention over the sequence's past and this step's rows: stores keys and values in the cache, then attends.</summary>
     /// <param name="queries">[rows, heads * keyWidth].</param>

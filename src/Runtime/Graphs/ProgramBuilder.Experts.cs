@@ -3,7 +3,7 @@ using Hearth.Runtime.Interop;
 namespace Hearth.Runtime.Graphs;
 
 // Mixtures of experts, and products with a matrix a head.
-public sealed unsafe partial class ProgramBuilder
+internal sealed unsafe partial class ProgramBuilder
 {
     /// <summary>Chooses experts for every row.</summary>
     /// <param name="scores">[rows, experts].</param>

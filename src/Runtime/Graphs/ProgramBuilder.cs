@@ -8,7 +8,7 @@ namespace Hearth.Runtime.Graphs;
 /// Shapes are checked where they are written, so that a wrong model fails here with the tensor's name and not inside the
 /// engine. Not thread-safe.
 /// </remarks>
-public sealed unsafe partial class ProgramBuilder
+internal sealed unsafe partial class ProgramBuilder
 {
     private enum Kind
     {
@@ -36,8 +36,13 @@ public sealed unsafe partial class ProgramBuilder
         LogSoftmax,
     }
 
-    // What a row of an embedding's table is chosen by.
+    // What a row of an embedding's table is chosen by; numbered as in hearth.h.
+    private const int ByToken = 0;
     private const int ByPosition = 1;
+    private const int AlwaysFirst = 2;
+
+    // The function with parameters of its own, which Xielu alone writes; numbered as in hearth.h.
+    private const int XieluFunction = 9;
 
     private readonly GgufFile _file;
     private readonly List<NativeOperation> _operations = [];
@@ -214,7 +219,7 @@ public sealed unsafe partial class ProgramBuilder
     /// <summary>Rows of a table, by token id.</summary>
     /// <param name="table">[vocabulary] rows of [width].</param>
     /// <param name="scale">Factor of the rows.</param>
-    public Value Embed(Weight table, float scale = 1) => EmbedBy(0, table, scale);
+    public Value Embed(Weight table, float scale = 1) => EmbedBy(ByToken, table, scale);
 
     /// <summary>Rows of a table, by position: learned position embeddings.</summary>
     /// <param name="table">[context] rows of [width].</param>
@@ -234,7 +239,7 @@ public sealed unsafe partial class ProgramBuilder
 
     /// <summary>The first row of a table, for every row of the step: BERT's type of a lone text.</summary>
     /// <param name="table">Rows of [width].</param>
-    public Value EmbedFirst(Weight table) => EmbedBy(2, table, 1);
+    public Value EmbedFirst(Weight table) => EmbedBy(AlwaysFirst, table, 1);
 
     private Value EmbedBy(int index, Weight table, float scale)
     {
@@ -262,6 +267,8 @@ public sealed unsafe partial class ProgramBuilder
         var outputs = new Value[weights.Length];
         for (var i = 0; i < weights.Length; i++)
         {
+            Expect(weights[i].Weight.Columns == input.Width, $"linear by '{weights[i].Weight.Name}'", $"an input {weights[i].Weight.Columns} wide", input.Width);
+            Expect(weights[i].Bias is not { } bias || bias.Count == weights[i].Weight.Rows, $"linear by '{weights[i].Weight.Name}'", $"a bias of {weights[i].Weight.Rows} values", (int)(weights[i].Bias?.Count ?? 0));
             MarkMultiplied(weights[i].Weight, 1);
             operation.Weight[i] = weights[i].Weight.Number;
             operation.Weight[3 + i] = weights[i].Bias?.Number ?? -1;
@@ -280,6 +287,7 @@ public sealed unsafe partial class ProgramBuilder
     /// <param name="groupWidth">Values normalized together (a head's, for query-key norm); 0: the row.</param>
     public Value RmsNorm(Value input, Weight? weight, float epsilon, int groupWidth = 0)
     {
+        Expect(groupWidth == 0 || input.Width % groupWidth == 0, "norm", $"groups of {groupWidth}", input.Width);
         var operation = Start(Kind.RmsNorm, input);
         operation.Weight[0] = weight?.Number ?? -1;
         operation.Parameters.Norm = new NativeNormParameters { Epsilon = epsilon, GroupWidth = groupWidth };
@@ -294,6 +302,7 @@ public sealed unsafe partial class ProgramBuilder
     /// <param name="groupWidth">Values normalized together; 0: the row.</param>
     public Value LayerNorm(Value input, Weight? weight, Weight? bias, float epsilon, int groupWidth = 0)
     {
+        Expect(groupWidth == 0 || input.Width % groupWidth == 0, "norm", $"groups of {groupWidth}", input.Width);
         var operation = Start(Kind.LayerNorm, input);
         operation.Weight[0] = weight?.Number ?? -1;
         operation.Weight[1] = bias?.Number ?? -1;
@@ -308,6 +317,7 @@ public sealed unsafe partial class ProgramBuilder
     /// <param name="factors">[dimensions / 2] divisors of the frequencies, or null.</param>
     public Value Rope(Value input, int headWidth, RopeTerms terms, Weight? factors = null)
     {
+        Expect(headWidth > 0 && input.Width % headWidth == 0, "rope", $"heads of {headWidth}", input.Width);
         var operation = Start(Kind.Rope, input);
         operation.Weight[0] = factors?.Number ?? -1;
         operation.Parameters.Rope = new NativeRopeParameters
@@ -328,19 +338,29 @@ public sealed unsafe partial class ProgramBuilder
     }
 
     /// <summary>The sum, element by element; the right side may be one wide.</summary>
-    public Value Add(Value left, Value right) => Finish(Start(Kind.Add, left, right), left.Width);
+    /// <exception cref="ModelFormatException">The widths differ.</exception>
+    public Value Add(Value left, Value right) => Together(Kind.Add, left, right);
 
     /// <summary>The sum with a vector of the left side's width, or of one value.</summary>
     public Value Add(Value left, Weight right) => WithVector(Kind.Add, left, right);
 
     /// <summary>The product, element by element; the right side may be one wide.</summary>
-    public Value Multiply(Value left, Value right) => Finish(Start(Kind.Multiply, left, right), left.Width);
+    /// <exception cref="ModelFormatException">The widths differ.</exception>
+    public Value Multiply(Value left, Value right) => Together(Kind.Multiply, left, right);
 
     /// <summary>The product with a vector of the left side's width, or of one value.</summary>
     public Value Multiply(Value left, Weight right) => WithVector(Kind.Multiply, left, right);
 
+    private Value Together(Kind kind, Value left, Value right)
+    {
+        Expect(right.Width == left.Width || right.Width == 1, Name(kind), $"a right side {left.Width} or 1 wide", right.Width);
+        return Finish(Start(kind, left, right), left.Width);
+    }
+
     private Value WithVector(Kind kind, Value left, Weight right)
     {
+        var size = right.EngineColumns * right.Rows;
+        Expect(size == left.Width || size == 1, $"{Name(kind)} with '{right.Name}'", $"{left.Width} values or one", (int)size);
         var operation = Start(kind, left);
         operation.Weight[0] = right.Number;
         return Finish(operation, left.Width);
@@ -376,6 +396,7 @@ public sealed unsafe partial class ProgramBuilder
     /// <summary>function(input), or function(input) * gated where that is given (arXiv 2002.05202).</summary>
     public Value Activate(ActivationFunction function, Value input, Value? gated = null)
     {
+        Expect(gated is null || gated.Width == input.Width, "gated activation", $"a gated side {input.Width} wide", gated?.Width ?? 0);
         var operation = gated is null ? Start(Kind.Activation, input) : Start(Kind.Activation, input, gated);
         operation.Parameters.Activation = new NativeActivationParameters { Function = (int)function };
         return Finish(operation, input.Width);
@@ -387,7 +408,7 @@ public sealed unsafe partial class ProgramBuilder
         var operation = Start(Kind.Activation, input);
         operation.Parameters.Activation = new NativeActivationParameters
         {
-            Function = 9,
+            Function = XieluFunction,
             NegativeAlpha = terms.NegativeAlpha,
             PositiveAlpha = terms.PositiveAlpha,
             Beta = terms.Beta,
@@ -404,6 +425,10 @@ public sealed unsafe partial class ProgramBuilder
     /// <returns>[rows, groups * width].</returns>
     public Value Slice(Value input, int groups, int offset, int width)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(groups, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        Expect(input.Width % groups == 0 && offset + width <= input.Width / groups, "slice", $"{groups} groups of at least {offset + width} columns", input.Width);
         var operation = Start(Kind.Slice, input);
         operation.Parameters.Slice = new NativeSliceParameters { Groups = groups, Offset = offset, Width = width };
         return Finish(operation, checked(groups * width));
@@ -417,6 +442,8 @@ public sealed unsafe partial class ProgramBuilder
     /// <returns>[rows, groups * (leftWidth + rightWidth)].</returns>
     public Value Concat(Value left, Value right, int groups, bool shared = false)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(groups, 1);
+        Expect(left.Width % groups == 0 && (shared || right.Width % groups == 0), "concat", $"{groups} equal groups on both sides", left.Width % groups == 0 ? right.Width : left.Width);
         var operation = Start(Kind.Concat, left, right);
         operation.Parameters.Groups = groups;
         return Finish(operation, checked(left.Width + (shared ? groups * right.Width : right.Width)));
@@ -485,14 +512,29 @@ public sealed unsafe partial class ProgramBuilder
 
     // ---- Pieces
 
+    // Widths follow from the file's numbers: where they do not fit each other, the file is at fault.
+    private void Expect(bool holds, string operation, string expected, int found)
+    {
+        if (!holds)
+            throw new ModelFormatException($"[{operation}] expected {expected}, found {found}", _file.Path);
+    }
+
+    private static string Name(Kind kind) => kind == Kind.Add ? "add" : "multiply";
+
     private static void MarkMultiplied(Weight weight, int stackRead)
     {
         weight.IsMultiplied = true;
         weight.StackRead = stackRead;
     }
 
-    private static NativeOperation Start(Kind kind, params ReadOnlySpan<Value> inputs)
+    private NativeOperation Start(Kind kind, params ReadOnlySpan<Value> inputs)
     {
+        foreach (var input in inputs)
+        {
+            if (input.Builder != this)
+                throw new ArgumentException("the value is of another program", nameof(inputs));
+        }
+
         var operation = new NativeOperation { Kind = (int)kind };
         for (var i = 0; i < 3; i++)
         {

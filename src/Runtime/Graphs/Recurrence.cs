@@ -3,7 +3,7 @@ namespace Hearth.Runtime.Graphs;
 /// <summary>Segment-level recurrence (Transformer-XL, arXiv 1901.02860): text of any length in a fixed number of positions.</summary>
 /// <param name="SegmentLength">Positions that are read with one memory, at least 1.</param>
 /// <param name="MemoryLength">Positions before its segment that a query sees, at least 0.</param>
-public readonly record struct Recurrence(int SegmentLength, int MemoryLength)
+internal readonly record struct Recurrence(int SegmentLength, int MemoryLength)
 {
     /// <summary>How many of a sequence's first positions no later query sees, in whole segments and pages.</summary>
     /// <param name="length">Positions so far.</param>

@@ -2,7 +2,7 @@ namespace Hearth.Runtime.Graphs;
 
 /// <summary>The rows of one engine step: any mix of prompt pieces and single tokens of any number of sequences.</summary>
 /// <remarks>Reused from step to step; not thread-safe.</remarks>
-public sealed class StepBatch
+internal sealed class StepBatch
 {
     private readonly List<int> _tokens = [];
     private readonly List<int> _positions = [];
@@ -136,7 +136,7 @@ public sealed class StepBatch
 /// <param name="MemoryBegin">Its first entry of the encoder output's pages in the step's pages.</param>
 /// <param name="MemoryCount">Its entries of them.</param>
 /// <param name="MemoryLength">Positions of the encoder's output; 0 for a decoder alone.</param>
-public readonly record struct StepSequence(
+internal readonly record struct StepSequence(
     int RowBegin,
     int RowCount,
     int Past,
@@ -148,7 +148,7 @@ public readonly record struct StepSequence(
 
 /// <summary>Runs steps of one loaded model.</summary>
 /// <remarks>One step runs at a time: a step loop's and its beam searches' wait for each other.</remarks>
-public interface IStepRunner
+internal interface IStepRunner
 {
     /// <summary>Floats of one output row.</summary>
     int VocabularySize { get; }

@@ -3,7 +3,7 @@ using Hearth.Runtime.Kernels;
 namespace Hearth.Runtime.Graphs;
 
 /// <summary>An activation function; numbered as in hearth.h.</summary>
-public enum ActivationFunction
+internal enum ActivationFunction
 {
     /// <summary>The identity.</summary>
     None = 0,
@@ -40,7 +40,7 @@ public enum ActivationFunction
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>
-public enum RopeLayout
+internal enum RopeLayout
 {
     /// <summary>Neighbours (2i, 2i + 1): RoFormer's own, and what GGUF's llama files hold.</summary>
     Interleaved = 0,
@@ -50,7 +50,7 @@ public enum RopeLayout
 }
 
 /// <summary>Rotary position embedding (RoFormer, arXiv 2104.09864) with linear or YaRN scaling (arXiv 2309.00071).</summary>
-public sealed record RopeTerms
+internal sealed record RopeTerms
 {
     /// <summary>Which values are rotated together.</summary>
     public required RopeLayout Layout { get; init; }
@@ -84,7 +84,7 @@ public sealed record RopeTerms
 }
 
 /// <summary>The terms of an attention operation over a cache layer or over rows.</summary>
-public sealed record AttentionTerms
+internal sealed record AttentionTerms
 {
     /// <summary>Query heads.</summary>
     public required int Heads { get; init; }
@@ -151,17 +151,17 @@ public sealed record AttentionTerms
 /// <param name="KvHeads">Heads of keys and values.</param>
 /// <param name="KeyWidth">Values of a key head.</param>
 /// <param name="ValueWidth">Values of a value head; 0 where the values lie in the keys.</param>
-public readonly record struct CacheLayer(int KvHeads, int KeyWidth, int ValueWidth);
+internal readonly record struct CacheLayer(int KvHeads, int KeyWidth, int ValueWidth);
 
 /// <summary>The constants of xIELU (arXiv 2411.13010): above 0 PositiveAlpha x² + Beta x, below NegativeAlpha (expm1(min(x, Epsilon)) - x) + Beta x.</summary>
 /// <param name="NegativeAlpha">Factor below 0.</param>
 /// <param name="PositiveAlpha">Factor above 0.</param>
 /// <param name="Beta">Slope at 0.</param>
 /// <param name="Epsilon">The largest exponent, just below 0.</param>
-public readonly record struct XieluTerms(float NegativeAlpha, float PositiveAlpha, float Beta, float Epsilon);
+internal readonly record struct XieluTerms(float NegativeAlpha, float PositiveAlpha, float Beta, float Epsilon);
 
 /// <summary>How scores become an expert's weight; numbered as in hearth.h.</summary>
-public enum ExpertGating
+internal enum ExpertGating
 {
     /// <summary>Softmax over all experts.</summary>
     Softmax = 1,
@@ -174,7 +174,7 @@ public enum ExpertGating
 }
 
 /// <summary>How experts are chosen for a row and weighted (arXiv 1701.06538; groups: DeepSeek-V3, arXiv 2412.19437).</summary>
-public sealed record RouterTerms
+internal sealed record RouterTerms
 {
     /// <summary>Experts for each row.</summary>
     public required int Chosen { get; init; }

@@ -2,7 +2,7 @@ namespace Hearth.Runtime.Graphs;
 
 /// <summary>A numbered value of a program: float32 [rows, Width], its rows those of a step or of its output.</summary>
 /// <remarks>Known only while a program is written; nothing is computed by writing one.</remarks>
-public sealed class Value
+internal sealed class Value
 {
     internal Value(ProgramBuilder builder, int number, int width)
     {

@@ -4,7 +4,7 @@ namespace Hearth.Runtime.Graphs;
 
 /// <summary>A weight of a program: a tensor of the model's file, a part of one, or numbers computed when the model is loaded.</summary>
 /// <remarks>Shape as GGUF has it: a matrix maps Columns inputs to Rows outputs; a vector has one row.</remarks>
-public sealed class Weight
+internal sealed class Weight
 {
     internal Weight(int number, GgufTensor tensor, long first, long columns, long rows, int stack, WeightForm? form)
         : this(number, tensor.Name, tensor.Type, columns, rows, stack, form)

@@ -78,7 +78,9 @@ internal sealed class EncoderDecoder
         var hidden = encoder.Encode();
         ModelFamilies.WriteMemory(encoder._program, hidden, decoder._decoderLayers, decoder._attention);
         var source = limits with { MaxRows = Math.Min(encoder._sizes.ContextLength, ModelFamilies.LongestSource), MaxOutputRows = 1 };
-        return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
+        var logits = decoder.Decode();
+        decoder._model.RequireAllUsed(beside: encoder._program);
+        return decoder._program.Build(logits, limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
     }
 
     private enum PositionKind

@@ -17,7 +17,7 @@ internal static class ModelFamilies
         Qwen.Architectures,
         Granite.Architectures,
         Gpt.Architectures,
-        Parallel.Architectures,
+        ParallelBlocks.Architectures,
         PostNorm.Architectures,
         Gemma.Architectures,
         Gemma4.Architectures,

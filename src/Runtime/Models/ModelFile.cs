@@ -163,10 +163,11 @@ internal sealed class ModelFile
 
     /// <summary>Refuses a file that holds more than its program uses: what is left over would silently not be computed.</summary>
     /// <param name="ignored">Says of a tensor's name that the architecture has no use for it here; null: of none.</param>
+    /// <param name="beside">A second program of the same file, an encoder's; null: there is none.</param>
     /// <exception cref="UnsupportedModelException">Tensors are left over; the message names some.</exception>
-    public void RequireAllUsed(Func<string, bool>? ignored = null)
+    public void RequireAllUsed(Func<string, bool>? ignored = null, ProgramBuilder? beside = null)
     {
-        var used = Program.Weights.Select(w => w.Name).ToHashSet(StringComparer.Ordinal);
+        var used = Program.Weights.Concat(beside?.Weights ?? []).Select(w => w.Name).ToHashSet(StringComparer.Ordinal);
         var unused = _file.Tensors.Select(t => t.Name).Where(n => !used.Contains(n) && !_alternatives.Contains(n) && ignored?.Invoke(n) != true).ToArray();
         if (unused.Length > 0)
         {

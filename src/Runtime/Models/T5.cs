@@ -55,14 +55,20 @@ internal sealed class T5
         if (encoder._sizes.Architecture == "t5encoder")
         {
             var pooling = Pooling.Read(file.Metadata, limits.Embedding?.Pooling, PoolingKind.Mean);
-            return encoder._program.Build(encoder._program.Pool(hidden, pooling), limits, pooling: pooling);
+            var pooled = encoder._program.Pool(hidden, pooling);
+            encoder._model.RequireAllUsed();
+            return encoder._program.Build(pooled, limits, pooling: pooling);
         }
 
         ModelFamilies.RefuseEmbeddings(limits);
         ModelFamilies.WriteMemory(encoder._program, hidden, encoder._decoderLayers, encoder._attention);
         var decoder = new T5(file, limits, "dec");
         var source = limits with { MaxRows = Math.Max(limits.MaxRows, Math.Min(encoder._sizes.ContextLength, ModelFamilies.LongestSource)), MaxOutputRows = 1 };
-        return decoder._program.Build(decoder.Decode(), limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
+        var logits = decoder.Decode();
+
+        // Files of the first T5 have biases for cross-attention, which no implementation applies.
+        decoder._model.RequireAllUsed(name => name.EndsWith(".cross_attn_rel_b.weight", StringComparison.Ordinal), beside: encoder._program);
+        return decoder._program.Build(logits, limits, encoder: encoder._program.Build(encoder._program.Gather(hidden), source));
     }
 
     private Value Encode()

@@ -185,7 +185,7 @@ internal sealed class TransformerXl
         {
             var rows = BlockConverter.ToSingle(projection);
             var keys = new float[heads * distances * headWidth];
-            System.Threading.Tasks.Parallel.For(0, distances, distance =>
+            Parallel.For(0, distances, distance =>
             {
                 var sinusoid = Sinusoids.Of(distance, width);
                 for (var head = 0; head < heads; head++)

@@ -47,6 +47,7 @@ internal sealed class Scheduler
     private readonly ScheduledRequest[] _choosing;
     private readonly WorkCrew _choosers;
     private readonly float[] _logits;
+    private (ScheduledRequest Request, long Version)? _refused; // who had no room last, and the state of the caches then
     private volatile int _admittedCount;
 
     /// <summary>Creates a scheduler.</summary>
@@ -182,10 +183,18 @@ internal sealed class Scheduler
 
     private bool TryAdmit(ScheduledRequest request)
     {
+        var version = CacheVersion;
+        if (_admitted.Count > 0 && (_refused == (request, version) || !HasRoom(request)))
+        {
+            _refused = (request, version);
+            return false;
+        }
+
         var match = new PrefixMatch(0, CacheMissReason.NothingCached);
         var sequence = SharesPrefix(request) ? _cache.CreateSequence(request.History, out match, request.CacheScope) : _cache.CreateSequence();
-        if (!HasRoom(sequence, request.History.Length) || !TryAdmitSource(request, ref match) || !_queue.TryRemove(request))
+        if (!TryAdmitSource(request, ref match) || !_queue.TryRemove(request))
         {
+            _refused = (request, version);
             sequence.Dispose();
             request.ReleaseMemory();
             return false;
@@ -238,28 +247,26 @@ internal sealed class Scheduler
         return true;
     }
 
-    /// <summary>Whether a request's prompt fits beside those of the others and a page of growth for each.</summary>
-    /// <remarks>Alone it is always tried: nobody will make room later.</remarks>
-    private bool HasRoom(KvSequence sequence, int length)
-    {
-        if (_admitted.Count == 0)
-        {
-            return true;
-        }
+    // Changes where somebody lets pages go or leaves a prefix: until then there is no more room than there was.
+    private long CacheVersion => _cache.Version + (_encoder?.Cache.Version ?? 0);
 
-        long wanted = _cache.PagesToReserve(sequence, Growth(sequence, length - sequence.End)) + 1;
+    /// <summary>Whether a request's prompt fits beside those of the others and a page of growth for each.</summary>
+    /// <remarks>Asked while others are admitted. Alone a request is always tried: nobody will make room later.</remarks>
+    private bool HasRoom(ScheduledRequest request)
+    {
+        long wanted = 1 + (SharesPrefix(request) ? _cache.PagesToStart(request.History, request.CacheScope) : _cache.PagesFor(Growth(0, request.History.Length)));
         foreach (var other in _admitted)
         {
-            wanted += _cache.PagesToReserve(other.Sequence!, Growth(other.Sequence!, other.Pending)) + 1;
+            wanted += _cache.PagesToReserve(other.Sequence!, Growth(other.Sequence!.Length, other.Pending)) + 1;
         }
 
         return wanted <= _cache.AvailablePages;
     }
 
     // By how many positions a sequence grows when a text goes on; of one that is read in segments only the last are held.
-    private int Growth(KvSequence sequence, int positions)
+    private int Growth(int held, int positions)
         => _options.Recurrence is { } recurrence
-            ? (int)Math.Clamp(recurrence.MostHeld(_rowBudget, _cache.PageTokens) - sequence.Length, 0, positions) : positions;
+            ? (int)Math.Clamp(recurrence.MostHeld(_rowBudget, _cache.PageTokens) - held, 0, positions) : positions;
 
     private void ReservePages()
     {
@@ -500,6 +507,7 @@ internal sealed class Scheduler
         request.Sequence = null;
         request.ReleaseMemory();
         _admitted.Remove(request);
+        _refused = null;
         CountAdmitted(-1);
         KvCacheInvariants.Check(_cache);
     }

@@ -14,7 +14,11 @@ internal sealed class LocalBackend(Func<CancellationToken, Task<ILanguageModel>>
         ChatPrompt chat, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var model = await getModel(cancellationToken).ConfigureAwait(false);
-        await foreach (var update in GenerateAsync("chatcmpl", model, new GenerationRequest { Prompt = model.TokenizeChat(chat), Options = options, IsChat = true }, cancellationToken).ConfigureAwait(false))
+
+        // Not on the caller's thread: a template may take a while, and a caller's may be that of a user interface.
+        var prompt = await Task.Run(() => model.TokenizeChat(chat, cancellationToken), cancellationToken).ConfigureAwait(false);
+        var request = new GenerationRequest { Prompt = prompt, Options = options, IsChat = true };
+        await foreach (var update in GenerateAsync("chatcmpl", model, request, cancellationToken).ConfigureAwait(false))
         {
             yield return update;
         }

@@ -274,4 +274,42 @@ public sealed class KvCacheTests
         Assert.NotEqual(0, Count(used with { Nodes = used.Nodes.Add(used.Nodes[1]) }));
         Assert.NotEqual(0, Count(used with { Nodes = [used.Nodes[1], used.Nodes[0]] }));
     }
+
+    [Fact]
+    public void Of_many_prefixes_the_longest_is_found_and_one_that_another_begins_with_is_not_kept_twice()
+    {
+        var store = new FakePageStore(4, 200);
+        var cache = new KvCache(store);
+        var random = new Random(7);
+        var known = new List<int[]>();
+        for (var i = 0; i < 120; i++)
+        {
+            var tokens = Enumerable.Range(0, random.Next(1, 9)).Select(_ => random.Next(3)).ToArray();
+            using var sequence = cache.CreateSequence(tokens, out var match);
+            Assert.Equal(known.Select(other => other.AsSpan().CommonPrefixLength(tokens.AsSpan(0, tokens.Length - 1))).DefaultIfEmpty(0).Max(), match.Length);
+            Assert.True(TryAppend(sequence, store, tokens[match.Length..]));
+            sequence.Publish();
+            known.Add(tokens);
+            Assert.Empty(KvCacheInvariants.FindViolations(cache.CaptureState()));
+        }
+    }
+
+    [Fact]
+    public void Asking_what_a_prompt_would_take_agrees_with_taking_it_and_moves_no_page()
+    {
+        Cache(1, 2, 3, 4, 5, 6);
+        Cache(7, 7);
+        using var held = _cache.Pin([1, 2, 3, 4]);
+        foreach (var prompt in (int[][])[[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 9], [7, 7, 7, 7, 7], [8], [1, 2, 3, 4, 5]])
+        {
+            var (order, version) = (_cache.CaptureState().EvictablePages, _cache.Version);
+            var asked = _cache.PagesToStart(prompt, scope: null);
+            Assert.Equal(order, _cache.CaptureState().EvictablePages);
+            Assert.Equal(version, _cache.Version);
+            var available = _cache.AvailablePages;
+            using var sequence = _cache.CreateSequence(prompt, out var match);
+            var taken = available - _cache.AvailablePages;
+            Assert.Equal(asked, taken + _cache.PagesToReserve(sequence, prompt.Length - match.Length));
+        }
+    }
 }

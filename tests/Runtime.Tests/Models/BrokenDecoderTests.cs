@@ -149,6 +149,8 @@ public sealed class BrokenDecoderTests
         var error = Assert.Throws<UnsupportedModelException>(() => model.GenerateAsync(new GenerationRequest { Prompt = [1, 2, 3] }));
         Assert.Contains("diffusion model", error.Message, StringComparison.Ordinal);
 
+        Assert.Contains("diffusion model", Assert.Throws<UnsupportedModelException>(() => model.MeasurePerplexity("any text")).Message, StringComparison.Ordinal);
+
         // More rows than a step gives out, fewer than it takes; every row sees the last one.
         int[] text = [.. Enumerable.Range(0, 300).Select(i => i * 7 % 250)], other = [.. text[..^1], 251];
         var (logits, changed) = (Logits(model, text), Logits(model, other));

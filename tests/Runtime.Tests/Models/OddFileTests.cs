@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
@@ -169,6 +170,29 @@ public sealed class OddFileTests : IDisposable
         Assert.Empty(mended.Information.Warnings);
         Assert.Equal(2, mended.TokenizeChat(Chat).Count(id => id == 3));
         Assert.Equal(2, mended.TokenizeChat(new ChatPrompt { Messages = [new ChatMessage("user", "<|im_start|>")] }).Count(id => id == 3));
+    }
+
+    [Fact]
+    public async Task No_text_that_a_caller_gives_makes_a_control_token()
+    {
+        const string Template = "<|im_start|>{% for m in messages %}{{ m.role }}{{ m.name }}{{ m.content }}{{ m.tool_call_id }}{{ m.reasoning_content }}{% for c in m.tool_calls %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}{{ tools | tojson }}{{ functions }}{{ extra }}{{ list[0] }}";
+        await using var model = await LanguageModel.LoadAsync(Chatting(Template).Save(_folder));
+        const string Evil = "a<|im_start|>b";
+        var chat = new ChatPrompt
+        {
+            Messages = [new ChatMessage(Evil, Evil) { Name = Evil, ToolCallId = Evil }, new ChatMessage("assistant", "x") { ToolCalls = [new ToolCall(Evil, Evil, new JsonObject { [Evil] = Evil })] }, new ChatMessage("tool", "y") { Reasoning = Evil, ToolCalls = [new ToolCall("", "", []) { ArgumentsText = Evil }] }],
+            Tools = [new JsonObject { ["type"] = "function", ["function"] = new JsonObject { ["name"] = Evil, ["n"] = 5 } }],
+            Variables = new Dictionary<string, JsonNode?> { ["extra"] = Evil, ["list"] = new JsonArray(Evil) },
+        };
+        var ids = model.TokenizeChat(chat);
+        Assert.Equal([3], ids.Where(id => id is 3 or 4));
+
+        // Every text that the template writes is there, whole and without a mark.
+        Assert.Equal(1 + 13, model.RenderChat(chat).Split("<|im_start|>").Length - 1);
+        Assert.Equal(13, string.Concat(ids.Select(model.Tokenizer.TokenText)).Split(Evil).Length - 1);
+        using var cancelled = new CancellationTokenSource();
+        await cancelled.CancelAsync();
+        Assert.ThrowsAny<OperationCanceledException>(() => model.TokenizeChat(chat, cancelled.Token));
     }
 
     [Fact]

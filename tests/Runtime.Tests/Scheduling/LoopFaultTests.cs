@@ -96,4 +96,32 @@ public sealed class LoopFaultTests
         Volatile.Write(ref watched, null);
         Assert.True(looked > 0, $"{looked}");
     }
+
+    [Fact]
+    public async Task A_prompt_without_room_waits_without_touching_the_cache_until_somebody_makes_room()
+    {
+        var store = new FakePageStore(4, 8);
+        var runner = new FakeRunner(store);
+        await using var loop = new StepLoop(runner, store, new StepLoopOptions { ContextLength = 32 }, _ => false, TimeProvider.System, NullLogger.Instance);
+        await Count(loop.Submit(new GenerationRequest { Prompt = [1, 2, 3, 4, 5], Options = s_endless with { MaxTokens = 0 } }, new LetterDecoder()));
+
+        // The first takes a page after another as it goes on; the second has no room beside it before it ends.
+        var versions = new List<long>();
+        using var gate = new ManualResetEventSlim();
+        runner.BeforeRun = batch =>
+        {
+            gate.Wait();
+            if (batch.Tokens[0] != 1)
+                versions.Add(loop.Cache.Version);
+        };
+        var first = Count(loop.Submit(new GenerationRequest { Prompt = [9, 9, 9, 9, 9, 9], Options = s_endless with { MaxTokens = 13 } }, new LetterDecoder()));
+        var second = Count(loop.Submit(new GenerationRequest { Prompt = [1, 2, 3, 4, 5, .. Enumerable.Repeat(6, 20)], Options = s_endless with { MaxTokens = 1 } }, new LetterDecoder()));
+        gate.Set();
+        Assert.Equal(13, await first);
+        Assert.Equal(1, await second);
+        Assert.True(versions.Count >= 13);
+
+        // A prefix that is offered while it waits is a reason to look again; looking is none.
+        Assert.InRange(versions.Distinct().Count(), 1, 4);
+    }
 }

@@ -134,7 +134,8 @@ internal static class RunVerb
         private async Task AnswerAsync(string line, CancellationToken cancellationToken)
         {
             _messages.Add(new ChatMessage("user", line));
-            var request = new GenerationRequest { Prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }), Options = options, IsChat = true };
+            var prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }, cancellationToken);
+            var request = new GenerationRequest { Prompt = prompt, Options = options, IsChat = true };
             var reply = new StringBuilder();
             GenerationUpdate? last = null;
             var ended = true;

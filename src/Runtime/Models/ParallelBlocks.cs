@@ -7,7 +7,7 @@ namespace Hearth.Runtime.Models;
 /// Sources: GPT-NeoX (arXiv 2204.06745), Falcon (2311.16867), Phi-2 (2309.05463), Stable LM 2 (2402.17834), PLaMo
 /// (2410.07563), Command R and R7B (2504.00698).
 /// </remarks>
-internal static class Parallel
+internal static class ParallelBlocks
 {
     /// <summary>The kin, by GGUF's general.architecture.</summary>
     public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new()
