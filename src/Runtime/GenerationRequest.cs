@@ -21,8 +21,8 @@ public sealed record GenerationRequest
     /// <summary>Of a chat, the most tokens of thoughts, at least 0; null: as many as the model likes.</summary>
     public int? ThinkingBudget { get; init; }
 
-    /// <summary>Whether the text shows control tokens by their spellings; those that end it are never shown.</summary>
-    public bool ShowsControlTokens { get; init; }
+    /// <summary>Whether the text shows the control tokens that mark calls of tools and thoughts (<see cref="ILanguageModel.Dialect"/>) by their spellings.</summary>
+    public bool ShowsMarks { get; init; }
 
     /// <summary>Requests of higher priority are admitted first; equal ones in order of arrival.</summary>
     public int Priority { get; init; }

@@ -258,7 +258,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
     private bool ContinuesText(GenerationRequest request) => !HasEncoder || request.DecoderPrompt is { Count: > 1 };
 
-    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, ContinuesText(request), request.ShowsControlTokens);
+    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, ContinuesText(request), request.ShowsMarks ? _dialect.Value.Shown : null);
 
     private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(
         BeamTask task, GenerationRequest request, Func<CancellationToken, ITokenConstraint>? startWalk, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -390,13 +390,16 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private static bool IsText([NotNullWhen(true)] Tokenizer? tokenizer, int id) => tokenizer is not null && id < tokenizer.VocabularySize;
 
     /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
-    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText, bool showsControl) : ITextDecoder
+    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText, IReadOnlySet<int>? shown) : ITextDecoder
     {
-        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(showsControl, continuesText);
+        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(includeControl: shown is not null, continuesText);
 
-        public string Append(int token) => IsText(tokenizer, token) ? _decoder!.Append(token) : "";
+        public string Append(int token) => IsText(tokenizer, token) && !Hides(tokenizer, token) ? _decoder!.Append(token) : "";
 
         public ReadOnlyMemory<byte> BytesOf(int token) => IsText(tokenizer, token) ? tokenizer.TokenBytes(token).ToArray() : default;
+
+        // Of all tokens that are no text those that mark calls and thoughts are told.
+        private bool Hides(Tokenizer known, int token) => shown is not null && known.IsHidden(token) && !shown.Contains(token);
 
         public string Flush() => _decoder?.Flush() ?? "";
     }

@@ -14,6 +14,8 @@ internal sealed class ChatPromptRenderer
     // The name by which the library behind these templates calls an exception of raise_exception.
     private const string Refusal = "TemplateError";
 
+    private const string LastText = "hearth-ends-here-7c51f0";
+
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly ModelTemplates _templates;
@@ -73,6 +75,18 @@ internal sealed class ChatPromptRenderer
         ArgumentNullException.ThrowIfNull(chat);
         if (chat.Messages.Count == 0)
             throw new ArgumentException("a chat has at least one message", nameof(chat));
+        if (!chat.ContinuesFinalMessage)
+            return RenderWhole(chat, mark, cancellationToken);
+
+        // A text that nobody writes says where the last message ends, whatever the template puts behind it or trims off.
+        var last = chat.Messages[^1];
+        var text = RenderWhole(chat with { Messages = [.. chat.Messages.SkipLast(1), last with { Content = last.Content + LastText }], AddGenerationPrompt = false }, mark, cancellationToken);
+        return text.LastIndexOf(LastText, StringComparison.Ordinal) is >= 0 and var end ? text[..end]
+            : throw new ChatTemplateFailureException("the model's chat template does not write the last message as it is, so that its text cannot be continued");
+    }
+
+    private string RenderWhole(ChatPrompt chat, char? mark, CancellationToken cancellationToken)
+    {
         var variables = new Dictionary<string, object?>
         {
             ["messages"] = chat.Messages.Select(m => Describe(m, mark)).ToList(),

@@ -50,7 +50,7 @@ public static class ChatTurn
         var dialect = model.Dialect;
         var tools = ToolSet.Read(request, cancellationToken);
         var prompt = Tokenize(model, WithVariables(request), cancellationToken);
-        var form = dialect.IsHarmony ? Harmony.Answer(tools, request) : CallForms.Answer(dialect.Calls, tools, request, isPython: false);
+        var form = dialect.IsHarmony ? Harmony.Answer(tools, request) : CallForms.Answer(dialect.Calls, tools, request, dialect.HasPythonTag);
         if (form is not null && request.Options is { MinTokens: > 0 } or { IgnoreEndOfText: true } && request.Options.Constraint is null)
             throw new InvalidRequestException(request.Options.MinTokens > 0 ? nameof(GenerationOptions.MinTokens) : nameof(GenerationOptions.IgnoreEndOfText), "contradicts tools, whose calls say where the text ends");
         var constraint = form is null ? request.Options.Constraint : Constraint.Composed(form);
@@ -61,7 +61,7 @@ public static class ChatTurn
             IsChat = true,
             ContinuesAnswer = request.ContinuesFinalMessage,
             ThinkingBudget = request.ThinkingBudget,
-            ShowsControlTokens = true,
+            ShowsMarks = true,
             Priority = request.Priority,
             Deadline = request.Deadline,
             CacheScope = request.CacheScope,
@@ -75,11 +75,11 @@ public static class ChatTurn
         var adapted = ToolPrompt.Adapt(chat, model.Dialect);
         try
         {
-            return model.TokenizeChat(adapted);
+            return model.TokenizeChat(adapted, cancellationToken);
         }
         catch (ChatTemplateFailureException) when (adapted != chat && ToolPrompt.WithoutSystem(adapted) is var without && without != adapted)
         {
-            return model.TokenizeChat(without);
+            return model.TokenizeChat(without, cancellationToken);
         }
     }
 

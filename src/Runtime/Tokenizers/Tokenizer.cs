@@ -347,6 +347,9 @@ public abstract class Tokenizer
         _ => TokenKind.Undefined,
     };
 
+    /// <summary>Whether a token leaves nothing in decoded text unless control tokens are asked for.</summary>
+    internal bool IsHidden(int id) => (Vocabulary.Attributes[Checked(id)] & TokenAttributes.Hidden) != 0;
+
     /// <summary>Whether generation stops at a token: the end of text, turn or message, and tokens known by name to mean as much.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     public bool IsEndOfGeneration(int id) => Vocabulary.EndOfGeneration.Contains(Checked(id));

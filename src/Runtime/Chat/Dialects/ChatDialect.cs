@@ -34,6 +34,12 @@ public sealed class ChatDialect
 
     internal ThinkingMarkers? Thinking { get; }
 
+    /// <summary>Whether calls may begin with Llama's token for code.</summary>
+    internal bool HasPythonTag { get; init; }
+
+    /// <summary>Control tokens that a reader of answers has to see: those that mark calls and thoughts.</summary>
+    internal IReadOnlySet<int> Shown { get; init; } = new HashSet<int>();
+
     /// <summary>Whether every part of an answer is a message of a channel, as gpt-oss has it.</summary>
     internal bool IsHarmony { get; }
 }

@@ -10,6 +10,9 @@ internal static class Harmony
     public const string Start = "<|start|>assistant", Channel = "<|channel|>", Message = "<|message|>", End = "<|end|>", Constrain = "<|constrain|>";
     public const string Recipient = " to=functions.";
 
+    /// <summary>What structures an answer.</summary>
+    public static string[] Marks { get; } = [Start, Channel, Message, End, Constrain];
+
     // Thoughts and remarks before the answer.
     private const int MostMessages = 16;
 

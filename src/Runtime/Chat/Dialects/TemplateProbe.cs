@@ -18,6 +18,7 @@ internal sealed partial class TemplateProbe
 
     private readonly Func<ChatPrompt, string> _render;
     private readonly string[] _ends;
+    private string[]? _turns;
 
     /// <param name="render">Renders a chat with the model's template.</param>
     /// <param name="ends">The spellings of the tokens that end a text.</param>
@@ -34,12 +35,25 @@ internal sealed partial class TemplateProbe
     public static ChatDialect Read(ChatPromptRenderer? renderer, Tokenizer tokenizer, string? source)
     {
         if (renderer is null || source is null)
-            return new ChatDialect("plain", CallSyntax.Tagged, ToolPrompting.InSystemMessage, ThinkingMarkers.Find(tokenizer, source));
+        {
+            var marks = ThinkingMarkers.Find(tokenizer, source);
+            return new ChatDialect("plain", CallSyntax.Tagged, ToolPrompting.InSystemMessage, marks) { Shown = Shown(tokenizer, CallSyntax.Tagged, marks, isHarmony: false) };
+        }
+
         var probe = new TemplateProbe(renderer.Render, tokenizer.EndOfGenerationIds.Select(tokenizer.TokenText));
         var thinking = probe.FindThoughts() is { } found ? ThinkingMarkers.Of(tokenizer, found.Open, found.Close) : ThinkingMarkers.Find(tokenizer, source);
         var (name, syntax, prompting) = probe.FindCalls(source, text => tokenizer.TryGetId(text, out _));
         var isHarmony = name == "harmony";
-        return new ChatDialect(name, syntax, prompting, isHarmony ? null : thinking, isHarmony);
+        return new ChatDialect(name, syntax, prompting, isHarmony ? null : thinking, isHarmony) {
+            Shown = Shown(tokenizer, syntax, thinking, isHarmony),
+            HasPythonTag = syntax.Mark.Length == 0 && tokenizer.TryGetId(CallForms.PythonTag, out _),
+        };
+    }
+
+    private static HashSet<int> Shown(Tokenizer tokenizer, CallSyntax syntax, ThinkingMarkers? thinking, bool isHarmony)
+    {
+        var texts = string.Join('\n', [syntax.ToString(), thinking?.Open, thinking?.Close, CallForms.PythonTag, .. isHarmony ? Harmony.Marks : []]);
+        return [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => tokenizer.KindOf(id) == TokenKind.Control && tokenizer.TokenText(id) is { Length: > 1 } text && texts.Contains(text, StringComparison.Ordinal))];
     }
 
     /// <summary>How calls are written, and who tells the model of them.</summary>
@@ -47,7 +61,7 @@ internal sealed partial class TemplateProbe
     /// <param name="isToken">Whether a text is a token of the vocabulary.</param>
     public (string Name, CallSyntax Calls, ToolPrompting Prompting) FindCalls(string source, Func<string, bool> isToken)
     {
-        if (source.Contains("<|channel|>", StringComparison.Ordinal) && source.Contains("<|message|>", StringComparison.Ordinal) && source.Contains("to=functions.", StringComparison.Ordinal))
+        if (source.Contains("<|channel|>", StringComparison.Ordinal) && source.Contains("<|message|>", StringComparison.Ordinal) && source.Contains("<|start|>", StringComparison.Ordinal))
             return ("harmony", CallSyntax.Tagged, ToolPrompting.ByTemplate);
         if (Learn() is { } learned)
             return (learned.Members is null ? "json" : "members", learned, ToolPrompting.ByTemplate);
@@ -63,20 +77,25 @@ internal sealed partial class TemplateProbe
     /// <summary>What marks thoughts where the template writes them; null where it does not.</summary>
     public (string Open, string Close)? FindThoughts()
     {
-        var prompt = TryRender(new ChatPrompt { Messages = [new("user", Question)] });
-        var text = TryRender(new ChatPrompt
+        var answer = new ChatMessage("assistant", Content) { Reasoning = Thought };
+        var call = new ToolCall(FirstId, First, (JsonObject)s_strings.DeepClone());
+
+        // Some templates keep the thoughts of turns that called only.
+        foreach (var messages in new ChatMessage[][]
         {
-            Messages = [new("user", Question), new ChatMessage("assistant", Content) { Reasoning = Thought }],
-            AddGenerationPrompt = false,
-        });
-        if (text is null || prompt is null || text.IndexOf(Thought, StringComparison.Ordinal) is not (> 0 and var at))
-            return null;
-        var behind = text.IndexOf(Content, at, StringComparison.Ordinal);
-        if (behind < 0)
-            return null;
-        var close = text[(at + Thought.Length)..behind].Trim();
-        var open = Opening().Match(text[..at].TrimEnd());
-        return open.Success && Opening().Match(close) is { Success: true, Index: 0 } ? (open.Value, Opening().Match(close) is var last && FirstMarker().Match(close) is { Success: true } first ? first.Value : last.Value) : null;
+            [answer],
+            [answer with { Content = "", ToolCalls = [call] }, new ChatMessage("tool", "HPROBERESULT") { Name = First, ToolCallId = FirstId }],
+        })
+        {
+            if (TryRender(Chat(messages)) is not { } text || text.IndexOf(Thought, StringComparison.Ordinal) is not (> 0 and var at))
+                continue;
+            var open = Opening().Match(text[..at].TrimEnd());
+            var close = FirstMarker().Match(text[(at + Thought.Length)..].TrimStart());
+            if (open.Success && close.Success)
+                return (open.Value, close.Value);
+        }
+
+        return null;
     }
 
     private CallSyntax? Learn()
@@ -96,7 +115,9 @@ internal sealed partial class TemplateProbe
     private CallSyntax? Learn(string plain, string one, string? content)
     {
         // Where the answers part company a call begins; what both end with is not of the call.
-        var begin = CommonPrefix(plain, one);
+        var begin = OutsideMarker(one, CommonPrefix(plain, one));
+        if (TryRender(Chat([]) with { AddGenerationPrompt = true }) is { } prompt && prompt.Length > begin && one.StartsWith(prompt, StringComparison.Ordinal))
+            begin = prompt.Length;
         var name = one.IndexOf(First, begin, StringComparison.Ordinal);
         if (name < 0)
             return null;
@@ -200,8 +221,25 @@ internal sealed partial class TemplateProbe
         var before = 0;
         while (before < Math.Min(head.Length, between.Length) && head[^(before + 1)] == between[^(before + 1)])
             before++;
+        while (before > 0 && (OutsideMarker(head, head.Length - before) < head.Length - before || OutsideMarker(between, between.Length - before) < between.Length - before))
+            before--;
         var after = Math.Min(CommonPrefix(end, between), between.Length - before);
+        after = Math.Min(OutsideMarker(end, after), OutsideMarker(between, after));
         return (head[..^before], head[^before..], between[after..^before], end[..after], end[after..]);
+    }
+
+    // Where the marker begins within which a place lies, or the place itself: a marker may be one token, which nothing divides.
+    private static int OutsideMarker(string text, int at)
+    {
+        var begin = at - 1;
+        while (begin >= 0 && text[begin] is not ('<' or '>') && !char.IsWhiteSpace(text[begin]))
+            begin--;
+        if (begin < 0 || text[begin] != '<')
+            return at;
+        var end = at;
+        while (end < text.Length && text[end] is not ('<' or '>') && !char.IsWhiteSpace(text[end]))
+            end++;
+        return end < text.Length && text[end] == '>' ? begin : at;
     }
 
     private static (string Begin, string BeforeFirst, string Between, string End)? Pieces(string text, string keyOne, string valueOne, string keyTwo, string valueTwo)
@@ -240,7 +278,7 @@ internal sealed partial class TemplateProbe
     // What ends the answer is no part of its calls: a token that ends texts, or what a plain answer ends with too.
     private string CutTail(string tail, string plain)
     {
-        var end = _ends.Select(spelling => tail.IndexOf(spelling, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();
+        var end = _ends.Concat(Turns()).Select(spelling => tail.IndexOf(spelling, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();
         if (end >= 0)
             return tail[..end].TrimEnd();
         var usual = plain[(plain.LastIndexOf(Content, StringComparison.Ordinal) + Content.Length)..];
@@ -248,6 +286,18 @@ internal sealed partial class TemplateProbe
         while (same < Math.Min(usual.Length, tail.Length) && usual[^(same + 1)] == tail[^(same + 1)])
             same++;
         return tail[..^same].TrimEnd();
+    }
+
+    // The markers between the turns of a chat without tools; no call has them.
+    private string[] Turns()
+    {
+        if (_turns is null)
+        {
+            var text = TryRender(new ChatPrompt { Messages = [new("user", Question), new("assistant", Content), new("user", Question)] }) ?? "";
+            _turns = [.. Turn().Matches(text).Select(match => match.Value).Distinct().Where(value => !value.Contains("think", StringComparison.OrdinalIgnoreCase))];
+        }
+
+        return _turns;
     }
 
     private static CallSyntax? Checked(CallSyntax syntax)
@@ -329,6 +379,9 @@ internal sealed partial class TemplateProbe
     }
 
     private static int CommonPrefix(string a, string b) => a.AsSpan().CommonPrefixLength(b);
+
+    [GeneratedRegex(@"<\|[^<>\s]+>|<[^<>\s]+\|>|<\uFF5C[^<>\s]+>", RegexOptions.CultureInvariant)]
+    private static partial Regex Turn();
 
     [GeneratedRegex(@"(?:<\|?[^<>\s]+\|?>|\[[A-Z_]+\])[a-z]*$", RegexOptions.CultureInvariant)]
     private static partial Regex Opening();

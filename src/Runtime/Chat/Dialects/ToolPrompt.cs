@@ -83,7 +83,7 @@ internal static class ToolPrompt
             var call = calls[i];
             text.Append(i == 0 ? "" : syntax.Separator ?? "\n").Append(syntax.BeforeName).Append(call.Name).Append(syntax.BeforeArguments);
             if (syntax.Members is null)
-                text.Append(call.ArgumentsText ?? JsonText.Spaced(call.Arguments));
+                text.Append(Unmarked(call.ArgumentsText ?? JsonText.Spaced(call.Arguments)));
             else
                 Write(text, call, syntax.Members);
             text.Append(syntax.AfterArguments);
@@ -92,12 +92,15 @@ internal static class ToolPrompt
         return text.Append(syntax.Closing).ToString();
     }
 
+    // Values may be foreign text: within the model's own they must not spell a control token.
+    private static string Unmarked(string json) => json.Replace("<", "\\u003c", StringComparison.Ordinal);
+
     private static void Write(StringBuilder text, ToolCall call, Constraints.Forms.MemberNotation members)
     {
         var isFirst = true;
         foreach (var (name, value) in call.Arguments)
         {
-            text.Append(isFirst ? members.Begin : members.BetweenOthers).Append(name).Append(members.BeforeOther).Append(JsonText.Spaced(value));
+            text.Append(isFirst ? members.Begin : members.BetweenOthers).Append(name).Append(members.BeforeOther).Append(Unmarked(JsonText.Spaced(value)));
             isFirst = false;
         }
 
