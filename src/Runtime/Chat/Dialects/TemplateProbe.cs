@@ -285,6 +285,8 @@ internal sealed partial class TemplateProbe
         var same = 0;
         while (same < Math.Min(usual.Length, tail.Length) && usual[^(same + 1)] == tail[^(same + 1)])
             same++;
+        while (same > 0 && OutsideMarker(tail, tail.Length - same) < tail.Length - same)
+            same--;
         return tail[..^same].TrimEnd();
     }
 
