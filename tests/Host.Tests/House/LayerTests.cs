@@ -18,6 +18,7 @@ public sealed class LayerTests
             "Evaluation Scheduling",
             "Loading",
             "Sampling",
+            "Turns",
             "contracts",
             "Chat Caching Models Synthesis",
             "Constraints Quantization",

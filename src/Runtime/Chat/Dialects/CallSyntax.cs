@@ -13,6 +13,9 @@ internal sealed record CallSyntax
     /// <summary>Stands for the number of a call.</summary>
     public const char Index = '\uE001';
 
+    /// <summary>Llama 3's token before calls, which its models write as often as not.</summary>
+    public const string PythonTag = "<|python_tag|>";
+
     /// <summary>The JSON form for models whose templates know no tools; also Hermes' and Qwen's own.</summary>
     public static CallSyntax Tagged { get; } = new()
     {

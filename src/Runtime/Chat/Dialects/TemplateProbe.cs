@@ -44,15 +44,16 @@ internal sealed partial class TemplateProbe
         var thinking = probe.FindThoughts() is { } found ? ThinkingMarkers.Of(tokenizer, found.Open, found.Close) : ThinkingMarkers.Find(tokenizer, source);
         var (name, syntax, prompting) = probe.FindCalls(source, text => tokenizer.TryGetId(text, out _));
         var isHarmony = name == "harmony";
-        return new ChatDialect(name, syntax, prompting, isHarmony ? null : thinking, isHarmony) {
+        return new ChatDialect(name, syntax, prompting, isHarmony ? null : thinking, isHarmony)
+        {
             Shown = Shown(tokenizer, syntax, thinking, isHarmony),
-            HasPythonTag = syntax.Mark.Length == 0 && tokenizer.TryGetId(CallForms.PythonTag, out _),
+            HasPythonTag = syntax.Mark.Length == 0 && tokenizer.TryGetId(CallSyntax.PythonTag, out _),
         };
     }
 
     private static HashSet<int> Shown(Tokenizer tokenizer, CallSyntax syntax, ThinkingMarkers? thinking, bool isHarmony)
     {
-        var texts = string.Join('\n', [syntax.ToString(), thinking?.Open, thinking?.Close, CallForms.PythonTag, .. isHarmony ? Harmony.Marks : []]);
+        var texts = string.Join('\n', [syntax.ToString(), thinking?.Open, thinking?.Close, CallSyntax.PythonTag, .. isHarmony ? HarmonyMarks.All : []]);
         return [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => tokenizer.KindOf(id) == TokenKind.Control && tokenizer.TokenText(id) is { Length: > 1 } text && texts.Contains(text, StringComparison.Ordinal))];
     }
 

@@ -1,7 +1,8 @@
-using Hearth.Runtime.Constraints;
+using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints.Forms;
+using Hearth.Runtime.Constraints;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>What an answer may be, given a model's syntax of calls, the tools and what the caller asked for.</summary>
 internal static class CallForms
@@ -31,14 +32,11 @@ internal static class CallForms
         var most = request.ParallelToolCalls && syntax.Separator is not null ? MostCalls : 1;
         var section = Sequence(Optional(Leading(syntax.Opening + syntax.BeforeName)), Literal(syntax.Head), Behind(syntax, tools.Callable, most));
         if (isPython)
-            section = new AlternativesForm([section, Sequence(Literal(PythonTag), section)]);
+            section = new AlternativesForm([section, Sequence(Literal(CallSyntax.PythonTag), section)]);
         if (request.ToolChoice.Mode == ToolChoiceMode.Required)
             return section;
         return format is not null ? new AlternativesForm([Sequence(Literal(syntax.ContentLead), format), section]) : Free(syntax, tools.Callable, most, section, isPython);
     }
-
-    /// <summary>Llama 3's token before calls, which its models write as often as not.</summary>
-    public const string PythonTag = "<|python_tag|>";
 
     // Text in which no call begins.
     private static TextForm? WithoutCalls(CallSyntax syntax)
@@ -60,7 +58,7 @@ internal static class CallForms
             marks.AddRange(tools.Select(tool => new FreeMark(
                 syntax.Head + tool.Name + FixedPart(syntax), IsAnchored: true, Sequence(Arguments(syntax, tool, syntax.BeforeArguments[FixedPart(syntax).Length..]), More(syntax, tools, most)))));
             if (isPython)
-                marks.Add(new FreeMark(PythonTag, IsAnchored: false, Sequence(Literal(syntax.Head), Behind(syntax, tools, most))));
+                marks.Add(new FreeMark(CallSyntax.PythonTag, IsAnchored: false, Sequence(Literal(syntax.Head), Behind(syntax, tools, most))));
         }
 
         var free = new FreeForm(marks, MayEnd: true);

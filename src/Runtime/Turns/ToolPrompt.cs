@@ -1,7 +1,8 @@
 using System.Text;
+using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>Tells models of tools whose templates do not, and puts calls and results into texts that such templates take.</summary>
 internal static class ToolPrompt

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>What a stretch of an answer came to: text, thoughts, pieces of calls.</summary>
 internal sealed class TurnPieces

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints;
+using Hearth.Runtime.Turns;
 
 namespace Hearth.Runtime;
 

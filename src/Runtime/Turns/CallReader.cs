@@ -1,10 +1,11 @@
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using Hearth.Runtime.Constraints;
+using System.Text.Json;
+using System.Text;
+using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints.Forms;
+using Hearth.Runtime.Constraints;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>Reads calls in a model's syntax as they are written, piece by piece.</summary>
 internal sealed class CallReader

@@ -1,4 +1,6 @@
-namespace Hearth.Runtime.Chat.Dialects;
+using Hearth.Runtime.Chat.Dialects;
+
+namespace Hearth.Runtime.Turns;
 
 /// <summary>Reads answers of models that put thoughts and calls between marks.</summary>
 internal sealed class MarkedTurnReader : TurnReader
@@ -44,7 +46,7 @@ internal sealed class MarkedTurnReader : TurnReader
         var syntax = dialect.Calls;
         _marks = tools.Callable.Count == 0 || syntax.Mark.Length == 0 ? [] : [syntax.Mark];
         _anchored = tools.Callable.Count == 0 ? []
-            : syntax.Mark.Length == 0 ? [.. tools.Callable.Select(tool => syntax.Head + tool.Name + (syntax.Members is null ? syntax.BeforeArguments[..1] : "")), CallForms.PythonTag]
+            : syntax.Mark.Length == 0 ? [.. tools.Callable.Select(tool => syntax.Head + tool.Name + (syntax.Members is null ? syntax.BeforeArguments[..1] : "")), CallSyntax.PythonTag]
             : [];
     }
 
@@ -170,7 +172,7 @@ internal sealed class MarkedTurnReader : TurnReader
         if (!_hasText && _anchored.Length > 0 && _rest.TrimStart() is var begin)
         {
             if (Array.Exists(_anchored, text => begin.StartsWith(text, StringComparison.Ordinal)))
-                return Call(begin.StartsWith(CallForms.PythonTag, StringComparison.Ordinal) ? begin[CallForms.PythonTag.Length..] : begin, pieces);
+                return Call(begin.StartsWith(CallSyntax.PythonTag, StringComparison.Ordinal) ? begin[CallSyntax.PythonTag.Length..] : begin, pieces);
             if (Array.Exists(_anchored, text => text.StartsWith(begin, StringComparison.Ordinal)))
                 return false;
         }

@@ -5,7 +5,7 @@ using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Constraints.Schemas;
 using Hearth.Runtime.Constraints.Tokens;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>The tools of one turn, checked: each with the schema that its arguments are held to.</summary>
 internal sealed partial class ToolSet

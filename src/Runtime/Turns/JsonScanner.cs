@@ -1,4 +1,4 @@
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>Finds where a JSON value ends while it comes in pieces; it is not checked otherwise.</summary>
 internal sealed class JsonScanner

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
+using Hearth.Runtime.Chat.Dialects;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>Reads answers whose parts are messages of channels: analysis is thought, calls go to a function, all else is text.</summary>
 /// <param name="tools">The turn's tools.</param>
@@ -8,7 +9,7 @@ namespace Hearth.Runtime.Chat.Dialects;
 /// <param name="continuesText">Whether the prompt has begun the final message.</param>
 internal sealed partial class HarmonyReader(ToolSet tools, CallIds ids, bool continuesText) : TurnReader
 {
-    private static readonly string[] s_ends = [Harmony.End, "<|call|>", "<|return|>"];
+    private static readonly string[] s_ends = [HarmonyMarks.End, "<|call|>", "<|return|>"];
 
     private readonly JsonScanner _json = new();
     private string _rest = "";
@@ -52,7 +53,7 @@ internal sealed partial class HarmonyReader(ToolSet tools, CallIds ids, bool con
             case Place.Thinking:
                 pieces.Reasoning.Append(_rest);
                 break;
-            case Place.Header when _rest.Trim() is "" or Harmony.Start:
+            case Place.Header when _rest.Trim() is "" or HarmonyMarks.Start:
                 break;
             default:
                 pieces.Text.Append(_rest);
@@ -74,7 +75,7 @@ internal sealed partial class HarmonyReader(ToolSet tools, CallIds ids, bool con
         var begin = _rest.TrimStart();
         if (begin.Length == 0)
             return false;
-        string[] beginnings = [Harmony.Start, Harmony.Channel, Harmony.Recipient.TrimStart()];
+        string[] beginnings = [HarmonyMarks.Start, HarmonyMarks.Channel, HarmonyMarks.Recipient.TrimStart()];
         if (!Array.Exists(beginnings, one => begin.StartsWith(one, StringComparison.Ordinal) || one.StartsWith(begin, StringComparison.Ordinal)))
         {
             // No message of a channel: text, whole.
@@ -82,10 +83,10 @@ internal sealed partial class HarmonyReader(ToolSet tools, CallIds ids, bool con
             return true;
         }
 
-        var at = _rest.IndexOf(Harmony.Message, StringComparison.Ordinal);
+        var at = _rest.IndexOf(HarmonyMarks.Message, StringComparison.Ordinal);
         if (at < 0)
             return false;
-        _header = _rest[..(at + Harmony.Message.Length)];
+        _header = _rest[..(at + HarmonyMarks.Message.Length)];
         _rest = _rest[_header.Length..];
         if (RecipientName().Match(_header) is { Success: true } match && tools.Callable.Any(tool => tool.Name == match.Groups[1].Value))
         {

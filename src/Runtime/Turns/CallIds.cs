@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace Hearth.Runtime.Chat.Dialects;
+namespace Hearth.Runtime.Turns;
 
 /// <summary>Names the calls of an answer so that none in the conversation is named twice.</summary>
 /// <remarks>Nine letters and digits, which is what every template takes.</remarks>
