@@ -14,16 +14,17 @@ internal static class ChatCompletionsEndpoint
     {
         var asked = await ReadAsync(context, catalog, configuration);
         using var lifetime = new AnswerLifetime(context);
-        var request = asked.Request with { Admitted = lifetime.Begin, CacheScope = CacheScopes.Of(context, configuration) };
+        var turn = asked.Turn with { Admitted = lifetime.Begin, CacheScope = CacheScopes.Of(context, configuration) };
         var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id);
         if (asked.Streams)
         {
             await EventStream.WriteAsync(
-                context, lifetime, cancelled => StreamAsync(asked.Model, request, answer, asked.IncludesUsage, cancelled), ProtocolJson.Wire.ChatCompletionChunk, exception => failures.Translate(exception, context));
+                context, lifetime, cancelled => StreamAsync(asked.Model, turn, answer, asked.IncludesUsage, cancelled), ProtocolJson.Wire.ChatCompletionChunk,
+                exception => failures.Translate(exception, context));
             return;
         }
 
-        var response = await lifetime.RunAsync(cancelled => CompleteAsync(asked.Model, request, answer, cancelled));
+        var response = await lifetime.RunAsync(cancelled => CompleteAsync(asked.Model, turn, answer, cancelled));
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.ChatCompletionResponse, cancellationToken: context.RequestAborted);
     }
 
@@ -33,55 +34,81 @@ internal static class ChatCompletionsEndpoint
         var body = read.Body;
         var (id, model) = ModelLookup.FindText(catalog, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
-        var options = RequestMapping.ToOptions(body, model.Information, context);
-        var request = new GenerationRequest
-        {
-            Prompt = Tokenize(model, id, RequestMapping.ToPrompt(body), context.RequestAborted),
-            Options = options,
-            IsChat = true,
-            Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
-        };
-        return new Asked(id, model, request, body.Stream == true, body.StreamOptions?.IncludeUsage == true);
-    }
-
-    private static IReadOnlyList<int> Tokenize(ILanguageModel model, string id, ChatPrompt prompt, CancellationToken cancellationToken)
-    {
         if (model.Information is { HasChatTemplate: false, ChatTemplateFault: null })
         {
             throw ApiException.BadRequest($"the model '{id}' has no chat template; use /v1/completions", "model");
         }
 
+        if (model.Information.ChatTemplateFault is { } fault)
+        {
+            throw ApiException.BadRequest(fault, "model");
+        }
+
+        var turn = TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)) with
+        {
+            Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
+        };
+        return new Asked(id, model, turn, body.Stream == true, body.StreamOptions?.IncludeUsage == true);
+    }
+
+    private static async IAsyncEnumerable<ChatUpdate> AnswerAsync(ILanguageModel model, ChatTurnRequest turn, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var updates = model.ChatAsync(turn, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (await NextAsync(updates))
+        {
+            yield return updates.Current;
+        }
+    }
+
+    private static async ValueTask<bool> NextAsync(IAsyncEnumerator<ChatUpdate> updates)
+    {
         try
         {
-            return model.TokenizeChat(prompt, cancellationToken);
+            return await updates.MoveNextAsync();
         }
-        catch (ChatTemplateFailureException exception)
+        catch (ChatTemplateFailureException failure)
         {
             // Where the template itself says no, other messages may do; else it is not made for them, or broken.
-            throw ApiException.BadRequest(exception.Message, exception.IsRefusal ? "messages" : null);
-        }
-        catch (HearthException exception) when (exception is not ContextLengthExceededException)
-        {
-            throw ApiException.BadRequest(exception.Message, "model");
+            throw ApiException.BadRequest(failure.Message, failure.IsRefusal ? "messages" : null);
         }
     }
 
     private static async IAsyncEnumerable<ChatCompletionChunk> StreamAsync(
-        ILanguageModel model, GenerationRequest request, Answer answer, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
+        ILanguageModel model, ChatTurnRequest turn, Answer answer, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var begun = new bool[request.Options.ChoiceCount ?? 1];
+        var begun = new bool[turn.Options.ChoiceCount ?? 1];
+        var calls = new int[begun.Length];
         TokenUsage? total = null;
-        await foreach (var update in model.GenerateAsync(request, cancellationToken))
+        await foreach (var update in AnswerAsync(model, turn, cancellationToken))
         {
             if (!begun[update.Choice])
             {
                 begun[update.Choice] = true;
-                yield return answer.Chunk(update.Choice, new ChatDelta { Role = "assistant", Content = "" });
+                yield return answer.Chunk(update.Choice, new ChatDelta { Role = "assistant", Content = "" }, warnings: update.Warnings);
+            }
+            else if (update.Warnings.Count > 0)
+            {
+                yield return answer.Chunk(update.Choice, new ChatDelta(), warnings: update.Warnings);
+            }
+
+            if (update.Reasoning.Length > 0)
+            {
+                yield return answer.Chunk(update.Choice, new ChatDelta { ReasoningContent = update.Reasoning });
             }
 
             if (update.Text.Length > 0 || update.LogProbabilities.Count > 0)
             {
                 yield return answer.Chunk(update.Choice, new ChatDelta { Content = update.Text }, ChatLogprobs.Of(update.LogProbabilities));
+            }
+
+            foreach (var call in update.ToolCalls)
+            {
+                var isFirst = call.Index == calls[update.Choice];
+                calls[update.Choice] += isFirst ? 1 : 0;
+                if (isFirst || call.Arguments.Length > 0)
+                {
+                    yield return answer.Chunk(update.Choice, new ChatDelta { ToolCalls = [WireToolCalls.Piece(call, isFirst)] });
+                }
             }
 
             if (update.FinishReason is { } reason)
@@ -98,13 +125,15 @@ internal static class ChatCompletionsEndpoint
         }
     }
 
-    private static async Task<ChatCompletionResponse> CompleteAsync(ILanguageModel model, GenerationRequest request, Answer answer, CancellationToken cancellationToken)
+    private static async Task<ChatCompletionResponse> CompleteAsync(ILanguageModel model, ChatTurnRequest turn, Answer answer, CancellationToken cancellationToken)
     {
-        var choices = CollectedChoice.Several(request.Options.ChoiceCount ?? 1);
+        CollectedChat[] choices = [.. Enumerable.Range(0, turn.Options.ChoiceCount ?? 1).Select(_ => new CollectedChat())];
+        var warnings = new List<string>();
         TokenUsage? total = null;
-        await foreach (var update in model.GenerateAsync(request, cancellationToken))
+        await foreach (var update in AnswerAsync(model, turn, cancellationToken))
         {
             choices[update.Choice].Add(update);
+            warnings.AddRange(update.Warnings.Except(warnings));
             total = update.Usage is { } usage ? total?.WithChoice(usage) ?? usage : total;
         }
 
@@ -113,27 +142,22 @@ internal static class ChatCompletionsEndpoint
             Id = answer.Id,
             Created = answer.Created,
             Model = answer.Model,
-            Choices = [.. choices.Select((choice, index) => new ChatChoice
-            {
-                Index = index,
-                Message = new ChatResponseMessage { Role = "assistant", Content = choice.Text },
-                Logprobs = ChatLogprobs.Of(choice.LogProbabilities),
-                FinishReason = choice.FinishReason?.ToWire(),
-                StopReason = choice.StopReason,
-            })],
+            Choices = [.. choices.Select((choice, index) => choice.ToWire(index))],
             Usage = (total ?? default).ToWire(),
+            Warnings = warnings.Count > 0 ? warnings : null,
         };
     }
 
-    private sealed record Asked(string Id, ILanguageModel Model, GenerationRequest Request, bool Streams, bool IncludesUsage);
+    private sealed record Asked(string Id, ILanguageModel Model, ChatTurnRequest Turn, bool Streams, bool IncludesUsage);
 
     private sealed record Answer(string Id, long Created, string Model)
     {
-        public ChatCompletionChunk Chunk(int choice, ChatDelta delta, ChatLogprobs? logprobs = null, string? finishReason = null, JsonValue? stopReason = null) => new()
+        public ChatCompletionChunk Chunk(int choice, ChatDelta delta, ChatLogprobs? logprobs = null, string? finishReason = null, JsonValue? stopReason = null, IReadOnlyList<string>? warnings = null) => new()
         {
             Id = Id,
             Created = Created,
             Model = Model,
+            Warnings = warnings is { Count: > 0 } ? warnings : null,
             Choices = [new ChatChunkChoice { Index = choice, Delta = delta, Logprobs = logprobs, FinishReason = finishReason, StopReason = stopReason }],
         };
     }

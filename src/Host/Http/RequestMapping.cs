@@ -75,18 +75,12 @@ internal static class RequestMapping
             throw ApiException.BadRequest("'messages' must hold at least one message", "messages");
         }
 
-        var offersTools = !(request.Others?.TryGetValue("tool_choice", out var choice) == true && choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none"));
-        var variables = request.ChatTemplateKwargs?.ToDictionary(pair => pair.Key, pair => pair.Value?.DeepClone()) ?? [];
-        if (request.ReasoningEffort is { } effort)
-        {
-            variables["reasoning_effort"] = effort;
-        }
-
         return new ChatPrompt
         {
             Messages = [.. messages.Select(ToMessage)],
-            Tools = offersTools ? [.. (request.Tools ?? []).Select(CheckedTool)] : [],
-            Variables = variables,
+            Tools = request.Tools ?? [],
+            AddGenerationPrompt = request.AddGenerationPrompt ?? true,
+            Variables = request.ChatTemplateKwargs?.ToDictionary(pair => pair.Key, pair => pair.Value?.DeepClone()) ?? [],
         };
     }
 
@@ -189,14 +183,6 @@ internal static class RequestMapping
         {
             return null;
         }
-    }
-
-    private static JsonObject CheckedTool(JsonObject tool, int index)
-    {
-        var param = string.Create(CultureInfo.InvariantCulture, $"tools[{index}]");
-        return tool?["function"] is JsonObject function && function["name"] is JsonValue name && name.GetValueKind() == JsonValueKind.String
-            ? tool
-            : throw ApiException.BadRequest($"'{param}' must have the form {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}", param);
     }
 
     private static ulong? ToSeed(Int128? seed) => seed switch

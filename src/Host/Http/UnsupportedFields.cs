@@ -3,14 +3,13 @@ using System.Text.Json;
 namespace Hearth.Host.Http;
 
 /// <summary>Fields of OpenAI's API, and of vLLM's and llama-server's, that change the answer and that Hearth does not have: they are refused unless they say "not asked for".</summary>
-/// <remarks>Fields that only label a request (user, metadata, safety_identifier, prompt_cache_key) and unknown ones are accepted.</remarks>
+/// <remarks>Fields that only label a request or say how it is kept or billed (user, metadata, safety_identifier, prompt_cache_key, store, service_tier), verbosity, which is advice, and unknown ones are accepted.</remarks>
 internal static class UnsupportedFields
 {
     private static readonly Dictionary<string, Func<JsonElement, bool>> Common = new(StringComparer.Ordinal)
     {
         ["best_of"] = value => IsNumber(value, 1),
         ["use_beam_search"] = IsFalse,
-        ["service_tier"] = value => value.ValueEqualsAny("auto", "default"),
         ["echo"] = IsFalse,
 
         // vLLM's.
@@ -33,8 +32,6 @@ internal static class UnsupportedFields
         ["grammar_lazy"] = IsFalse,
         ["grammar_triggers"] = IsEmpty,
         ["n_probs"] = value => IsNumber(value, 0),
-        ["n_predict"] = Never,
-        ["repeat_penalty"] = value => IsNumber(value, 1),
         ["typical_p"] = value => IsNumber(value, 1),
         ["xtc_probability"] = value => IsNumber(value, 0),
         ["dynatemp_range"] = value => IsNumber(value, 0),
@@ -46,18 +43,12 @@ internal static class UnsupportedFields
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Chat = new(Common, StringComparer.Ordinal)
     {
-        ["tool_choice"] = value => value.ValueEqualsAny("auto", "none"),
-        ["parallel_tool_calls"] = IsTrue,
-        ["functions"] = Never,
-        ["function_call"] = value => value.ValueEqualsAny("none"),
+        ["functions"] = IsEmpty,
+        ["function_call"] = value => value.ValueEqualsAny("none", "auto"),
         ["modalities"] = value => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueEqualsAny("text")),
         ["audio"] = Never,
         ["prediction"] = Never,
-        ["verbosity"] = Never,
         ["web_search_options"] = Never,
-        ["store"] = IsFalse,
-        ["add_generation_prompt"] = IsTrue,
-        ["continue_final_message"] = IsFalse,
     };
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Completion = new(Common, StringComparer.Ordinal)

@@ -44,7 +44,7 @@ internal sealed class ModelTemplates
     public (ChatTemplate Template, string Key) Select(bool withTools)
     {
         if (withTools && _hasToolTemplate)
-            return (_toolTemplate ?? throw new HearthException($"{ToolFault}; chats without tools can do without it"), ToolKey);
+            return (_toolTemplate ?? throw new ChatTemplateFailureException($"{ToolFault}; chats without tools can do without it"), ToolKey);
         if (_template is not null)
             return (_template, Key);
         throw new HearthException(Fault is null

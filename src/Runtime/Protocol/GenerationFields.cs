@@ -27,6 +27,12 @@ internal abstract class GenerationFields
 
     public float? FrequencyPenalty { get => Options.FrequencyPenalty; set => Options = Options with { FrequencyPenalty = value }; }
 
+    /// <summary>llama-server's and Ollama's name of it.</summary>
+    public float? RepeatPenalty { get => null; set => RepetitionPenalty = value ?? RepetitionPenalty; }
+
+    /// <summary>llama-server's name of penalty_window.</summary>
+    public int? RepeatLastN { get => null; set => PenaltyWindow = value ?? PenaltyWindow; }
+
     public int? PenaltyWindow { get => Options.PenaltyWindow; set => Options = Options with { PenaltyWindow = value }; }
 
     public int? Beams { get => Options.Beams; set => Options = Options with { Beams = value }; }
@@ -38,6 +44,9 @@ internal abstract class GenerationFields
 
     public int? MaxTokens { get => Options.MaxTokens; set => Options = Options with { MaxTokens = value }; }
 
+    /// <summary>llama-server's name of max_tokens.</summary>
+    public int? NPredict { get => null; set => MaxTokens = value ?? MaxTokens; }
+
     public int? MinTokens { get => Options.MinTokens; set => Options = Options with { MinTokens = value }; }
 
     public IReadOnlyList<int>? StopTokenIds { get => Options.StopTokenIds is { Count: > 0 } ids ? ids : null; set => Options = Options with { StopTokenIds = value ?? [] }; }
@@ -48,7 +57,7 @@ internal abstract class GenerationFields
     public Int128? Seed { get; set; }
 
     [JsonConverter(typeof(StringListConverter))]
-    public IReadOnlyList<string>? Stop { get => Options.StopSequences is { Count: > 0 } stops ? stops : null; set => Options = Options with { StopSequences = value ?? [] }; }
+    public IReadOnlyList<string>? Stop { get => Options.StopSequences is { Count: > 0 } stops ? stops : null; set => Options = Options with { StopSequences = value is [""] ? [] : value ?? [] }; }
 
     public bool? IgnoreEos { get => Options.IgnoreEndOfText ? true : null; set => Options = Options with { IgnoreEndOfText = value ?? false }; }
 
@@ -106,7 +115,30 @@ internal sealed class ChatCompletionRequest : GenerationFields
     /// <summary>Further variables for the template.</summary>
     public JsonObject? ChatTemplateKwargs { get; init; }
 
+    /// <summary>"none", "minimal", "low", "medium", "high" or what the template knows.</summary>
     public string? ReasoningEffort { get; init; }
+
+    /// <summary>OpenRouter's: an object of effort, max_tokens, enabled and exclude.</summary>
+    public JsonElement? Reasoning { get; init; }
+
+    /// <summary>Whether the model thinks, where its template knows that choice.</summary>
+    public bool? EnableThinking { get; init; }
+
+    /// <summary>Hearth's own: the most tokens of thoughts.</summary>
+    public int? ThinkingBudget { get; init; }
+
+    /// <summary>llama-server's name of it; -1: no limit.</summary>
+    public int? ReasoningBudget { get; init; }
+
+    /// <summary>"none", "auto", "required", or an object that names one tool or those that are allowed.</summary>
+    public JsonElement? ToolChoice { get; init; }
+
+    public bool? ParallelToolCalls { get; init; }
+
+    /// <summary>vLLM's: whether the last message, the assistant's, is the beginning of the answer.</summary>
+    public bool? ContinueFinalMessage { get; init; }
+
+    public bool? AddGenerationPrompt { get; init; }
 }
 
 internal sealed class ChatRequestMessage
@@ -140,6 +172,9 @@ internal sealed class ChatRequestMessage
 
 internal sealed class WireToolCall
 {
+    /// <summary>In streams: which of the answer's calls it is a piece of.</summary>
+    public int? Index { get; init; }
+
     public string? Id { get; init; }
 
     public string? Type { get; init; }

@@ -16,6 +16,9 @@ internal sealed class ChatCompletionResponse
     public required IReadOnlyList<ChatChoice> Choices { get; init; }
 
     public UsageFields? Usage { get; init; }
+
+    /// <summary>Hearth's own: what the caller should know of the answer, a sentence each; absent where there is nothing.</summary>
+    public IReadOnlyList<string>? Warnings { get; init; }
 }
 
 internal sealed class ChatChoice
@@ -39,6 +42,11 @@ internal sealed class ChatResponseMessage
 
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public string? Content { get; init; }
+
+    /// <summary>The model's thoughts, in DeepSeek's and vLLM's name.</summary>
+    public string? ReasoningContent { get; init; }
+
+    public IReadOnlyList<WireToolCall>? ToolCalls { get; init; }
 }
 
 internal sealed class ChatCompletionChunk
@@ -54,6 +62,9 @@ internal sealed class ChatCompletionChunk
     public required IReadOnlyList<ChatChunkChoice> Choices { get; init; }
 
     public UsageFields? Usage { get; init; }
+
+    /// <inheritdoc cref="ChatCompletionResponse.Warnings"/>
+    public IReadOnlyList<string>? Warnings { get; init; }
 }
 
 internal sealed class ChatChunkChoice
@@ -76,6 +87,11 @@ internal sealed class ChatDelta
     public string? Role { get; init; }
 
     public string? Content { get; init; }
+
+    /// <inheritdoc cref="ChatResponseMessage.ReasoningContent"/>
+    public string? ReasoningContent { get; init; }
+
+    public IReadOnlyList<WireToolCall>? ToolCalls { get; init; }
 }
 
 /// <summary>A text completion, whole or one chunk of its stream: OpenAI gives both the same shape.</summary>
@@ -124,6 +140,8 @@ internal sealed class UsageFields
 
 internal sealed class CompletionTokensDetails
 {
+    public int ReasoningTokens { get; init; }
+
     /// <summary>Hearth's own: those that a constraint forced.</summary>
     public int ForcedTokens { get; init; }
 }

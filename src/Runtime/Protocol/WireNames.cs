@@ -18,7 +18,12 @@ internal static class WireNames
     public const float ForbiddingBias = -100;
 
     /// <summary>OpenAI knows one word for every end before the text's own: "length".</summary>
-    public static string ToWire(this FinishReason reason) => reason == FinishReason.Stop ? "stop" : "length";
+    public static string ToWire(this FinishReason reason) => reason switch
+    {
+        FinishReason.Stop => "stop",
+        FinishReason.ToolCalls => "tool_calls",
+        _ => "length",
+    };
 
     /// <summary>The names that model cards and other servers use.</summary>
     public static string ToWire(this PoolingKind pooling) => pooling switch
@@ -33,14 +38,24 @@ internal static class WireNames
     public static JsonValue? StopReason(this GenerationUpdate update)
         => update.StopSequence is { } stop ? JsonValue.Create(stop) : update.StopTokenId is { } id ? JsonValue.Create(id) : null;
 
+    /// <inheritdoc cref="StopReason(GenerationUpdate)"/>
+    public static JsonValue? StopReason(this ChatUpdate update)
+        => update.StopSequence is { } stop ? JsonValue.Create(stop) : update.StopTokenId is { } id ? JsonValue.Create(id) : null;
+
     /// <summary>What several texts of one prompt cost together: the prompt counts once.</summary>
     public static TokenUsage WithChoice(this TokenUsage prompt, TokenUsage choice)
-        => prompt with { CompletionTokens = prompt.CompletionTokens + choice.CompletionTokens, ForcedTokens = prompt.ForcedTokens + choice.ForcedTokens };
+        => prompt with
+        {
+            CompletionTokens = prompt.CompletionTokens + choice.CompletionTokens,
+            ForcedTokens = prompt.ForcedTokens + choice.ForcedTokens,
+            ReasoningTokens = prompt.ReasoningTokens + choice.ReasoningTokens,
+        };
 
     public static FinishReason? ToFinishReason(string? wire) => wire switch
     {
         null => null,
         "length" => FinishReason.Length,
+        "tool_calls" => FinishReason.ToolCalls,
         _ => FinishReason.Stop,
     };
 
@@ -49,7 +64,8 @@ internal static class WireNames
         PromptTokens = usage.PromptTokens,
         CompletionTokens = usage.CompletionTokens,
         TotalTokens = usage.TotalTokens,
-        CompletionTokensDetails = usage.ForcedTokens > 0 ? new CompletionTokensDetails { ForcedTokens = usage.ForcedTokens } : null,
+        CompletionTokensDetails = usage is { ForcedTokens: > 0 } or { ReasoningTokens: > 0 }
+            ? new CompletionTokensDetails { ForcedTokens = usage.ForcedTokens, ReasoningTokens = usage.ReasoningTokens } : null,
         PromptTokensDetails = new PromptTokensDetails
         {
             CachedTokens = usage.CachedPromptTokens,
@@ -68,6 +84,7 @@ internal static class WireNames
             details?.FirstDifferentToken ?? details?.CachedTokens ?? 0)
         {
             ForcedTokens = fields.CompletionTokensDetails?.ForcedTokens ?? 0,
+            ReasoningTokens = fields.CompletionTokensDetails?.ReasoningTokens ?? 0,
         };
     }
 }

@@ -18,8 +18,8 @@ public static class ChatTurn
     /// <param name="model">Answers.</param>
     /// <param name="request">The chat, and what the answer may be.</param>
     /// <param name="cancellationToken">Ends the request.</param>
-    /// <exception cref="InvalidRequestException">An option is out of its range, options contradict each other, or a tool is malformed.</exception>
-    /// <exception cref="ConstraintException">The constraint or a strict tool's schema cannot be enforced, or no arguments fit a tool's schema.</exception>
+    /// <exception cref="InvalidRequestException">An option is out of its range, options contradict each other, or a tool is malformed or cannot be held to its schema.</exception>
+    /// <exception cref="ConstraintException">The constraint cannot be enforced.</exception>
     /// <exception cref="ChatTemplateFailureException">The model's template makes no prompt of the messages.</exception>
     /// <exception cref="ContextLengthExceededException">The chat does not fit.</exception>
     /// <exception cref="QueueFullException">Too many requests are waiting.</exception>

@@ -37,8 +37,7 @@ internal sealed partial class ToolSet
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Reads a turn's tools.</summary>
-    /// <exception cref="InvalidRequestException">A tool is malformed, two have one name, or a choice names none of them.</exception>
-    /// <exception cref="ConstraintException">No arguments fit a tool's schema, or a strict one cannot be enforced.</exception>
+    /// <exception cref="InvalidRequestException">A tool is malformed, two have one name, no arguments fit a schema, a strict one cannot be enforced, or a choice names none of the tools.</exception>
     public static ToolSet Read(ChatTurnRequest request, CancellationToken cancellationToken)
     {
         var definitions = request.Chat.Tools;
@@ -50,7 +49,7 @@ internal sealed partial class ToolSet
         {
             var (name, function) = ReadName(definitions[i], i);
             if (tools.ContainsKey(name))
-                throw new InvalidRequestException("Tools", $"has two tools named '{name}'");
+                throw new InvalidRequestException("Tools", $"hold two tools named '{name}'");
             names.Add(name);
             tools.Add(name, new Tool(name, function));
         }
@@ -75,19 +74,19 @@ internal sealed partial class ToolSet
     private static (string Name, JsonObject Function) ReadName(JsonObject? definition, int index)
     {
         if (definition?["type"] is JsonValue type && (type.GetValueKind() != JsonValueKind.String || type.GetValue<string>() != "function"))
-            throw new InvalidRequestException("Tools", $"[{index}] is of type {type.ToJsonString()}; only functions can be called");
+            throw new InvalidRequestException($"Tools[{index}]", $"is of type {type.ToJsonString()}; only functions can be called");
         if (definition?["function"] is not JsonObject function || function["name"] is not JsonValue value || value.GetValueKind() != JsonValueKind.String)
-            throw new InvalidRequestException("Tools", $"[{index}] must have the form {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}");
+            throw new InvalidRequestException($"Tools[{index}]", $"must have the form {{\"type\": \"function\", \"function\": {{\"name\": ...}}}}");
         var name = value.GetValue<string>();
         return NamePattern().IsMatch(name) ? (name, function)
-            : throw new InvalidRequestException("Tools", $"[{index}] is named '{(name.Length > 80 ? name[..80] + "..." : name)}'; a name has 1 to 128 letters, digits, underscores, hyphens, dots, slashes or colons");
+            : throw new InvalidRequestException($"Tools[{index}]", $"is named '{(name.Length > 80 ? name[..80] + "..." : name)}'; a name has 1 to 128 letters, digits, underscores, hyphens, dots, slashes or colons");
     }
 
     private static Tool Enforced(Tool tool, List<string> warnings)
     {
         var parameters = tool.Function["parameters"];
         if (parameters is not (null or JsonObject) && !(parameters is JsonValue value && value.GetValueKind() is JsonValueKind.True))
-            throw new ConstraintException($"the parameters of the tool '{tool.Name}' must be a JSON schema of an object");
+            throw new InvalidRequestException("Tools", $"hold '{tool.Name}', whose parameters must be a JSON schema of an object");
         var isStrict = tool.Function["strict"] is JsonValue strict && strict.GetValueKind() == JsonValueKind.True;
         var found = Check(tool.Name, Closed(parameters as JsonObject), isStrict);
         warnings.AddRange(found.Warnings.Select(warning => $"the arguments of the tool '{tool.Name}': {warning}"));
@@ -152,7 +151,7 @@ internal sealed partial class ToolSet
             catch (ConstraintException fault)
             {
                 if (isStrict || fault.Keyword is not { } keyword || warnings.Count >= MostLoosened || Without(schema, fault.Location, keyword) is not { } looser)
-                    throw new ConstraintException($"the schema of the tool '{name}' cannot be enforced: {fault.Message}", fault.Location, fault.Keyword);
+                    throw new InvalidRequestException("Tools", $"hold '{name}', whose parameters cannot be enforced: {fault.Describe()}");
                 warnings.Add($"'{keyword}' at '{(fault.Location.Length == 0 ? "/" : fault.Location)}' is not enforced: {fault.Message}");
                 schema = looser;
             }

@@ -106,6 +106,15 @@ internal static class RunVerb
             }
         }
 
+        // Dim on a terminal; in a pipe only replies come out.
+        private void TellThoughts(string text)
+        {
+            if (_isInteractive)
+            {
+                _console.MarkupInterpolated($"[grey]{text}[/]");
+            }
+        }
+
         private async Task<string?> ReadLineAsync(StreamReader input, CancellationToken cancellationToken)
         {
             if (_isInteractive)
@@ -134,10 +143,10 @@ internal static class RunVerb
         private async Task AnswerAsync(string line, CancellationToken cancellationToken)
         {
             _messages.Add(new ChatMessage("user", line));
-            var prompt = model.TokenizeChat(new ChatPrompt { Messages = [.. _messages] }, cancellationToken);
-            var request = new GenerationRequest { Prompt = prompt, Options = options, IsChat = true };
+            var turn = new ChatTurnRequest { Chat = new ChatPrompt { Messages = [.. _messages] }, Options = options };
             var reply = new StringBuilder();
-            GenerationUpdate? last = null;
+            var thoughts = new StringBuilder();
+            ChatUpdate? last = null;
             var ended = true;
             if (_isInteractive)
             {
@@ -149,7 +158,7 @@ internal static class RunVerb
             }
 
             await environment.Output.WriteLineAsync();
-            _messages.Add(new ChatMessage("assistant", reply.ToString()));
+            _messages.Add(new ChatMessage("assistant", reply.ToString()) { Reasoning = thoughts.Length > 0 ? thoughts.ToString() : null });
             if (!ended)
             {
                 _console.MarkupLine("[grey](ended by Ctrl-C)[/]");
@@ -161,8 +170,20 @@ internal static class RunVerb
 
             async Task WriteAsync(CancellationToken cancelled)
             {
-                await foreach (var update in model.GenerateAsync(request, cancelled))
+                await foreach (var update in model.ChatAsync(turn, cancelled))
                 {
+                    if (update.Reasoning.Length > 0)
+                    {
+                        thoughts.Append(update.Reasoning);
+                        TellThoughts(update.Reasoning);
+                    }
+
+                    // Behind thoughts the answer begins on a line of its own.
+                    if (update.Text.Length > 0 && reply.Length == 0 && thoughts.Length > 0 && _isInteractive)
+                    {
+                        await environment.Output.WriteAsync("\n\n");
+                    }
+
                     reply.Append(update.Text);
                     await environment.Output.WriteAsync(update.Text);
                     last = update;
