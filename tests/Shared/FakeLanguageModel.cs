@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Hearth.Runtime.Chat.Dialects;
 
 namespace Hearth.Tests;
 
@@ -61,6 +62,9 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
     public ModelLoad Load => new(Volatile.Read(ref _running), 0, 2 * Volatile.Read(ref _running), 3, 64);
 
     private int _ended;
+
+    /// <summary>As a model whose template knows tools and writes calls between tags.</summary>
+    public ChatDialect Dialect { get; init; } = new("json", CallSyntax.Tagged, ToolPrompting.ByTemplate, null);
 
     public long LeastTokens(string text) => LongestToken == 0 ? 0 : text.Length / LongestToken;
 

@@ -153,7 +153,8 @@ internal sealed class CallReader
             }
         }
 
-        if (found is not { } one)
+        // What may go on to be another is waited for: a call never ends with its name.
+        if (isPossible || found is not { } one)
             return !isPossible && Fail();
         Take(one.Length);
         _tool = one.Tool;
@@ -227,7 +228,7 @@ internal sealed class CallReader
             }
         }
 
-        if (found is not { } one)
+        if (isPossible || found is not { } one)
             return !isPossible && Fail();
         Take(one.Length);
         (_key, _isString) = (one.Key, one.IsString);

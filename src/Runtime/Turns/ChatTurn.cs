@@ -46,7 +46,7 @@ public static class ChatTurn
         if (request.ThinkingBudget < 0)
             throw new InvalidRequestException(nameof(request.ThinkingBudget), $"must be at least 0, found {request.ThinkingBudget}");
         if (request.ContinuesFinalMessage && request.Chat.Messages is not [.., { Role: "assistant", ToolCalls.Count: 0, Content: not null }])
-            throw new InvalidRequestException(nameof(request.ContinuesFinalMessage), "needs a last message that is the assistant's, with a text and without calls");
+            throw new InvalidRequestException("ContinueFinalMessage", "needs a last message that is the assistant's, with a text and without calls");
         var dialect = model.Dialect;
         var tools = ToolSet.Read(request, cancellationToken);
         var prompt = Tokenize(model, WithVariables(request), cancellationToken);

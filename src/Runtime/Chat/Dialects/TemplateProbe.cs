@@ -256,7 +256,7 @@ internal sealed partial class TemplateProbe
     // Long enough to be told from text, and without an end that begins it anew.
     private static string StringEnd(string between, string end)
     {
-        var common = between[..CommonPrefix(between, end)];
+        var common = between[..CommonPrefix(between, end)].Split(MemberNotation.Key)[0];
         for (var length = common.Length; length > 0; length--)
         {
             var part = common[..length];
