@@ -247,7 +247,7 @@ internal sealed class CallReader
         var members = _syntax.Members!;
         if (_isString && members.StringEnd.Length > 0)
             return ReadPlainString(updates, members.StringEnd);
-        if (_rest.Length > 0 && _json.IsEmpty && members.IsPython && TryReadPython(updates) is { } hasRead)
+        if (_rest.Length > 0 && _json.IsEmpty && TryReadPython(updates, members.IsPython) is { } hasRead)
             return hasRead;
         var length = _json.Read(_rest, out var isEnd);
         if (length < 0)
@@ -308,8 +308,8 @@ internal sealed class CallReader
         }
     }
 
-    // Python's words and its other quotes; null where it is none of them.
-    private bool? TryReadPython(List<ToolCallUpdate> updates)
+    // Python's words, which templates write for values whatever models do, and its other quotes; null where it is none of them.
+    private bool? TryReadPython(List<ToolCallUpdate> updates, bool hasQuotes)
     {
         foreach (var (word, json) in new[] { ("True", "true"), ("False", "false"), ("None", "null") })
         {
@@ -323,7 +323,7 @@ internal sealed class CallReader
             return true;
         }
 
-        if (_rest[0] != '\'')
+        if (!hasQuotes || _rest[0] != '\'')
             return null;
         var end = _rest.IndexOf('\'', 1);
         if (end < 0)

@@ -135,13 +135,14 @@ public sealed partial class TurnTests
 
     private static string? TryRender(Func<ChatPrompt, string> render, ToolCall[] calls)
     {
-        foreach (var content in new[] { "", null })
+        foreach (var (content, hasResults) in new[] { ("", false), (null, false), ("", true), (null, true) })
         {
             try
             {
+                var results = calls.Where(_ => hasResults).Select(call => new ChatMessage("tool", "RESULT") { Name = call.Name, ToolCallId = call.Id });
                 var text = render(new ChatPrompt
                 {
-                    Messages = [new("user", "Hello"), new ChatMessage("assistant", content) { ToolCalls = calls }, .. calls.Select(call => new ChatMessage("tool", "RESULT") { Name = call.Name, ToolCallId = call.Id })],
+                    Messages = [new("user", "Hello"), new ChatMessage("assistant", content) { ToolCalls = calls }, .. results],
                     AddGenerationPrompt = false,
                 });
                 if (text.Contains(calls[0].Name, StringComparison.Ordinal))

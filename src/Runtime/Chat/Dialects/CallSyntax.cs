@@ -74,7 +74,7 @@ internal sealed record CallSyntax
         for (var i = 0; i < head.Length; i++)
         {
             depth += head[i] == '<' ? 1 : head[i] == '>' && depth > 0 ? -1 : 0;
-            if (depth == 0 && i > 0 && (char.IsWhiteSpace(head[i]) || head[i] == '{' || (head[i] == '[' && head[i - 1] is '>' or ']' && !IsSplit(head, i))))
+            if (depth == 0 && i > 0 && (char.IsWhiteSpace(head[i]) || head[i] is '{' or Id or Index || (head[i] == '[' && head[i - 1] is '>' or ']' && !IsSplit(head, i))))
                 return head[..i];
         }
 
