@@ -34,9 +34,10 @@ struct hearth_guard {
 
 // Arrays of these cross the boundary, where no size travels with an element: the managed side declares the
 // same sizes.
-static_assert(sizeof(hearth_operation) == 148);
+static_assert(sizeof(hearth_operation) == 160);
 static_assert(sizeof(hearth_weight) == 24);
-static_assert(sizeof(hearth_sequence) == 32);
+static_assert(sizeof(hearth_sequence) == 48);
+static_assert(sizeof(hearth_checkpoint) == 8);
 static_assert(sizeof(hearth_cache_layer) == 12);
 static_assert(sizeof(hearth_probe) == 32);
 
@@ -106,6 +107,9 @@ std::string processor_name() {
 
 void attend(Engine& engine, const hearth_attention_call& call) {
     const hearth_attention_parameters& p = call.parameters;
+    if (p.relative_distances != 0)
+        fail(HEARTH_INVALID_ARGUMENT, "[attention] relative_distances must be 0, got %d: it has no input for them",
+             p.relative_distances);
     check_attention_parameters(
         p, [](const char* what) { fail(HEARTH_INVALID_ARGUMENT, "[attention] %s", what); });
     constexpr int32_t kMaxRows = 1 << 26;
@@ -133,6 +137,7 @@ void attend(Engine& engine, const hearth_attention_call& call) {
         expect_none(call.values, call.value_size, "values", "values_in_keys");
     else
         expect(call.values, call.value_size, call.key_rows, p.kv_heads, p.value_width, "values");
+    if (call.sinks != nullptr || call.sink_size != 0) expect(call.sinks, call.sink_size, 1, p.heads, 1, "sinks");
     if (p.bias_buckets > 0)
         expect(call.biases, call.bias_size, 1, p.bias_buckets, p.heads, "biases");
     else
@@ -180,6 +185,7 @@ hearth_status hearth_system_probe(hearth_system* system, size_t system_size) {
         hearth_system found{};
         found.best_isa = best_isa();
         found.isa_mask = available_isas();
+        found.devices = 1;
         found.processors = usable_processors();
         found.cores = usable_cores();
         std::snprintf(found.processor, sizeof found.processor, "%s", processor_name().c_str());
@@ -306,6 +312,24 @@ hearth_status hearth_cache_write_page(hearth_cache* cache, int32_t page, const v
     return guarded([&] {
         required(static_cast<const char*>(buffer), "buffer");
         required(cache, "cache").cache.write_page(page, static_cast<const uint8_t*>(buffer), size);
+    });
+}
+
+hearth_status hearth_cache_state_bytes(const hearth_cache* cache, uint64_t* bytes) {
+    return guarded([&] { required(bytes, "bytes") = required(cache, "cache").cache.state_bytes(); });
+}
+
+hearth_status hearth_cache_read_state(const hearth_cache* cache, int32_t state, void* buffer, size_t size) {
+    return guarded([&] {
+        required(static_cast<char*>(buffer), "buffer");
+        required(cache, "cache").cache.read_state(state, static_cast<uint8_t*>(buffer), size);
+    });
+}
+
+hearth_status hearth_cache_write_state(hearth_cache* cache, int32_t state, const void* buffer, size_t size) {
+    return guarded([&] {
+        required(static_cast<const char*>(buffer), "buffer");
+        required(cache, "cache").cache.write_state(state, static_cast<const uint8_t*>(buffer), size);
     });
 }
 

@@ -69,7 +69,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         };
         try
         {
-            _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType);
+            _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType, _program.Program.StateWidths, CacheSizing.States(_program.Program, maxSequences));
             _sources = _encoder is null ? null : CreateSourceStore(_encoder, maxSequences, keyType, valueType);
             var encoder = _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _sources!.Handle), new KvCache(_sources, fingerprint), steps.CachePrefixes);
             _loop = new StepLoop(new StepRunner(_program, _store.Handle, _sources?.Handle), _store, steps, EndsText, TimeProvider.System, logger, encoder);
@@ -117,7 +117,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         {
             var memory = _program.Measure();
             var encoder = _encoder?.Measure() ?? default;
-            var cache = (_store.PageBytes * _store.PageCount) + (_sources is null ? 0 : _sources.PageBytes * _sources.PageCount);
+            var cache = (_store.PageBytes * _store.PageCount) + (_store.StateBytes * _store.StateCount) + (_sources is null ? 0 : _sources.PageBytes * _sources.PageCount);
             return (memory.Weights + encoder.Weights, memory.Scratch + encoder.Scratch, cache);
         }
     }

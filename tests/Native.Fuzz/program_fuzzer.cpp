@@ -42,6 +42,7 @@ struct Source {
     std::vector<int32_t> widths;
     std::vector<hearth_weight> weights;
     std::vector<hearth_cache_layer> layers;
+    std::vector<int64_t> states;
     int32_t result = 0, max_rows = 8, max_output_rows = 4, cache_type = HEARTH_TYPE_F16;
 
     hearth_operation& add(int32_t kind, std::initializer_list<int32_t> inputs,
@@ -150,13 +151,32 @@ Source experts() {
     return s;
 }
 
+// Layers that keep states: a convolution, a scan and the delta rule.
+Source states() {
+    Source s;
+    const int32_t table = s.weight(10, 16), taps = s.weight(1, 3 * 16), decay = s.weight(1, 2),
+                  inner = s.weight(16, 16), few = s.weight(2, 16);
+    const int32_t x = s.value(16), c = s.value(16), a = s.value(16), b = s.value(16), d = s.value(2),
+                  y = s.value(16), o = s.value(16), g = s.value(16);
+    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    s.add(HEARTH_SHORT_CONVOLUTION, {x}, {c}, {taps}).parameters.convolution = {0, 3, HEARTH_FUNCTION_SILU};
+    s.add(HEARTH_LINEAR, {c}, {a, b, d}, {inner, inner, few});
+    s.add(HEARTH_SELECTIVE_SCAN, {c, d, a, b}, {y}, {decay}).parameters.scan = {1, 2, 8, 8, 2, 0};
+    s.add(HEARTH_DELTA_RULE, {a, b, y, d, d}, {o}, {}).parameters.delta = {2, 2, 2, 8, 8, 1, 1, 0.5f};
+    s.add(HEARTH_GATHER, {o}, {g}, {});
+    s.states = {32, 128, 128};
+    s.result = g;
+    return s;
+}
+
 struct StepSource {
     std::vector<int32_t> tokens{1, 2, 3}, positions{0, 1, 2}, pages{0, 1}, output_rows{2};
-    std::vector<hearth_sequence> sequences{{0, 3, 0, 0, 2, 0, 0, 0}};
+    std::vector<hearth_sequence> sequences{{0, 3, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}};
+    std::vector<hearth_checkpoint> checkpoints;
 };
 
 void damage(Source& s, StepSource& step, Input& input) {
-    switch (input.byte() % 12) {
+    switch (input.byte() % 14) {
         case 0:
         case 1:
         case 2: {
@@ -232,6 +252,15 @@ void damage(Source& s, StepSource& step, Input& input) {
                     return;
             }
         }
+        case 11:
+            if (!s.states.empty()) s.states[input.below(s.states.size())] = input.number();
+            return;
+        case 12: {
+            if (step.checkpoints.size() < 3) step.checkpoints.push_back({1, 1});
+            hearth_checkpoint& checkpoint = step.checkpoints[input.below(step.checkpoints.size())];
+            (input.byte() % 2 == 0 ? checkpoint.rows : checkpoint.state) = static_cast<int32_t>(input.number());
+            return;
+        }
         default: {
             if (step.sequences.size() < 6 && input.byte() % 4 == 0)
                 step.sequences.push_back(step.sequences.back());
@@ -284,6 +313,8 @@ void run(hearth_model* model, hearth_cache* cache, const Source& s, const StepSo
     native.output_rows = step.output_rows.data();
     native.output = output.data();
     native.output_size = output.size();
+    native.checkpoints = step.checkpoints.data();
+    native.checkpoint_count = static_cast<int32_t>(step.checkpoints.size());
     native.row_count = static_cast<int32_t>(step.tokens.size());
     native.sequence_count = static_cast<int32_t>(step.sequences.size());
     native.page_count = static_cast<int32_t>(step.pages.size());
@@ -293,7 +324,7 @@ void run(hearth_model* model, hearth_cache* cache, const Source& s, const StepSo
 
 hearth_engine* engine() {
     static hearth_engine* const shared = [] {
-        const hearth_engine_options options{1, HEARTH_ISA_BEST, 0};
+        const hearth_engine_options options{1, HEARTH_ISA_BEST, 0, 0};
         hearth_engine* made = nullptr;
         hearth_engine_create(&options, sizeof options, &made);
         return made;
@@ -305,9 +336,10 @@ hearth_engine* engine() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Input input(data, size);
-    Source (*const sources[])() = {decoder, encoder, experts};
-    Source s = sources[input.below(3)]();
+    Source (*const sources[])() = {decoder, encoder, experts, states};
+    Source s = sources[input.below(4)]();
     StepSource step;
+    if (!s.states.empty()) step.sequences[0].state_from = -1;
     while (!input.is_empty()) damage(s, step, input);
 
     const hearth_program program{s.operations.data(),
@@ -322,9 +354,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     hearth_model* model = nullptr;
     if (hearth_model_create(engine(), &program, sizeof program, &model) != HEARTH_OK) return 0;
     hearth_cache* cache = nullptr;
-    if (!s.layers.empty()) {
-        const hearth_cache_options options{
-            s.layers.data(), static_cast<int32_t>(s.layers.size()), s.cache_type, s.cache_type, 8, 4};
+    if (!s.layers.empty() || !s.states.empty()) {
+        const hearth_cache_options options{s.layers.data(),
+                                           static_cast<int32_t>(s.layers.size()),
+                                           s.cache_type,
+                                           s.cache_type,
+                                           8,
+                                           4,
+                                           s.states.empty() ? nullptr : s.states.data(),
+                                           static_cast<int32_t>(s.states.size()),
+                                           s.states.empty() ? 0 : 4};
         hearth_cache_create(engine(), &options, sizeof options, &cache);
     }
 

@@ -1,8 +1,14 @@
 // The C boundary from a caller's side: bad arguments come back as statuses, good ones compute.
 #include <gtest/gtest.h>
 
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -37,7 +43,7 @@ ModelPointer make_model(hearth_engine* engine) {
 
 CachePointer make_cache(hearth_engine* engine, int32_t pages = 8) {
     const hearth_cache_layer layer{2, 4, 4};
-    const hearth_cache_options options{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, pages};
+    const hearth_cache_options options{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, pages, nullptr, 0, 0};
     hearth_cache* cache = nullptr;
     EXPECT_EQ(hearth_cache_create(engine, &options, sizeof options, &cache), HEARTH_OK)
         << hearth_last_error();
@@ -51,8 +57,8 @@ struct Step {
 
     void add(int32_t past, std::vector<int32_t> ids, std::vector<int32_t> table) {
         sequences.push_back({static_cast<int32_t>(tokens.size()), static_cast<int32_t>(ids.size()), past,
-                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size()), 0, 0,
-                             0});
+                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size()), 0, 0, 0, 0,
+                             0, 0, 0});
         for (size_t i = 0; i < ids.size(); ++i) positions.push_back(past + static_cast<int32_t>(i));
         tokens.insert(tokens.end(), ids.begin(), ids.end());
         pages.insert(pages.end(), table.begin(), table.end());
@@ -69,10 +75,14 @@ struct Step {
                 output_rows.data(),
                 output.data(),
                 output.size(),
+                0,
+                nullptr,
                 static_cast<int32_t>(tokens.size()),
                 static_cast<int32_t>(sequences.size()),
                 static_cast<int32_t>(pages.size()),
-                static_cast<int32_t>(output_rows.size())};
+                static_cast<int32_t>(output_rows.size()),
+                0,
+                0};
     }
 
     hearth_status run(hearth_model* model, hearth_cache* cache) {
@@ -103,7 +113,7 @@ TEST(Abi, StructsOfAnotherSizeAreRefused) {
 }
 
 TEST(Abi, AnInstructionSetThatCannotRunIsNamed) {
-    const hearth_engine_options options{1, 17, 0};
+    const hearth_engine_options options{1, 17, 0, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_UNSUPPORTED);
     EXPECT_EQ(engine, nullptr);
@@ -224,9 +234,9 @@ TEST(Abi, AStepBeforeTheWeightsIsRefused) {
     source.result = 2;
     const ModelPointer model = create_model(engine.get(), source);
     const int32_t token = 2, position = 0, row = 0;
-    const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0};
+    const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     float output[4] = {};
-    const hearth_step step{&token, nullptr, &position, &sequence, nullptr, &row, output, 4, 1, 1, 0, 1};
+    const hearth_step step{&token, nullptr, &position, &sequence, nullptr, &row, output, 4, 0, nullptr, 1, 1, 0, 1, 0, 0};
     EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_STATE);
     const float table[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     EXPECT_EQ(hearth_model_load_weight(model.get(), 0, table, 60), HEARTH_INVALID_ARGUMENT);
@@ -268,7 +278,7 @@ TEST(Abi, AWeightInPartsIsTheWeightInOne) {
                                           static_cast<size_t>(count) * row_bytes);
         };
         const int32_t token = 3, position = 0, row = 0;
-        const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0};
+        const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
         std::vector<float> outputs[2];
         for (const bool in_parts : {false, true}) {
             const ModelPointer model = create_model(engine.get(), source);
@@ -277,7 +287,7 @@ TEST(Abi, AWeightInPartsIsTheWeightInOne) {
             std::vector<float>& output = outputs[in_parts];
             output.resize(kRows);
             const hearth_step step{&token,        nullptr,       &position, &sequence, nullptr, &row,
-                                   output.data(), output.size(), 1,         1,         0,       1};
+                                   output.data(), output.size(), 0,         nullptr,   1,       1,    0, 1, 0, 0};
             if (in_parts) {
                 EXPECT_EQ(load_rows(raw, HEARTH_PART_ROWS, HEARTH_PART_ROWS), HEARTH_INVALID_ARGUMENT);
                 EXPECT_EQ(load_rows(raw, 0, HEARTH_PART_ROWS - 1), HEARTH_INVALID_ARGUMENT);
@@ -349,6 +359,12 @@ TEST(Abi, AttentionChecksItsSpans) {
     EXPECT_EQ(status([&](Call& c) { buckets(c), c.parameters.bias_distance = 4; }), HEARTH_INVALID_ARGUMENT);
     EXPECT_EQ(status([&](Call& c) { buckets(c), c.parameters.bias_distance = INT32_MAX; }),
               HEARTH_INVALID_ARGUMENT);
+    // Scores by distance come with a program's input, which there is none of here.
+    EXPECT_EQ(status([](Call& c) { c.parameters.relative_distances = 3; }), HEARTH_INVALID_ARGUMENT);
+    const float sink = 1.0f;
+    EXPECT_EQ(status([&](Call& c) { c.sinks = &sink, c.sink_size = 1; }), HEARTH_OK) << hearth_last_error();
+    EXPECT_EQ(status([&](Call& c) { c.sinks = &sink; }), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Call& c) { c.sink_size = 1; }), HEARTH_INVALID_ARGUMENT);
     const auto in_keys = [](Call& c) {
         c.parameters.values_in_keys = 1;
         c.values = nullptr;
@@ -363,6 +379,80 @@ TEST(Abi, AttentionChecksItsSpans) {
     EXPECT_EQ(status([](Call& c) { c.parameters.temperature_length = -1; }), HEARTH_INVALID_ARGUMENT);
     EXPECT_EQ(status([](Call& c) { c.parameters.temperature_offset = -1; }), HEARTH_INVALID_ARGUMENT);
     EXPECT_EQ(status([](Call& c) { c.parameters.temperature = NAN; }), HEARTH_INVALID_ARGUMENT);
+}
+
+TEST(Abi, ADeviceThatIsNotThereIsRefused) {
+    hearth_engine* engine = nullptr;
+    for (const int32_t device : {1, -1, INT32_MAX}) {
+        const hearth_engine_options options{1, HEARTH_ISA_BEST, 0, device};
+        EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_UNSUPPORTED) << device;
+        EXPECT_EQ(engine, nullptr);
+    }
+}
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(Abi, ThreadsThatCannotStartAreAnError) {
+    // Each thread reserves a stack: with little address space left some start and some do not.
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    if (pages == 0) GTEST_SKIP() << "the system does not tell a process's size";
+    const rlimit tight{pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + (size_t{256} << 20), before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+    const hearth_engine_options options{500, HEARTH_ISA_BEST, 0, 0};
+    hearth_engine* engine = nullptr;
+    const hearth_status status = hearth_engine_create(&options, sizeof options, &engine);
+    setrlimit(RLIMIT_AS, &before);
+    EXPECT_EQ(status, HEARTH_OUT_OF_MEMORY);
+    EXPECT_EQ(engine, nullptr);
+    make_engine(3);
+}
+#endif
+
+TEST(Abi, EmbeddingsBringTheirSize) {
+    const EnginePointer engine = make_engine(1);
+    ProgramSource source;
+    source.widths = {4, 4};
+    const int32_t table = source.weight(4, 4);
+    source.add(HEARTH_EMBED, {}, {0}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    source.add(HEARTH_GATHER, {0}, {1}, {});
+    source.result = 1;
+    const ModelPointer model = create_model(engine.get(), source);
+    load_floats(model, table, std::vector<float>(16));
+    const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    const float row[4] = {1, 2, 3, 4};
+    const int32_t zero = 0;
+    float output[4] = {};
+    hearth_step step{nullptr, row, &zero, &sequence, nullptr, &zero, output, 4, 4, nullptr, 1, 1, 0, 1, 0, 0};
+    ASSERT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK) << hearth_last_error();
+    EXPECT_EQ(output[3], 4.0f);
+    step.embeddings_size = 3;
+    EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_ARGUMENT);
+}
+
+TEST(Abi, TablesOfDifferentWidthsTakeNoEmbeddings) {
+    const EnginePointer engine = make_engine(1);
+    ProgramSource source;
+    source.widths = {4, 8, 8};
+    const int32_t narrow = source.weight(4, 4), wide = source.weight(4, 8);
+    source.add(HEARTH_EMBED, {}, {0}, {narrow}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    source.add(HEARTH_EMBED, {}, {1}, {wide}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    source.add(HEARTH_GATHER, {1}, {2}, {});
+    source.result = 2;
+    const ModelPointer model = create_model(engine.get(), source);
+    load_floats(model, narrow, std::vector<float>(16));
+    load_floats(model, wide, std::vector<float>(32));
+    const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    const float row[8] = {};
+    const int32_t zero = 0;
+    float output[8] = {};
+    for (const size_t size : {size_t{4}, size_t{8}}) {
+        const hearth_step step{nullptr, row, &zero, &sequence, nullptr, &zero, output, 8, size, nullptr, 1, 1, 0, 1, 0, 0};
+        EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_ARGUMENT);
+    }
+    const hearth_step tokens{&zero, nullptr, &zero, &sequence, nullptr, &zero, output, 8, 0, nullptr, 1, 1, 0, 1, 0, 0};
+    EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &tokens, sizeof tokens), HEARTH_OK) << hearth_last_error();
 }
 
 TEST(Abi, ACacheOutlivesItsEngineHandle) {
@@ -384,11 +474,11 @@ TEST(Abi, BadCachesAreRefused) {
         hearth_cache_destroy(cache);
         return result;
     };
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 12, 4}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 0}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 0, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 4}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q8_0, HEARTH_TYPE_F16, 8, 4}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q6_K, HEARTH_TYPE_F16, 8, 4}), HEARTH_UNSUPPORTED);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 12, 4, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 0, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 0, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q8_0, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q6_K, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}), HEARTH_UNSUPPORTED);
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ std::vector<float> run(const ProgramSource& source, int threads, hearth_isa isa,
             positions.push_back(i);
             numbers.push_back(i);
         }
-        const hearth_sequence sequence{0, rows, 0, 0, 0, 0, 0, 0};
+        const hearth_sequence sequence{0, rows, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
         float* target = output.data() + static_cast<size_t>(first) * kResult;
         const hearth_step step{tokens.data(),
                                nullptr,
@@ -79,10 +79,14 @@ std::vector<float> run(const ProgramSource& source, int threads, hearth_isa isa,
                                numbers.data(),
                                target,
                                static_cast<size_t>(rows) * kResult,
+                               0,
+                               nullptr,
                                rows,
                                1,
                                0,
-                               rows};
+                               rows,
+                               0,
+                               0};
         EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK)
             << hearth_last_error();
     }

@@ -16,7 +16,7 @@ namespace {
 constexpr int kWidth = 64, kVocabulary = 12, kPageTokens = 8, kPages = 12;
 
 CachePointer make_cache(hearth_engine* engine, hearth_cache_layer layer, hearth_type type = HEARTH_TYPE_F32) {
-    const hearth_cache_options options{&layer, 1, type, type, kPageTokens, kPages};
+    const hearth_cache_options options{&layer, 1, type, type, kPageTokens, kPages, nullptr, 0, 0};
     hearth_cache* cache = nullptr;
     EXPECT_EQ(hearth_cache_create(engine, &options, sizeof options, &cache), HEARTH_OK)
         << hearth_last_error();
@@ -90,7 +90,7 @@ struct Step {
         const int32_t first = static_cast<int32_t>(pages.size()), own = static_cast<int32_t>(table.size());
         sequences.push_back({static_cast<int32_t>(tokens.size()), static_cast<int32_t>(ids.size()), past,
                              first, own, memory_length > 0 ? first + own : 0,
-                             static_cast<int32_t>(memory_table.size()), memory_length});
+                             static_cast<int32_t>(memory_table.size()), memory_length, 0, 0, 0, 0});
         for (size_t i = 0; i < ids.size(); ++i) positions.push_back(past + static_cast<int32_t>(i));
         tokens.insert(tokens.end(), ids.begin(), ids.end());
         pages.insert(pages.end(), table.begin(), table.end());
@@ -109,10 +109,14 @@ struct Step {
                                output_rows.data(),
                                output.data(),
                                output.size(),
+                               0,
+                               nullptr,
                                static_cast<int32_t>(tokens.size()),
                                static_cast<int32_t>(sequences.size()),
                                static_cast<int32_t>(pages.size()),
-                               static_cast<int32_t>(output_rows.size())};
+                               static_cast<int32_t>(output_rows.size()),
+                               0,
+                               0};
         return hearth_model_run(model.get(), cache, memory, &step, sizeof step);
     }
 };

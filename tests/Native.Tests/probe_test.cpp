@@ -124,7 +124,7 @@ class ProbedStep : public testing::Test {
         load_floats(model_, 0, normal_floats(kRows * kWidth, 5));
         const hearth_cache_layer layer{1, kWidth, kWidth};
         hearth_cache* made = nullptr;
-        const hearth_cache_options cache{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, 2};
+        const hearth_cache_options cache{&layer, 1, HEARTH_TYPE_F32, HEARTH_TYPE_F32, 8, 2, nullptr, 0, 0};
         ASSERT_EQ(hearth_cache_create(engine_.get(), &cache, sizeof cache, &made), HEARTH_OK);
         cache_.reset(made);
         probabilities_.assign(kRows * kRows, -1.0f);
@@ -134,7 +134,7 @@ class ProbedStep : public testing::Test {
     hearth_status run(const hearth_probe* probes, int32_t count) {
         output_.assign(kRows * kWidth, -1.0f);
         const hearth_step step{rows_,          nullptr,        rows_, &sequence_, &page_, rows_,
-                               output_.data(), output_.size(), kRows, 1,          1,      kRows};
+                               output_.data(), output_.size(), 0,     nullptr,    kRows,  1,    1, kRows, 0, 0};
         return count == 0 ? hearth_model_run(model_.get(), cache_.get(), nullptr, &step, sizeof step)
                           : hearth_model_probe(model_.get(), cache_.get(), nullptr, &step, sizeof step,
                                                probes, count);
@@ -145,7 +145,7 @@ class ProbedStep : public testing::Test {
     CachePointer cache_{nullptr, hearth_cache_destroy};
     const int32_t rows_[kRows] = {0, 1, 2, 3, 4, 5};
     const int32_t page_ = 1;
-    const hearth_sequence sequence_{0, kRows, 0, 0, 1, 0, 0, 0};
+    const hearth_sequence sequence_{0, kRows, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};
     std::vector<float> output_, probabilities_;
     hearth_probe probe_{};
 };

@@ -153,7 +153,7 @@ TEST(Processors, APinnedScopePutsTheThreadBack) {
 TEST(Processors, EachThreadOfAPinnedEngineHasAProcessorOfItsOwn) {
     const std::set<int> all = allowed();
     const auto threads = static_cast<int32_t>(all.size());
-    Engine engine({threads, HEARTH_ISA_BEST, 1});
+    Engine engine({threads, HEARTH_ISA_BEST, 1, 0});
     EXPECT_EQ(std::set<int>(engine.processors.numbers().begin(), engine.processors.numbers().end()), all);
     std::vector<std::set<int>> seen(static_cast<size_t>(threads));
     {
@@ -174,23 +174,23 @@ TEST(Processors, EachThreadOfAPinnedEngineHasAProcessorOfItsOwn) {
 TEST(Processors, PinnedEnginesTakeTheProcessorsThatOthersLeave) {
     const std::set<int> all = allowed();
     if (all.size() < 2) GTEST_SKIP() << "one processor only";
-    const Engine one({1, HEARTH_ISA_BEST, 1});
-    const Engine two({1, HEARTH_ISA_BEST, 1});
+    const Engine one({1, HEARTH_ISA_BEST, 1, 0});
+    const Engine two({1, HEARTH_ISA_BEST, 1, 0});
     EXPECT_NE(one.processors.numbers(), two.processors.numbers());
 }
 
 #endif
 
 TEST(Processors, AnEngineIsPinnedOrNot) {
-    EXPECT_THROW(Engine({1, HEARTH_ISA_BEST, 2}), Error);
-    EXPECT_THROW(Engine({1, HEARTH_ISA_BEST, -1}), Error);
-    EXPECT_TRUE(Engine({2, HEARTH_ISA_BEST, 0}).processors.numbers().empty());
+    EXPECT_THROW(Engine({1, HEARTH_ISA_BEST, 2, 0}), Error);
+    EXPECT_THROW(Engine({1, HEARTH_ISA_BEST, -1, 0}), Error);
+    EXPECT_TRUE(Engine({2, HEARTH_ISA_BEST, 0, 0}).processors.numbers().empty());
 }
 
 // Two engines of all processors each: their turns never overlap; engines of one thread each may.
 TEST(Processors, EnginesThatDoNotFitSideBySideTakeTurns) {
     const int32_t all = usable_processors();
-    Engine one({all, HEARTH_ISA_BEST, 0}), two({all + 1, HEARTH_ISA_BEST, 0});
+    Engine one({all, HEARTH_ISA_BEST, 0, 0}), two({all + 1, HEARTH_ISA_BEST, 0, 0});
     std::atomic<int> inside{0}, most{0};
     const auto work = [&](Engine& engine) {
         for (int i = 0; i < 200; ++i) {

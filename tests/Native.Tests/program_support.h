@@ -17,7 +17,7 @@ using ModelPointer = std::unique_ptr<hearth_model, void (*)(hearth_model*)>;
 using CachePointer = std::unique_ptr<hearth_cache, void (*)(hearth_cache*)>;
 
 inline EnginePointer make_engine(int threads = 2, hearth_isa isa = HEARTH_ISA_BEST) {
-    const hearth_engine_options options{threads, isa, 0};
+    const hearth_engine_options options{threads, isa, 0, 0};
     hearth_engine* engine = nullptr;
     EXPECT_EQ(hearth_engine_create(&options, sizeof options, &engine), HEARTH_OK) << hearth_last_error();
     return {engine, hearth_engine_destroy};

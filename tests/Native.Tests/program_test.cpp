@@ -116,6 +116,83 @@ TEST(Program, RefusesWhatDoesNotFitTogether) {
     EXPECT_THROW(Program{program}, Error);
 }
 
+// A convolution, a scan and the delta rule over one embedding.
+ProgramSource with_states() {
+    ProgramSource s;
+    const int32_t table = s.weight(10, 8), taps = s.weight(1, 3 * 8), decay = s.weight(1, 2),
+                  inner = s.weight(8, 8), few = s.weight(2, 8);
+    const int32_t x = s.value(8), c = s.value(8), a = s.value(8), b = s.value(8), d = s.value(2), y = s.value(8),
+                  o = s.value(8), g = s.value(8);
+    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    s.add(HEARTH_SHORT_CONVOLUTION, {x}, {c}, {taps}).parameters.convolution = {0, 3, HEARTH_FUNCTION_SILU};
+    s.add(HEARTH_LINEAR, {c}, {a, b, d}, {inner, inner, few});
+    s.add(HEARTH_SELECTIVE_SCAN, {c, d, a, b}, {y}, {decay}).parameters.scan = {1, 2, 4, 4, 2, 0};
+    s.add(HEARTH_DELTA_RULE, {a, b, y, d, d}, {o}, {}).parameters.delta = {2, 2, 2, 4, 4, 1, 0, 0.5f};
+    s.add(HEARTH_GATHER, {o}, {g}, {});
+    s.result = g;
+    return s;
+}
+
+TEST(Program, KnowsHowMuchEachOperationRemembers) {
+    const ProgramSource source = with_states();
+    EXPECT_EQ(Program(source.program()).state_widths(), (std::vector<int64_t>{2 * 8, 2 * 4 * 4, 2 * 4 * 4}));
+}
+
+TEST(Program, RefusesOperationsWithStatesThatDoNotFit) {
+    struct Case {
+        const char* name;
+        std::function<void(ProgramSource&)> damage;
+    };
+    const Case cases[] = {
+        {"one tap", [](auto& s) { s.operations[1].parameters.convolution.taps = 1; }},
+        {"more taps than weights", [](auto& s) { s.operations[1].parameters.convolution.taps = 4; }},
+        {"a state of two operations", [](auto& s) { s.operations[3].parameters.scan.state = 0; }},
+        {"a negative state", [](auto& s) { s.operations[1].parameters.convolution.state = -1; }},
+        {"an unknown function", [](auto& s) { s.operations[1].parameters.convolution.function = 99; }},
+        {"no heads", [](auto& s) { s.operations[3].parameters.scan.heads = 0; }},
+        {"groups that do not divide the heads", [](auto& s) { s.operations[3].parameters.scan.groups = 3; }},
+        {"states beyond B", [](auto& s) { s.operations[3].parameters.scan.state_width = 5; }},
+        {"no states", [](auto& s) { s.operations[3].parameters.scan.state_width = 0; }},
+        {"channels of several values", [](auto& s) { s.operations[3].parameters.scan.decays_by_state = 1; }},
+        {"a missing input", [](auto& s) { s.operations[3].input[3] = -1; }},
+        {"an input too many", [](auto& s) { s.operations[3].input[5] = 0; }},
+        {"key heads that do not divide the heads", [](auto& s) { s.operations[4].parameters.delta.key_heads = 3; }},
+        {"keys of no width", [](auto& s) { s.operations[4].parameters.delta.key_width = 0; }},
+        {"decays of another width", [](auto& s) { s.operations[4].parameters.delta.decay_width = 3; }},
+        {"an infinite scale", [](auto& s) { s.operations[4].parameters.delta.scale = INFINITY; }},
+        {"output rows", [](auto& s) { std::swap(s.operations[4], s.operations[5]); }},
+    };
+    for (const Case& c : cases) {
+        ProgramSource source = with_states();
+        c.damage(source);
+        EXPECT_THROW(Program{source.program()}, Error) << c.name;
+    }
+}
+
+TEST(Plan, ValuesBeyondAnyMemoryAreRefused) {
+    constexpr int32_t kMost = 1 << 24;
+    ProgramSource s;
+    s.max_rows = 1 << 20;
+    const int32_t table = s.weight(10, kMost);
+    int32_t sum = s.value(kMost);
+    s.add(HEARTH_EMBED, {}, {sum}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    std::vector<int32_t> living;
+    for (int i = 0; i < 6; ++i) {
+        living.push_back(s.value(kMost));
+        s.add(HEARTH_SOFTCAP, {sum}, {living.back()}, {}).parameters.factor = {1, 0};
+    }
+    for (const int32_t value : living) {
+        const int32_t next = s.value(kMost);
+        s.add(HEARTH_ADD, {sum, value}, {next}, {});
+        sum = next;
+    }
+    const int32_t result = s.value(kMost);
+    s.add(HEARTH_GATHER, {sum}, {result}, {});
+    s.result = result;
+    const Program program(s.program());
+    EXPECT_THROW(hearth::plan_memory(program, hearth::find_chains(program)), Error);
+}
+
 TEST(Plan, LivingValuesNeverOverlap) {
     const ProgramSource source = decoder();
     const Program program(source.program());

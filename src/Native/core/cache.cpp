@@ -40,8 +40,10 @@ size_t page_bytes_of(const TypeInfo& type, const hearth_cache_layer& layer, int3
 
 Cache::Cache(std::shared_ptr<Engine> engine, const hearth_cache_options& options)
     : engine_(std::move(engine)), page_tokens_(options.page_tokens), page_count_(options.page_count) {
-    if (options.layer_count < 1 || options.layer_count > kMaxLayers || options.layers == nullptr)
-        fail(HEARTH_INVALID_ARGUMENT, "a cache needs 1 to %d layers, got %d", kMaxLayers,
+    const int32_t least = options.state_layer_count > 0 ? 0 : 1;
+    if (options.layer_count < least || options.layer_count > kMaxLayers ||
+        (options.layer_count > 0 && options.layers == nullptr))
+        fail(HEARTH_INVALID_ARGUMENT, "a cache needs %d to %d layers, got %d", least, kMaxLayers,
              options.layer_count);
     if (page_tokens_ < 8 || page_tokens_ > 256 || (page_tokens_ & (page_tokens_ - 1)) != 0)
         fail(HEARTH_INVALID_ARGUMENT, "page_tokens must be a power of two from 8 to 256, got %d",
@@ -67,6 +69,54 @@ Cache::Cache(std::shared_ptr<Engine> engine, const hearth_cache_options& options
         layers_.push_back({key_data, value_memory.data(), keys, values, key_type.type, value_type.type,
                            page_tokens_, shape.kv_heads, shape.key_width, shape.value_width});
         page_bytes_ += keys + values;
+    }
+    take_states(options);
+}
+
+void Cache::take_states(const hearth_cache_options& options) {
+    constexpr int32_t kMaxStates = 1 << 20;
+    constexpr int64_t kMaxStateWidth = int64_t{1} << 32;
+    const int32_t layers = options.state_layer_count;
+    if (layers < 0 || layers > kMaxLayers || (layers > 0) != (options.state_widths != nullptr) ||
+        (layers > 0 ? options.state_count < 1 || options.state_count > kMaxStates : options.state_count != 0))
+        fail(HEARTH_INVALID_ARGUMENT,
+             "a cache has at most %d kinds of state and, where it has any, 1 to %d states; got %d and %d",
+             kMaxLayers, kMaxStates, layers, options.state_count);
+    state_count_ = options.state_count;
+    for (int32_t i = 0; i < layers; ++i) {
+        const int64_t width = options.state_widths[i];
+        if (width < 1 || width > kMaxStateWidth)
+            fail(HEARTH_INVALID_ARGUMENT, "state %d: its width must be 1 to %lld, got %lld", i,
+                 static_cast<long long>(kMaxStateWidth), static_cast<long long>(width));
+        const size_t bytes = static_cast<size_t>(width) * sizeof(float);
+        state_widths_.push_back(width);
+        state_data_.push_back(memory_.emplace_back(bytes * static_cast<size_t>(state_count_)).as<float>());
+        state_bytes_ += bytes;
+    }
+}
+
+void Cache::check_state(int32_t state, size_t size) const {
+    if (state < 0 || state >= state_count_)
+        fail(HEARTH_INVALID_ARGUMENT, "state %d is not one of the cache's %d", state, state_count_);
+    if (size != state_bytes_)
+        fail(HEARTH_INVALID_ARGUMENT, "a state has %zu bytes, the buffer %zu", state_bytes_, size);
+}
+
+void Cache::read_state(int32_t state, uint8_t* buffer, size_t size) const {
+    check_state(state, size);
+    for (size_t i = 0; i < state_widths_.size(); ++i) {
+        const size_t bytes = static_cast<size_t>(state_widths_[i]) * sizeof(float);
+        std::memcpy(buffer, state_data_[i] + state * state_widths_[i], bytes);
+        buffer += bytes;
+    }
+}
+
+void Cache::write_state(int32_t state, const uint8_t* buffer, size_t size) {
+    check_state(state, size);
+    for (size_t i = 0; i < state_widths_.size(); ++i) {
+        const size_t bytes = static_cast<size_t>(state_widths_[i]) * sizeof(float);
+        std::memcpy(state_data_[i] + state * state_widths_[i], buffer, bytes);
+        buffer += bytes;
     }
 }
 

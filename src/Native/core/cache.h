@@ -27,18 +27,32 @@ class Cache {
     void read_page(int32_t page, uint8_t* buffer, size_t size) const;
     void write_page(int32_t page, const uint8_t* buffer, size_t size);
 
+    const std::vector<int64_t>& state_widths() const { return state_widths_; }
+    int32_t state_count() const { return state_count_; }
+    size_t state_bytes() const { return state_bytes_; }
+    // [state_count, width] of an operation's part of all states.
+    float* states(size_t layer) const { return state_data_[layer]; }
+    void read_state(int32_t state, uint8_t* buffer, size_t size) const;
+    void write_state(int32_t state, const uint8_t* buffer, size_t size);
+
   private:
     template <typename Body>
     void for_parts(size_t page, Body&& body) const;
+    void take_states(const hearth_cache_options& options);
+    void check_state(int32_t state, size_t size) const;
     void check_page(int32_t page) const;
     void check_size(size_t size) const;
 
     std::shared_ptr<Engine> engine_;
-    std::vector<Buffer> memory_;  // keys and values of each layer
+    std::vector<Buffer> memory_;  // keys and values of each layer, then states
     std::vector<KvLayer> layers_;
     int32_t page_tokens_;
     int32_t page_count_;
     size_t page_bytes_ = 0;
+    std::vector<int64_t> state_widths_;
+    std::vector<float*> state_data_;
+    int32_t state_count_ = 0;
+    size_t state_bytes_ = 0;
 };
 
 }  // namespace hearth

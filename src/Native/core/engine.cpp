@@ -67,6 +67,13 @@ Budget& budget() {
     return one;
 }
 
+const hearth_engine_options& on_device(const hearth_engine_options& options) {
+    if (options.device != 0)
+        fail(HEARTH_UNSUPPORTED, "device %d is not there; this build computes on device 0, the processor",
+             options.device);
+    return options;
+}
+
 }  // namespace
 
 ProcessorShare::ProcessorShare(int32_t threads, bool pinned) {
@@ -88,7 +95,7 @@ ProcessorShare::~ProcessorShare() {
 }
 
 Engine::Engine(const hearth_engine_options& options)
-    : isa(resolve_isa(options.isa)),
+    : isa(resolve_isa(on_device(options).isa)),
       processors(threads_for(options.threads), pinned_for(options.pinned)),
       pool(threads_for(options.threads), processors.numbers()) {}
 

@@ -22,6 +22,18 @@
 
 namespace hearth {
 
+#if defined(__x86_64__)
+namespace {
+
+// Leaf 1 of cpuid: GCC 12's builtin does not know the feature's name.
+bool has_f16c() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 29 & 1) != 0;
+}
+
+}  // namespace
+#endif
+
 #if defined(__aarch64__)
 namespace {
 
@@ -44,11 +56,11 @@ uint32_t available_isas() {
         uint32_t found = 1u << HEARTH_ISA_SCALAR;
 #if defined(__x86_64__)
         __builtin_cpu_init();
-        // f16c has no name in GCC 12's builtin, but every processor with AVX2 and FMA has it.
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
-            found |= 1u << HEARTH_ISA_AVX2;
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        // Every set's units are compiled with what the sets before it may use: a virtual machine may mask some.
+        const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() &&
+                          __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+        if (avx2) found |= 1u << HEARTH_ISA_AVX2;
+        if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
             __builtin_cpu_supports("avx512vnni"))
             found |= 1u << HEARTH_ISA_AVX512;
@@ -115,7 +127,8 @@ hearth_isa resolve_isa(int32_t asked) {
         if (available_isas() & (1u << i))
             names += std::string(names.empty() ? "" : ", ") + isa_name(hearth_isa(i));
     fail(HEARTH_UNSUPPORTED, "instruction set %s (%d) cannot run here; available: %s",
-         isa_name(static_cast<hearth_isa>(asked)), asked, names.c_str());
+         asked >= 0 && asked <= kLastIsa ? isa_name(static_cast<hearth_isa>(asked)) : "unknown", asked,
+         names.c_str());
 }
 
 }  // namespace hearth

@@ -174,6 +174,7 @@ void Model::require_weights() {
 }
 
 hearth_model_memory Model::measure() const {
+    const std::lock_guard lock(engine_->step);
     hearth_model_memory memory{};
     for (size_t i = 0; i < weights_.size(); ++i)
         if (weights_[i] && !borrowed_[i])
@@ -185,14 +186,15 @@ hearth_model_memory Model::measure() const {
     return memory;
 }
 
-void Model::run(Cache* cache, const Cache* memory, const hearth_step& step,
+void Model::run(Cache* cache, const Cache* memory, const hearth_step& given,
                 std::span<const hearth_probe> probes) {
     const StepTurn turn(*engine_);
     for (const Cache* pages : {static_cast<const Cache*>(cache), memory})
         if (pages != nullptr && &pages->engine() != engine_.get())
             fail(HEARTH_INVALID_ARGUMENT, "the cache belongs to another engine than the model");
     require_weights();
-    checker_.check(program_, cache, memory, step);
+    checker_.check(program_, cache, memory, given);
+    const hearth_step& step = checker_.step();
     check_probes(probes, step);
     make_rope_tables(step);
     const auto& operations = program_.operations();
@@ -294,6 +296,10 @@ void Model::execute(const hearth_operation& operation, Cache* cache, const Cache
             return expert_linear(operation, step);
         case HEARTH_GROUPED_LINEAR:
             return grouped_linear(operation, step);
+        case HEARTH_SHORT_CONVOLUTION:
+        case HEARTH_SELECTIVE_SCAN:
+        case HEARTH_DELTA_RULE:
+            return go_on(operation, *cache, step);
         case HEARTH_GATHER:
             return gather(operation, step);
         case HEARTH_POOL:
@@ -395,6 +401,29 @@ void Model::attend(const hearth_operation& operation, const Cache* cache, const 
                    const hearth_step& step) {
     attention(engine_->isa, attention_call(operation, cache, memory, step), attention_scratch_,
               engine_->pool);
+}
+
+StateSteps Model::state_steps(int32_t state, const Cache& cache) const {
+    return {checker_.runs().data(), checker_.run_begins().data(),
+            static_cast<int32_t>(checker_.sequences().size()), cache.states(static_cast<size_t>(state)),
+            program_.state_widths()[static_cast<size_t>(state)]};
+}
+
+void Model::go_on(const hearth_operation& operation, const Cache& cache, const hearth_step& step) {
+    const auto input = [&](int slot) { return in(operation, slot, step); };
+    const Rows output = out(operation, step);
+    const auto& parameters = operation.parameters;
+    if (operation.kind == HEARTH_SHORT_CONVOLUTION)
+        return short_convolution(engine_->isa, input(0), vector(operation.weight[0]),
+                                 vector(operation.weight[1]), parameters.convolution,
+                                 state_steps(parameters.convolution.state, cache), output, engine_->pool);
+    if (operation.kind == HEARTH_SELECTIVE_SCAN)
+        return selective_scan(engine_->isa,
+                              {input(0), input(1), input(2), input(3), vector(operation.weight[0]),
+                               vector(operation.weight[1]), output},
+                              parameters.scan, state_steps(parameters.scan.state, cache), engine_->pool);
+    delta_rule(engine_->isa, {input(0), input(1), input(2), input(3), input(4), output}, parameters.delta,
+               state_steps(parameters.delta.state, cache), engine_->pool);
 }
 
 void Model::gather(const hearth_operation& operation, const hearth_step& step) {

@@ -18,6 +18,7 @@
 #include "cpu/linear.h"
 #include "cpu/operations.h"
 #include "cpu/routing.h"
+#include "cpu/states.h"
 #include "hearth.h"
 
 namespace hearth {
@@ -89,6 +90,9 @@ class Model {
     void attend(const hearth_operation& operation, const Cache* cache, const Cache* memory,
                 const hearth_step& step);
     void gather(const hearth_operation& operation, const hearth_step& step);
+    // An operation that keeps a state.
+    void go_on(const hearth_operation& operation, const Cache& cache, const hearth_step& step);
+    StateSteps state_steps(int32_t state, const Cache& cache) const;
 
     float* value(int32_t number) { return arena_.as<float>(plan_.offsets[static_cast<size_t>(number)]); }
     int64_t width(int32_t number) const { return program_.values()[static_cast<size_t>(number)].width; }

@@ -13,6 +13,7 @@ constexpr size_t kAlignment = 64;
 // First-fit allocation over a sorted list of free ranges.
 class Arena {
   public:
+    // Fails with HEARTH_INVALID_PROGRAM where values need more than any machine has.
     size_t take(size_t size) {
         for (size_t i = 0; i < free_.size(); ++i) {
             if (free_[i].size < size) continue;
@@ -26,11 +27,11 @@ class Arena {
         if (!free_.empty() && free_.back().offset + free_.back().size == end_) {
             const size_t offset = free_.back().offset;
             free_.pop_back();
-            end_ = offset + size;
+            end_ = sum(offset, size);
             return offset;
         }
         const size_t offset = end_;
-        end_ += size;
+        end_ = sum(end_, size);
         return offset;
     }
 
@@ -54,6 +55,14 @@ class Arena {
     struct Range {
         size_t offset, size;
     };
+
+    static size_t sum(size_t offset, size_t size) {
+        constexpr size_t kMost = size_t{1} << 48;  // beyond any address space
+        if (size > kMost - offset)
+            fail(HEARTH_INVALID_PROGRAM, "the values of a step take more than 2^48 bytes");
+        return offset + size;
+    }
+
     std::vector<Range> free_;
     size_t end_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <string>
 
@@ -19,17 +20,22 @@ constexpr int32_t kMaxWidth = 1 << 24;
 constexpr int32_t kMaxRows = 1 << 20;
 constexpr int32_t kMaxLayers = 1 << 12;
 constexpr int32_t kMaxStack = 1 << 14;
+constexpr int32_t kMaxKeyWidth = 1 << 12;  // of a head whose state is a matrix
+constexpr int64_t kMaxStateWidth = int64_t{1} << 32;
 
 constexpr const char* kNames[] = {"",           "embed",          "linear",     "rms_norm", "layer_norm",
                                   "rope",       "cache_write",    "attention",  "add",      "multiply",
                                   "scale",      "activation",     "softcap",    "gather",   "clamp",
                                   "slice",      "concat",         "pool",       "router",   "expert_linear",
-                                  "expert_sum", "grouped_linear", "log_softmax"};
+                                  "expert_sum", "grouped_linear", "log_softmax",
+                                  "short_convolution", "selective_scan", "delta_rule"};
+constexpr int32_t kLastKind = HEARTH_DELTA_RULE;
+static_assert(std::size(kNames) == kLastKind + 1);
 
 }  // namespace
 
 const char* operation_name(int32_t kind) {
-    return kind >= HEARTH_EMBED && kind <= HEARTH_LOG_SOFTMAX ? kNames[kind] : "unknown";
+    return kind >= HEARTH_EMBED && kind <= kLastKind ? kNames[kind] : "unknown";
 }
 
 // Walks the operations in order, knowing which values exist so far.
@@ -99,7 +105,7 @@ class ProgramChecker {
     }
 
     void check_slots() {
-        if (operation_->kind < HEARTH_EMBED || operation_->kind > HEARTH_LOG_SOFTMAX)
+        if (operation_->kind < HEARTH_EMBED || operation_->kind > kLastKind)
             reject("unknown kind %d", operation_->kind);
         for (const int32_t value : operation_->input) {
             if (value < -1 || value >= source_.value_count) reject("there is no value %d", value);
@@ -123,7 +129,7 @@ class ProgramChecker {
             for (int i = used; i < total; ++i)
                 if (slots[i] != -1) reject("takes at most %d %s", used, what);
         };
-        rest_unused(operation_->input, inputs, 3, "inputs");
+        rest_unused(operation_->input, inputs, HEARTH_INPUTS, "inputs");
         rest_unused(operation_->output, outputs, 3, "outputs");
         rest_unused(operation_->weight, weights, 6, "weights");
     }
@@ -231,6 +237,12 @@ class ProgramChecker {
                 return check_expert_sum();
             case HEARTH_GROUPED_LINEAR:
                 return check_grouped_linear();
+            case HEARTH_SHORT_CONVOLUTION:
+                return check_short_convolution();
+            case HEARTH_SELECTIVE_SCAN:
+                return check_selective_scan();
+            case HEARTH_DELTA_RULE:
+                return check_delta_rule();
             default:
                 reject("unknown kind %d", operation_->kind);
         }
@@ -246,6 +258,12 @@ class ProgramChecker {
         require(p.ranged == 0 ? p.first == 0 : p.ranged == 1 && p.first >= 0 && p.index == HEARTH_INDEX_TOKEN,
                 "only tokens have ranges, which begin at 0 or later");
         if (p.index == HEARTH_INDEX_FIRST) return;
+        // Vectors that a step brings in place of tokens are as wide as every table of tokens.
+        if (p.index == HEARTH_INDEX_TOKEN) {
+            const bool same = !embeds_tokens_ || program_.embedding_width_ == width;
+            program_.embedding_width_ = same ? width : 0;
+            embeds_tokens_ = true;
+        }
         if (p.ranged) {
             program_.ranged_ = true;
             program_.token_limit_ = std::max(program_.token_limit_, p.first + table.rows);
@@ -524,6 +542,86 @@ class ProgramChecker {
         expect_output(0, source.rows, weight.rows * weight.stack);
     }
 
+    // ---- Operations that keep a state
+    // ---------------------------------------------------------------------
+
+    void use_state(int32_t state, int64_t width) {
+        auto& widths = program_.state_widths_;
+        if (state < 0 || state >= kMaxLayers) reject("state must be 0 to %d, got %d", kMaxLayers - 1, state);
+        if (widths.size() <= static_cast<size_t>(state)) widths.resize(static_cast<size_t>(state) + 1, 0);
+        if (widths[static_cast<size_t>(state)] != 0) reject("state %d belongs to two operations", state);
+        if (width > kMaxStateWidth)
+            reject("the state has %lld values, at most %lld are possible", static_cast<long long>(width),
+                   static_cast<long long>(kMaxStateWidth));
+        widths[static_cast<size_t>(state)] = width;
+    }
+
+    void check_step_rows(int inputs) const {
+        for (int i = 0; i < inputs; ++i)
+            require(input(i).rows == RowKind::Step, "a state goes on from row to row of the step");
+    }
+
+    static bool in_range(int32_t value, int32_t most) { return value >= 1 && value <= most; }
+
+    void check_short_convolution() {
+        expect_counts(1, 1, 2);
+        check_step_rows(1);
+        const auto& p = operation_->parameters.convolution;
+        constexpr int32_t kMaxTaps = 64;
+        if (p.taps < 2 || p.taps > kMaxTaps) reject("taps must be 2 to %d, got %d", kMaxTaps, p.taps);
+        check_function(p.function);
+        require(p.function != HEARTH_FUNCTION_XIELU, "XIELU is for the activation operation");
+        const Value source = input(0);
+        define_like(0, source);
+        vector(0, p.taps * source.width);
+        optional_vector(1, source.width);
+        use_state(p.state, (p.taps - 1) * source.width);
+    }
+
+    void check_selective_scan() {
+        expect_counts(4, 1, 2);
+        check_step_rows(4);
+        const auto& p = operation_->parameters.scan;
+        require(in_range(p.heads, kMaxWidth) && in_range(p.head_width, kMaxWidth) &&
+                    int64_t{p.heads} * p.head_width <= kMaxWidth,
+                "heads and head_width must be above 0, their product at most 2^24");
+        if (!in_range(p.state_width, kMaxKeyWidth))
+            reject("state_width must be 1 to %d, got %d", kMaxKeyWidth, p.state_width);
+        if (!in_range(p.groups, p.heads) || p.heads % p.groups != 0)
+            reject("groups must divide the %d heads, got %d", p.heads, p.groups);
+        require(p.decays_by_state == 0 || (p.decays_by_state == 1 && p.head_width == 1),
+                "decays_by_state must be 0 or 1, and then head_width 1");
+        check_width(0, int64_t{p.heads} * p.head_width);
+        check_width(1, p.heads);
+        check_width(2, int64_t{p.groups} * p.state_width);
+        check_width(3, int64_t{p.groups} * p.state_width);
+        define_like(0, input(0));
+        vector(0, p.decays_by_state ? int64_t{p.heads} * p.state_width : p.heads);
+        optional_vector(1, p.heads);
+        use_state(p.state, int64_t{p.heads} * p.head_width * p.state_width);
+    }
+
+    void check_delta_rule() {
+        expect_counts(5, 1, 0);
+        check_step_rows(5);
+        const auto& p = operation_->parameters.delta;
+        if (!in_range(p.heads, kMaxWidth) || !in_range(p.key_heads, p.heads) || p.heads % p.key_heads != 0)
+            reject("key_heads must divide heads, got %d and %d", p.key_heads, p.heads);
+        if (!in_range(p.key_width, kMaxKeyWidth))
+            reject("key_width must be 1 to %d, got %d", kMaxKeyWidth, p.key_width);
+        require(in_range(p.value_width, kMaxWidth), "value_width must be above 0");
+        require(p.decay_width == 1 || p.decay_width == p.key_width, "decay_width must be 1 or key_width");
+        require(p.keys_in_turns == 0 || p.keys_in_turns == 1, "keys_in_turns must be 0 or 1");
+        require(std::isfinite(p.scale), "scale must be finite");
+        check_width(0, int64_t{p.key_heads} * p.key_width);
+        check_width(1, int64_t{p.key_heads} * p.key_width);
+        check_width(2, int64_t{p.heads} * p.value_width);
+        check_width(3, int64_t{p.heads} * p.decay_width);
+        check_width(4, p.heads);
+        define_like(0, input(2));
+        use_state(p.state, int64_t{p.heads} * p.key_width * p.value_width);
+    }
+
     void check_function(int32_t function, int32_t last = HEARTH_FUNCTION_SOFTPLUS) const {
         if (function < HEARTH_FUNCTION_NONE || function > last) reject("unknown function %d", function);
     }
@@ -565,6 +663,7 @@ class ProgramChecker {
     const hearth_program& source_;
     int32_t index_ = 0;
     const hearth_operation* operation_ = nullptr;
+    bool embeds_tokens_ = false;
 };
 
 Program::Program(const hearth_program& source) {

@@ -38,6 +38,8 @@ class Program {
     const std::vector<WeightRole>& roles() const { return roles_; }
     const std::vector<CacheLayerShape>& cache_layers() const { return cache_layers_; }
     const std::vector<CacheLayerShape>& memory_layers() const { return memory_layers_; }
+    // Floats of a state's part for each operation that keeps one, by the number in its parameters.
+    const std::vector<int64_t>& state_widths() const { return state_widths_; }
     int32_t result() const { return result_; }
     int64_t max_rows(RowKind kind) const { return kind == RowKind::Step ? max_rows_ : max_output_rows_; }
 
@@ -46,7 +48,9 @@ class Program {
     int64_t position_limit() const { return position_limit_; }
     bool embeds_positions() const { return position_limit_ > 0; }
     // Whether a step may bring vectors in place of tokens.
-    bool takes_embeddings() const { return !ranged_; }
+    bool takes_embeddings() const { return !ranged_ && embedding_width_ > 0; }
+    // Of the vectors; 0 where no operation embeds tokens, or several do to different widths.
+    int64_t embedding_width() const { return embedding_width_; }
 
   private:
     friend class ProgramChecker;
@@ -59,7 +63,9 @@ class Program {
     std::map<int32_t, int32_t> experts_of_;  // a router's choice (value number): how many experts there are
     int32_t result_ = -1;
     int64_t max_rows_ = 0, max_output_rows_ = 0;
+    std::vector<int64_t> state_widths_;
     int64_t token_limit_ = 0, position_limit_ = 0;
+    int64_t embedding_width_ = 0;
     bool ranged_ = false;  // tables hold ranges of the vocabulary
 };
 

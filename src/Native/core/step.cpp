@@ -39,30 +39,88 @@ void check_cache(const Program& program, const Cache* cache, hearth_source sourc
     check_values_in_keys(program, *cache, source);
 }
 
+// Whether a cache has the states that a program keeps there.
+void check_state_widths(const Program& program, const Cache* cache) {
+    if (cache == nullptr) fail(HEARTH_INVALID_ARGUMENT, "this model needs a cache for its states");
+    const auto &wanted = program.state_widths(), &there = cache->state_widths();
+    for (size_t i = 0; i < wanted.size(); ++i) {
+        if (wanted[i] == 0) continue;
+        if (i >= there.size()) fail(HEARTH_INVALID_ARGUMENT, "the cache has no state %zu", i);
+        if (there[i] != wanted[i])
+            fail(HEARTH_INVALID_ARGUMENT, "state %zu of the cache has %lld values, the model's %lld", i,
+                 static_cast<long long>(there[i]), static_cast<long long>(wanted[i]));
+    }
+}
+
 }  // namespace
 
 void StepChecker::check(const Program& program, const Cache* cache, const Cache* memory,
-                        const hearth_step& step) {
+                        const hearth_step& given) {
+    check_counts(program, given);
+    copy(given);
+    const hearth_step& step = step_;
     check_rows(program, step);
     check_output(program, step);
     const bool cached = !program.cache_layers().empty(), remembers = !program.memory_layers().empty();
+    const bool keeps_states = !program.state_widths().empty();
     if (cached) check_cache(program, cache, HEARTH_SOURCE_CACHE);
     if (remembers) check_cache(program, memory, HEARTH_SOURCE_MEMORY);
-    check_sequences(cached ? cache : nullptr, step);
+    if (keeps_states) check_state_widths(program, cache);
+    check_sequences(cached ? cache : nullptr, keeps_states, step);
     if (cached) check_pages(*cache, step);
     check_memory(remembers ? memory : nullptr, step);
     if (remembers) check_memory_pages(*memory, cached && memory == cache);
+    check_states(keeps_states ? cache : nullptr, step);
 }
 
-void StepChecker::check_rows(const Program& program, const hearth_step& step) const {
+void StepChecker::check_counts(const Program& program, const hearth_step& step) const {
     if (step.row_count < 1 || step.row_count > program.max_rows(RowKind::Step))
         fail(HEARTH_INVALID_ARGUMENT, "a step of this model has 1 to %lld rows, got %d",
              static_cast<long long>(program.max_rows(RowKind::Step)), step.row_count);
     if ((step.tokens == nullptr) == (step.embeddings == nullptr))
         fail(HEARTH_INVALID_ARGUMENT, "a step takes either tokens or embeddings");
     if (step.embeddings != nullptr && !program.takes_embeddings())
-        fail(HEARTH_INVALID_ARGUMENT, "this model's tokens have ranges of their own: it takes no embeddings");
+        fail(HEARTH_INVALID_ARGUMENT,
+             "this model's tokens have ranges or widths of their own: it takes no embeddings");
+    const size_t floats = step.embeddings == nullptr ? 0
+                                                     : static_cast<size_t>(step.row_count) *
+                                                           static_cast<size_t>(program.embedding_width());
+    if (step.embeddings_size != floats)
+        fail(HEARTH_INVALID_ARGUMENT, "embeddings must hold %zu values, they hold %zu", floats,
+             step.embeddings_size);
     if (step.positions == nullptr) fail(HEARTH_INVALID_ARGUMENT, "positions are missing");
+    if (step.output_count < 0 || step.output_count > program.max_rows(RowKind::Output))
+        fail(HEARTH_INVALID_ARGUMENT, "a step of this model has at most %lld output rows, got %d",
+             static_cast<long long>(program.max_rows(RowKind::Output)), step.output_count);
+    if (step.output_count > 0 && step.output_rows == nullptr)
+        fail(HEARTH_INVALID_ARGUMENT, "output rows are missing");
+    if (step.sequence_count < 1 || step.sequence_count > step.row_count || step.sequences == nullptr)
+        fail(HEARTH_INVALID_ARGUMENT, "a step has 1 to %d sequences, got %d", step.row_count,
+             step.sequence_count);
+    if (step.page_count < 0 || (step.page_count > 0 && step.pages == nullptr))
+        fail(HEARTH_INVALID_ARGUMENT, "pages are missing");
+    if (step.checkpoint_count < 0 || step.checkpoint_count > step.row_count ||
+        (step.checkpoint_count > 0 && step.checkpoints == nullptr))
+        fail(HEARTH_INVALID_ARGUMENT, "a step of %d rows has 0 to %d checkpoints, got %d", step.row_count,
+             step.row_count, step.checkpoint_count);
+}
+
+void StepChecker::copy(const hearth_step& step) {
+    const auto keep = [](auto& own, const auto*& pointer, int32_t count) {
+        if (pointer == nullptr) return;
+        own.assign(pointer, pointer + count);
+        pointer = own.data();
+    };
+    step_ = step;
+    keep(tokens_, step_.tokens, step.row_count);
+    keep(positions_, step_.positions, step.row_count);
+    keep(given_, step_.sequences, step.sequence_count);
+    keep(pages_, step_.pages, step.page_count);
+    keep(output_rows_, step_.output_rows, step.output_count);
+    keep(checkpoints_, step_.checkpoints, step.checkpoint_count);
+}
+
+void StepChecker::check_rows(const Program& program, const hearth_step& step) const {
     for (int32_t i = 0; i < step.row_count; ++i) {
         if (step.positions[i] < 0 ||
             (program.embeds_positions() && step.positions[i] >= program.position_limit()))
@@ -77,13 +135,9 @@ void StepChecker::check_rows(const Program& program, const hearth_step& step) co
 }
 
 void StepChecker::check_output(const Program& program, const hearth_step& step) const {
-    if (step.output_count < 0 || step.output_count > program.max_rows(RowKind::Output))
-        fail(HEARTH_INVALID_ARGUMENT, "a step of this model has at most %lld output rows, got %d",
-             static_cast<long long>(program.max_rows(RowKind::Output)), step.output_count);
     if (step.output_count == 0) return;
     const size_t width = static_cast<size_t>(program.values()[static_cast<size_t>(program.result())].width);
-    if (step.output_rows == nullptr || step.output == nullptr ||
-        step.output_size < width * static_cast<size_t>(step.output_count))
+    if (step.output == nullptr || step.output_size < width * static_cast<size_t>(step.output_count))
         fail(HEARTH_INVALID_ARGUMENT, "output must hold %d rows of %zu, it holds %zu values",
              step.output_count, width, step.output_size);
     for (int32_t i = 0; i < step.output_count; ++i) {
@@ -93,12 +147,7 @@ void StepChecker::check_output(const Program& program, const hearth_step& step) 
     }
 }
 
-void StepChecker::check_sequences(const Cache* cache, const hearth_step& step) {
-    if (step.sequence_count < 1 || step.sequence_count > step.row_count || step.sequences == nullptr)
-        fail(HEARTH_INVALID_ARGUMENT, "a step has 1 to %d sequences, got %d", step.row_count,
-             step.sequence_count);
-    if (step.page_count < 0 || (step.page_count > 0 && step.pages == nullptr))
-        fail(HEARTH_INVALID_ARGUMENT, "pages are missing");
+void StepChecker::check_sequences(const Cache* cache, bool keeps_states, const hearth_step& step) {
     sequences_.clear();
     int32_t next_row = 0;
     for (int32_t i = 0; i < step.sequence_count; ++i) {
@@ -117,7 +166,7 @@ void StepChecker::check_sequences(const Cache* cache, const hearth_step& step) {
                 fail(HEARTH_INVALID_ARGUMENT, "sequence %d: needs %lld pages, its table has %d of %d", i,
                      static_cast<long long>(needed), s.page_count, step.page_count);
             pages = step.pages + s.page_begin;
-        } else if (s.past != 0) {
+        } else if (s.past != 0 && !keeps_states) {
             fail(HEARTH_INVALID_ARGUMENT, "sequence %d: a model without a cache has no past", i);
         }
         sequences_.push_back({s.row_begin, s.row_count, s.past, pages});
@@ -200,6 +249,70 @@ void StepChecker::check_memory_pages(const Cache& memory, bool is_written) const
                      page, i, written_by_[static_cast<size_t>(page)]);
         }
     }
+}
+
+// A state that is written in this step belongs to its writer alone. cache is null where the program keeps none.
+void StepChecker::check_states(const Cache* cache, const hearth_step& step) {
+    runs_.clear();
+    run_begins_.clear();
+    if (cache == nullptr) {
+        for (int32_t i = 0; i < step.sequence_count; ++i) {
+            const hearth_sequence& s = step.sequences[i];
+            if (s.state_from != 0 || s.state != 0 || s.checkpoint_begin != 0 || s.checkpoint_count != 0)
+                fail(HEARTH_INVALID_ARGUMENT, "sequence %d: this model keeps no state", i);
+        }
+        return;
+    }
+    state_writer_.assign(static_cast<size_t>(cache->state_count()), -1);
+    for (int32_t i = 0; i < step.sequence_count; ++i) {
+        const hearth_sequence& s = step.sequences[i];
+        if (s.state_from < -1 || s.state_from >= cache->state_count() || (s.state_from < 0) != (s.past == 0))
+            fail(HEARTH_INVALID_ARGUMENT,
+                 "sequence %d: after %d rows it goes on from state %d, expected %s of the cache's %d", i, s.past,
+                 s.state_from, s.past == 0 ? "-1 and none" : "one", cache->state_count());
+        run_begins_.push_back(static_cast<int32_t>(runs_.size()));
+        add_runs(i, s, step);
+        for (size_t r = static_cast<size_t>(run_begins_.back()); r < runs_.size(); ++r)
+            write_state(i, runs_[r].to, *cache);
+    }
+    run_begins_.push_back(static_cast<int32_t>(runs_.size()));
+    for (int32_t i = 0; i < step.sequence_count; ++i) {
+        const hearth_sequence& s = step.sequences[i];
+        if (s.state_from < 0) continue;
+        // Only as the last of its states may a sequence write over the one that it goes on from: each operation
+        // reads that first.
+        const int32_t writer = state_writer_[static_cast<size_t>(s.state_from)];
+        if (writer >= 0 && writer != i)
+            fail(HEARTH_INVALID_ARGUMENT, "state %d is read by sequence %d while sequence %d writes it",
+                 s.state_from, i, writer);
+    }
+}
+
+void StepChecker::add_runs(int32_t index, const hearth_sequence& s, const hearth_step& step) {
+    if (s.checkpoint_begin < 0 || s.checkpoint_count < 0 || s.checkpoint_begin > step.checkpoint_count ||
+        s.checkpoint_count > step.checkpoint_count - s.checkpoint_begin)
+        fail(HEARTH_INVALID_ARGUMENT, "sequence %d: checkpoints %d + %d are not among the step's %d", index,
+             s.checkpoint_begin, s.checkpoint_count, step.checkpoint_count);
+    int32_t row = 0, from = s.state_from;
+    for (int32_t i = 0; i < s.checkpoint_count; ++i) {
+        const hearth_checkpoint& c = step.checkpoints[s.checkpoint_begin + i];
+        if (c.rows <= row || c.rows >= s.row_count)
+            fail(HEARTH_INVALID_ARGUMENT, "sequence %d: a checkpoint after %d rows, expected %d to %d", index,
+                 c.rows, row + 1, s.row_count - 1);
+        runs_.push_back({int64_t{s.row_begin} + row, c.rows - row, from, c.state});
+        row = c.rows;
+        from = c.state;
+    }
+    runs_.push_back({int64_t{s.row_begin} + row, s.row_count - row, from, s.state});
+}
+
+void StepChecker::write_state(int32_t index, int32_t state, const Cache& cache) {
+    if (state < 0 || state >= cache.state_count())
+        fail(HEARTH_INVALID_ARGUMENT, "sequence %d: state %d is not one of the cache's %d", index, state,
+             cache.state_count());
+    int32_t& writer = state_writer_[static_cast<size_t>(state)];
+    if (writer >= 0) fail(HEARTH_INVALID_ARGUMENT, "state %d is written twice in one step", state);
+    writer = index;
 }
 
 }  // namespace hearth

@@ -1,8 +1,10 @@
 #include "core/thread_pool.h"
 
 #include <chrono>
+#include <system_error>
 #include <utility>
 
+#include "core/error.h"
 #include "core/processors.h"
 
 #if defined(__x86_64__)
@@ -58,16 +60,31 @@ ThreadPool::ThreadPool(int threads, std::vector<int32_t> processors)
       processors_(std::move(processors)),
       shares_(static_cast<size_t>(threads_)) {
     workers_.reserve(static_cast<size_t>(threads_ - 1));
-    for (int i = 1; i < threads_; ++i) workers_.emplace_back([this, i] { work(i); });
+    try {
+        for (int i = 1; i < threads_; ++i) workers_.emplace_back([this, i] { work(i); });
+    } catch (const std::system_error& error) {
+        const size_t started = workers_.size();
+        stop();
+        fail(HEARTH_OUT_OF_MEMORY, "%zu of an engine's %d threads could be started: %s", started + 1, threads_,
+             error.what());
+    } catch (...) {
+        stop();
+        throw;
+    }
 }
 
 ThreadPool::~ThreadPool() {
+    stop();
+}
+
+void ThreadPool::stop() {
     {
         std::lock_guard lock(mutex_);
         stopping_.store(true, std::memory_order_release);
     }
     wake_.notify_all();
     for (auto& worker : workers_) worker.join();
+    workers_.clear();
 }
 
 // The next piece of a share, for its owner, or the last, for another thread; false where none is left.

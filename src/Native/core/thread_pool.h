@@ -16,7 +16,8 @@ namespace hearth {
 class ThreadPool {
   public:
     // Thread i of the pool's own runs on processors[i] only, where there are any; [0] is the caller's, which
-    // whoever calls sees to. May be shorter than there are threads.
+    // whoever calls sees to. May be shorter than there are threads. Throws HEARTH_OUT_OF_MEMORY where the
+    // system starts no more threads.
     explicit ThreadPool(int threads, std::vector<int32_t> processors = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -51,6 +52,7 @@ class ThreadPool {
 
     void run(int64_t count, int64_t grain, Piece piece, void* context);
     void work(int thread);
+    void stop();
     bool enter(uint64_t& seen);
     void take_pieces(int thread);
 

@@ -8,10 +8,14 @@
  * a cache keep their engine alive, so handles may be destroyed in any order.
  *   - Nothing allocated on one side is freed on the other; pointers passed in are read during the call only,
  * unless the function says otherwise. Every pointer's size travels with it.
+ *   - Calls may come from any thread. What changes one handle (loading, running, writing pages and states of a
+ * cache that a step uses) waits for whoever else does; reading and writing pages and states is the exception:
+ * they may run beside a step that touches other pages and states. Nothing else uses a handle while it is
+ * destroyed.
  *   - No exception, no C++ type and no callback crosses this line. All sizes, indices and page numbers are
  * checked before they are used.
  *   - Axis letters: R rows of a step, O rows whose output is wanted, W width of a value, S sequences of a
- * step, V vocabulary, L layers of a cache.
+ * step, V vocabulary, L layers of a cache, N states of a channel.
  */
 #ifndef HEARTH_H
 #define HEARTH_H
@@ -34,7 +38,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the meaning of a call changes; the managed side refuses another number. */
-#define HEARTH_ABI_VERSION 3u
+#define HEARTH_ABI_VERSION 4u
 
 typedef int32_t hearth_status;
 enum {
@@ -97,6 +101,7 @@ HEARTH_API const char* hearth_last_error(void);
 typedef struct hearth_system {
     int32_t best_isa;   /* hearth_isa */
     uint32_t isa_mask;  /* bit i: instruction set i is built in and the processor has it */
+    int32_t devices;    /* that engines can be made on: 1, the processor */
     int32_t processors; /* that this process may use: affinity and container limits counted */
     int32_t cores;      /* the same, but one for each physical core: siblings share what multiplies */
     char processor[64]; /* model name, NUL-terminated */
@@ -116,6 +121,7 @@ typedef struct hearth_engine_options {
        fewest pinned threads of other engines before the rest. A caller's thread counts as one of the threads:
        it is pinned while its call lasts and then put back. 0: the system places threads. */
     int32_t pinned;
+    int32_t device; /* 0: the processor, which is all that this build computes on */
 } hearth_engine_options;
 
 /* Steps and measurements of several engines run side by side as long as there are processors for all their
@@ -185,7 +191,19 @@ typedef enum hearth_operation_kind {
                                    [R, chosen] */
     HEARTH_GROUPED_LINEAR = 21, /* group g of output0 = group g of input0 * weight0[g]^T; weight0 is a stack
                                    of as many matrices as there are groups */
-    HEARTH_LOG_SOFTMAX = 22     /* output0 = input0 - log(sum of exp(input0)), row by row */
+    HEARTH_LOG_SOFTMAX = 22,    /* output0 = input0 - log(sum of exp(input0)), row by row */
+    /* Layers that remember by a state (hearth_cache_options.states); each operation has a state of its own. */
+    HEARTH_SHORT_CONVOLUTION = 23, /* output0 [R, W], channel by channel = f(sum over k of weight0[k] *
+                                      input0 of k - taps + 1 rows on + weight1), weight0 [taps * W] tap by tap,
+                                      weight1 [W] optional */
+    HEARTH_SELECTIVE_SCAN = 24, /* input0 x [R, heads * head_width], input1 step sizes [R, heads], input2 B and
+                                   input3 C [R, groups * state_width]; weight0 A [heads], or [state_width * heads]
+                                   where decays_by_state, weight1 D [heads] optional:
+                                     h = h * exp(dt A) + dt B x,  output0 = C h + D x */
+    HEARTH_DELTA_RULE = 25 /* input0 q and input1 k [R, key_heads * key_width], input2 v [R, heads *
+                              value_width], input3 the decay's logarithm g [R, heads * decay_width], input4 beta
+                              [R, heads]; for each head
+                                S = diag(exp g) S,  S = S + k (beta (v - k^T S)),  output0 = scale q^T S */
 } hearth_operation_kind;
 
 typedef enum hearth_index {
@@ -345,9 +363,40 @@ typedef struct hearth_cache_write_parameters {
     int32_t key_width, value_width; /* value_width 0: the values lie in the keys */
 } hearth_cache_write_parameters;
 
+/* A convolution over the rows of a sequence that sees no later row, channel by channel (Mamba, arXiv 2312.00752;
+   LFM2). */
+typedef struct hearth_convolution_parameters {
+    int32_t state;    /* of the cache: [taps - 1, W], the rows before the next */
+    int32_t taps;     /* 2 to 64; the last is for the row itself */
+    int32_t function; /* hearth_function, without parameters */
+} hearth_convolution_parameters;
+
+/* Mamba's selective scan (arXiv 2312.00752) where decays_by_state, with head_width 1: heads are channels. Else
+   Mamba-2's (arXiv 2405.21060): one decay a head. */
+typedef struct hearth_scan_parameters {
+    int32_t state; /* of the cache: [heads, state_width, head_width], by 16 heads where decays_by_state */
+    int32_t heads, head_width;
+    int32_t state_width;
+    int32_t groups; /* of heads that share B and C; divides heads */
+    int32_t decays_by_state;
+} hearth_scan_parameters;
+
+/* The gated delta rule (Gated DeltaNet, arXiv 2412.06464), with a decay for each value of a key Kimi's
+   (KDA, arXiv 2510.26692). */
+typedef struct hearth_delta_parameters {
+    int32_t state; /* of the cache: [heads, key_width, value_width] */
+    int32_t heads, key_heads; /* key_heads divides heads */
+    int32_t key_width, value_width;
+    int32_t decay_width;   /* 1, or key_width */
+    int32_t keys_in_turns; /* 1: head h reads key head h % key_heads; 0: h / (heads / key_heads) */
+    float scale;
+} hearth_delta_parameters;
+
+enum { HEARTH_INPUTS = 6 };
+
 typedef struct hearth_operation {
-    int32_t kind;      /* hearth_operation_kind */
-    int32_t input[3];  /* value numbers; -1 where there is none */
+    int32_t kind;                 /* hearth_operation_kind */
+    int32_t input[HEARTH_INPUTS]; /* value numbers; -1 where there is none */
     int32_t output[3]; /* likewise */
     int32_t weight[6]; /* weight numbers; -1 where there is none */
     union {
@@ -363,6 +412,9 @@ typedef struct hearth_operation {
         hearth_slice_parameters slice;
         hearth_concat_parameters concat;
         hearth_router_parameters router;
+        hearth_convolution_parameters convolution;
+        hearth_scan_parameters scan;
+        hearth_delta_parameters delta;
         int32_t words[24]; /* fixes the size */
     } parameters;
 } hearth_operation;
@@ -410,7 +462,7 @@ HEARTH_API hearth_status hearth_model_load_rows(hearth_model* model, int32_t wei
 
 /* Guards memory that maps a file: where the file is cut short meanwhile, reading what it no longer has gives
    zeros instead of ending the process, and the guard says so. The range stays mapped until the guard is
-   destroyed. An addition to version 3: libraries before it lack these functions, and guard nothing. */
+   destroyed. */
 typedef struct hearth_guard hearth_guard;
 
 HEARTH_API hearth_status hearth_guard_create(const void* address, size_t size, hearth_guard** guard);
@@ -430,7 +482,7 @@ typedef struct hearth_model_memory {
 HEARTH_API hearth_status hearth_model_measure(const hearth_model* model, hearth_model_memory* memory,
                                               size_t memory_size);
 
-/* ---- Cache: pages of keys and values
+/* ---- Cache: pages of keys and values, and states
  * --------------------------------------------------------------------------- */
 
 /*
@@ -438,6 +490,10 @@ HEARTH_API hearth_status hearth_model_measure(const hearth_model* model, hearth_
  * p of a sequence is page p of every pool. Which page belongs to whom is the managed side's bookkeeping.
  * Layout of a page in a layer's pool: keys [kv_heads, page_tokens, key_width], values [kv_heads, page_tokens,
  * value_width], each in its type.
+ *
+ * What a sequence remembers besides keys and values is a state: so many floats for every operation that keeps
+ * one, all under one number. A step reads the state that a sequence has and writes the one that it will have,
+ * which may be the same. Whose which is is the managed side's bookkeeping, too.
  */
 typedef struct hearth_cache hearth_cache;
 
@@ -452,6 +508,11 @@ typedef struct hearth_cache_options {
     int32_t key_type, value_type; /* F32, F16, BF16, Q8_0 or Q4_0 */
     int32_t page_tokens;          /* a power of two, 8 to 256 */
     int32_t page_count;
+    /* [state_layer_count]: floats of a state's part for each operation that keeps one; null where none does.
+       layer_count may then be 0. */
+    const int64_t* state_widths;
+    int32_t state_layer_count;
+    int32_t state_count; /* states; 0 where state_layer_count is */
 } hearth_cache_options;
 
 HEARTH_API hearth_status hearth_cache_create(hearth_engine* engine, const hearth_cache_options* options,
@@ -471,6 +532,15 @@ HEARTH_API hearth_status hearth_cache_read_page(const hearth_cache* cache, int32
 HEARTH_API hearth_status hearth_cache_write_page(hearth_cache* cache, int32_t page, const void* buffer,
                                                  size_t size);
 
+/* Bytes of one state over all operations; 0 where the cache has none. */
+HEARTH_API hearth_status hearth_cache_state_bytes(const hearth_cache* cache, uint64_t* bytes);
+
+/* Copies a state out of or into the cache, operation by operation; size must be the state's bytes. */
+HEARTH_API hearth_status hearth_cache_read_state(const hearth_cache* cache, int32_t state, void* buffer,
+                                                 size_t size);
+HEARTH_API hearth_status hearth_cache_write_state(hearth_cache* cache, int32_t state, const void* buffer,
+                                                  size_t size);
+
 /* ---- Step: one run of the program over rows of any number of sequences
  * ------------------------------------------ */
 
@@ -485,7 +555,18 @@ typedef struct hearth_sequence {
     int32_t memory_count;  /* its entries, at least ceil(memory_length / the memory's page_tokens) */
     int32_t memory_length; /* positions that attention to the memory sees; at least 1 where the program
                               has such attention */
+    /* 0 where the program keeps no state: */
+    int32_t state_from;       /* the state after `past` rows; -1 where past is 0 */
+    int32_t state;            /* receives the state after this step's rows; may be state_from */
+    int32_t checkpoint_begin; /* its first entry in hearth_step.checkpoints */
+    int32_t checkpoint_count;
 } hearth_sequence;
+
+/* A state that is kept on the way. */
+typedef struct hearth_checkpoint {
+    int32_t rows;  /* after so many of the sequence's rows in this step: 1 to row_count - 1, rising */
+    int32_t state; /* receives it */
+} hearth_checkpoint;
 
 typedef struct hearth_step {
     const int32_t* tokens;    /* [R] token ids, or null where embeddings are given */
@@ -496,10 +577,14 @@ typedef struct hearth_step {
     const int32_t* output_rows; /* [O] rows whose output is wanted, rising */
     float* output;              /* [O, W of the result] */
     size_t output_size;         /* in floats */
+    size_t embeddings_size;     /* in floats: R * W, or 0 */
+    const hearth_checkpoint* checkpoints; /* of all sequences */
     int32_t row_count, sequence_count, page_count, output_count;
+    int32_t checkpoint_count;
+    int32_t reserved; /* 0 */
 } hearth_step;
 
-/* One step; cache is written and read, memory is only read (HEARTH_SOURCE_MEMORY); each may be null where the
+/* One step; cache is written and read, its states too, memory is only read (HEARTH_SOURCE_MEMORY); each may be null where the
    program uses none. Any number of sequences may share the memory's pages. Both may be the same cache as long
    as no page is written and read as memory in one step. Steps of one engine run one after another. */
 HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
@@ -528,12 +613,12 @@ HEARTH_API hearth_status hearth_model_probe(hearth_model* model, hearth_cache* c
 
 /* Attention on caller's memory: queries [R, heads, key_width], keys [N, kv_heads, key_width], values [N,
    kv_heads, value_width], output [R, heads, value_width]. Query i stands at position past + i;
-   parameters.source and layer are not read. sinks [heads] may be null; biases [bias_buckets, heads] where
+   parameters.source and layer are not read, relative_distances must be 0. sinks [heads] may be null; biases [bias_buckets, heads] where
    parameters.bias_buckets > 0, else null; values are null where parameters.values_in_keys. */
 typedef struct hearth_attention_call {
     const float *queries, *keys, *values, *sinks, *biases;
     float* output;
-    size_t query_size, key_size, value_size, bias_size, output_size; /* in floats */
+    size_t query_size, key_size, value_size, sink_size, bias_size, output_size; /* in floats */
     int32_t query_rows, key_rows;
     int32_t past;
     int32_t reserved;

@@ -112,7 +112,7 @@ public static class ModelBenchmark
         if (program.Program.LearnedPositions is { } learned && perSequence - 1 > learned)
             throw new ContextLengthExceededException(perSequence - 1, learned);
         var pagesEach = (perSequence + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16);
+        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16, program.Program.StateWidths, options.Sequences);
         var work = new Work(program, store, options, pagesEach, cancellationToken);
         if (options.PromptTokens > 0)
             work.WarmUp(work.ReadPrompt);
@@ -136,7 +136,7 @@ public static class ModelBenchmark
             BytesPerStep = program.Program.BytesPerStep,
             WeightBytes = memory.Weights,
             ScratchBytes = memory.Scratch,
-            CacheBytes = store.PageBytes * store.PageCount,
+            CacheBytes = (store.PageBytes * store.PageCount) + (store.StateBytes * store.StateCount),
             FileBytes = file.Length,
             MostResidentBytes = mostResident,
             Draws = SamplingBenchmark.Run(program.Program.OutputWidth, cancellationToken: cancellationToken),
@@ -217,8 +217,8 @@ public static class ModelBenchmark
             {
                 _cancellationToken.ThrowIfCancellationRequested();
                 _batch.Clear();
-                foreach (var pages in _pages)
-                    _batch.Add(_options.Depth + i, _tokens.AsSpan(i % _tokens.Length, 1), pages, outputs: 1);
+                for (var sequence = 0; sequence < _pages.Length; sequence++)
+                    _batch.Add(_options.Depth + i, _tokens.AsSpan(i % _tokens.Length, 1), _pages[sequence], outputs: 1, states: _runner.StateInPlace(sequence, _options.Depth + i));
                 _runner.Run(_batch, _logits);
             }
 
@@ -233,7 +233,7 @@ public static class ModelBenchmark
                 var rows = Math.Min(_runner.MaxRows, count - done);
                 var last = done + rows == count;
                 _batch.Clear();
-                _batch.Add(past + done, _tokens.AsSpan(done, rows), _pages[sequence], outputs: last ? 1 : 0);
+                _batch.Add(past + done, _tokens.AsSpan(done, rows), _pages[sequence], outputs: last ? 1 : 0, states: _runner.StateInPlace(sequence, past + done));
                 _runner.Run(_batch, _logits);
             }
         }

@@ -14,4 +14,7 @@ public enum CacheMissReason
 
     /// <summary>What was cached had to make room.</summary>
     Evicted,
+
+    /// <summary>More is cached, but the model's layers go on from states, and the last that was kept is of an earlier position.</summary>
+    StateNotKept,
 }

@@ -33,17 +33,22 @@ internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
     /// <param name="pageCount">Pages.</param>
     /// <param name="keyType">How keys are stored.</param>
     /// <param name="valueType">How values are stored.</param>
+    /// <param name="stateWidths">Floats of a state for each operation that keeps one; null or empty: none does.</param>
+    /// <param name="stateCount">States, at least 1 where there are such operations.</param>
     /// <exception cref="ArgumentException">A size is out of range.</exception>
     /// <exception cref="UnsupportedModelException">A quantized type's blocks do not fit the width of the heads.</exception>
     /// <exception cref="OutOfModelMemoryException">The address space cannot be had.</exception>
-    public EnginePageStore(Engine engine, IReadOnlyList<CacheLayer> layers, int pageTokens, int pageCount, CacheType keyType = CacheType.F16, CacheType valueType = CacheType.F16)
+    public EnginePageStore(Engine engine, IReadOnlyList<CacheLayer> layers, int pageTokens, int pageCount, CacheType keyType = CacheType.F16, CacheType valueType = CacheType.F16,
+        IReadOnlyList<long>? stateWidths = null, int stateCount = 0)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(layers);
         PageTokens = pageTokens;
         PageCount = pageCount;
-        if (layers.Count == 0)
+        long[] widths = [.. stateWidths ?? []];
+        if (layers.Count == 0 && widths.Length == 0)
             return;
+        StateCount = widths.Length == 0 ? 0 : stateCount;
         foreach (var layer in layers)
         {
             RequireBlocks(keyType, layer.KeyWidth, "keys");
@@ -52,6 +57,7 @@ internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
 
         var shapes = layers.Select(l => new NativeCacheLayer { KvHeads = l.KvHeads, KeyWidth = l.KeyWidth, ValueWidth = l.ValueWidth }).ToArray();
         fixed (NativeCacheLayer* native = shapes)
+        fixed (long* states = widths)
         {
             var options = new NativeCacheOptions
             {
@@ -61,6 +67,9 @@ internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
                 ValueType = (int)valueType,
                 PageTokens = pageTokens,
                 PageCount = pageCount,
+                StateWidths = states,
+                StateLayerCount = widths.Length,
+                StateCount = StateCount,
             };
             Handle = CacheHandle.Create(engine.Handle, &options);
         }
@@ -68,6 +77,8 @@ internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
         ulong bytes;
         NativeStatus.Check(NativeMethods.hearth_cache_page_bytes(Handle, &bytes));
         PageBytes = (long)bytes;
+        NativeStatus.Check(NativeMethods.hearth_cache_state_bytes(Handle, &bytes));
+        StateBytes = (long)bytes;
     }
 
     /// <inheritdoc/>
@@ -78,6 +89,12 @@ internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
 
     /// <inheritdoc/>
     public long PageBytes { get; }
+
+    /// <inheritdoc/>
+    public int StateCount { get; }
+
+    /// <inheritdoc/>
+    public long StateBytes { get; }
 
     /// <summary>The engine's handle; null where nothing is cached.</summary>
     internal CacheHandle? Handle { get; }
@@ -102,19 +119,37 @@ internal sealed unsafe class EnginePageStore : IPageStore, IDisposable
     /// <inheritdoc/>
     public void ReadPage(int page, Span<byte> buffer)
     {
-        if (Handle is null)
+        if (PageBytes == 0)
             return;
         fixed (byte* data = buffer)
-            NativeStatus.Check(NativeMethods.hearth_cache_read_page(Handle, page, data, (nuint)buffer.Length));
+            NativeStatus.Check(NativeMethods.hearth_cache_read_page(Handle!, page, data, (nuint)buffer.Length));
     }
 
     /// <inheritdoc/>
     public void WritePage(int page, ReadOnlySpan<byte> buffer)
     {
-        if (Handle is null)
+        if (PageBytes == 0)
             return;
         fixed (byte* data = buffer)
-            NativeStatus.Check(NativeMethods.hearth_cache_write_page(Handle, page, data, (nuint)buffer.Length));
+            NativeStatus.Check(NativeMethods.hearth_cache_write_page(Handle!, page, data, (nuint)buffer.Length));
+    }
+
+    /// <inheritdoc/>
+    public void ReadState(int state, Span<byte> buffer)
+    {
+        if (StateCount == 0)
+            throw new NotSupportedException("this store keeps no states");
+        fixed (byte* data = buffer)
+            NativeStatus.Check(NativeMethods.hearth_cache_read_state(Handle!, state, data, (nuint)buffer.Length));
+    }
+
+    /// <inheritdoc/>
+    public void WriteState(int state, ReadOnlySpan<byte> buffer)
+    {
+        if (StateCount == 0)
+            throw new NotSupportedException("this store keeps no states");
+        fixed (byte* data = buffer)
+            NativeStatus.Check(NativeMethods.hearth_cache_write_state(Handle!, state, data, (nuint)buffer.Length));
     }
 
     /// <inheritdoc/>

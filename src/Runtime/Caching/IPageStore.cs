@@ -21,4 +21,16 @@ internal interface IPageStore
 
     /// <summary>Copies a page in; buffer has PageBytes bytes.</summary>
     void WritePage(int page, ReadOnlySpan<byte> buffer);
+
+    /// <summary>States that there are; 0 for a model that keeps none.</summary>
+    int StateCount => 0;
+
+    /// <summary>Bytes of one state.</summary>
+    long StateBytes => 0;
+
+    /// <summary>Copies a state out; buffer has StateBytes bytes.</summary>
+    void ReadState(int state, Span<byte> buffer) => throw new NotSupportedException("this store keeps no states");
+
+    /// <summary>Copies a state in; buffer has StateBytes bytes.</summary>
+    void WriteState(int state, ReadOnlySpan<byte> buffer) => throw new NotSupportedException("this store keeps no states");
 }

@@ -16,6 +16,7 @@ public sealed class KvCache
     private readonly PrefixTree _tree;
     private readonly HashSet<KvSequence> _sequences = [];
     private long _version;
+    private readonly StateBooks? _states;
     private long _evictedPages;
     private long _copiedPages;
 
@@ -35,7 +36,9 @@ public sealed class KvCache
         VocabularySize = vocabularySize ?? int.MaxValue;
         ForgottenUnit = forgottenUnit ?? store.PageTokens;
         _pool = new PagePool(store.PageCount);
-        _tree = new PrefixTree(_pool, store.PageTokens);
+        var states = store.StateCount > 0 ? new PagePool(store.StateCount) : null;
+        _tree = new PrefixTree(_pool, store.PageTokens, states);
+        _states = states is null ? null : new StateBooks(states, _tree, _sequences, store.PageTokens);
     }
 
     /// <summary>Positions that a page holds.</summary>
@@ -51,6 +54,9 @@ public sealed class KvCache
     public string ModelFingerprint { get; }
 
     internal IPageStore Store { get; }
+
+    /// <summary>Whether the model remembers by states, too.</summary>
+    internal bool KeepsStates => _states is not null;
 
     /// <summary>Ids are below it.</summary>
     internal int VocabularySize { get; }
@@ -136,7 +142,7 @@ public sealed class KvCache
     {
         lock (_lock)
         {
-            return KvCacheState.Capture(PageTokens, _pool, _tree, _sequences);
+            return KvCacheState.Capture(PageTokens, _pool, _tree, _sequences, _states?.Pool);
         }
     }
 
@@ -152,16 +158,22 @@ public sealed class KvCache
                 fork.PageList.Add(parent.PageList[i]);
             }
 
+            _states?.Fork(parent.State, fork.State);
             return fork;
         }
     }
 
     /// <summary>Makes the next positions of a sequence writable; changes nothing but what is evicted where it returns false.</summary>
-    internal bool TryReserve(KvSequence sequence, int count)
+    internal bool TryReserve(KvSequence sequence, int count, bool keepsCheckpoints = true)
     {
         KvSequence? copy = null;
         lock (_lock)
         {
+            if (_states?.TryReserve(sequence, count, keepsCheckpoints) == false)
+            {
+                return false;
+            }
+
             var tail = sequence.Length / PageTokens;
             var copies = TailIsShared(sequence);
             var fresh = PagesToReserve(sequence, count);
@@ -171,6 +183,7 @@ public sealed class KvCache
                 if (!copies || _tree.NodeOf(sequence.PageList[tail]) is not { } node
                     || _pool.References(node.Page) != 2 || !MakeRoom(fresh - 1))
                 {
+                    _states?.Cancel(sequence);
                     return false;
                 }
 
@@ -207,7 +220,8 @@ public sealed class KvCache
         lock (_lock)
         {
             var found = new List<int>();
-            var match = _tree.Find(prompt, Math.Max(0, prompt.Length - 1), found, scope);
+            var limit = Math.Max(0, prompt.Length - 1);
+            var match = _states is null ? _tree.Find(prompt, limit, found, scope) : _tree.Find(prompt, limit, found, scope, out _, out _);
 
             // Those that only the tree holds could not be evicted any more, and a page that is shared in part is copied.
             var taken = found.Count(page => _pool.References(page) == 1);
@@ -235,6 +249,11 @@ public sealed class KvCache
             }
 
             sequence.TokenList.AddRange(tokens);
+            if (_states is not null)
+            {
+                _states.Thin(sequence.State);
+                _states.Commit(sequence, tokens.Length);
+            }
         }
     }
 
@@ -243,6 +262,8 @@ public sealed class KvCache
     {
         lock (_lock)
         {
+            length = _states?.Shrink(sequence, length) ?? length;
+
             // From the end, so that the tree's list of evictable pages has children before parents.
             for (var i = sequence.PageList.Count - 1; i >= PagesFor(length); i--)
             {
@@ -297,13 +318,16 @@ public sealed class KvCache
             for (var i = 0; i < whole; i++)
             {
                 node = PublishPage(sequence, node, i, tokens.Slice(i * PageTokens, PageTokens));
+                PublishState(sequence, node, (i + 1) * PageTokens);
             }
 
             var rest = tokens[(whole * PageTokens)..];
             if (!wholePagesOnly && rest.Length > 0 && !PrefixTree.HasStart(node, rest))
             {
-                _tree.Add(node, rest, sequence.PageList[whole]);
+                PublishState(sequence, _tree.Add(node, rest, sequence.PageList[whole]), tokens.Length);
             }
+
+            _states?.Thin(sequence.State);
 
             _tree.Tidy(root);
         }
@@ -316,7 +340,22 @@ public sealed class KvCache
         lock (_lock)
         {
             var sequence = Register(new KvSequence(this) { Scope = scope });
-            match = _tree.Find(tokens, limit, sequence.PageList, scope);
+            if (_states is null)
+            {
+                match = _tree.Find(tokens, limit, sequence.PageList, scope);
+            }
+            else
+            {
+                match = _tree.Find(tokens, limit, sequence.PageList, scope, out var end, out var cached);
+                sequence.State.Branch = cached / PageTokens * PageTokens;
+                sequence.State.Current = end.State;
+                if (end.State >= 0)
+                {
+                    _states.Pool.Retain(end.State);
+                    _tree.UseState(end);
+                }
+            }
+
             foreach (var page in sequence.PageList)
             {
                 Retain(page);
@@ -345,6 +384,14 @@ public sealed class KvCache
         return child;
     }
 
+    private void PublishState(KvSequence sequence, PrefixNode node, int length)
+    {
+        if (_states is not null && sequence.State.After(length, sequence.Length) is >= 0 and var state)
+        {
+            _tree.KeepState(node, state);
+        }
+    }
+
     /// <summary>Whether the page that the sequence's next position lies in has other holders and positions before it.</summary>
     private bool TailIsShared(KvSequence sequence)
         => sequence.Length % PageTokens != 0 && _pool.References(sequence.PageList[sequence.Length / PageTokens]) > 1;
@@ -364,6 +411,11 @@ public sealed class KvCache
         }
         catch
         {
+            lock (_lock)
+            {
+                _states?.Cancel(sequence);
+            }
+
             Shrink(sequence, sequence.Length);
             throw;
         }

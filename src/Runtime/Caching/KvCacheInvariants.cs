@@ -7,7 +7,7 @@ internal static class KvCacheInvariants
     public static IReadOnlyList<string> FindViolations(KvCacheState state)
     {
         ArgumentNullException.ThrowIfNull(state);
-        return [.. FreePages(state), .. PageTables(state), .. ReferenceCounts(state), .. Tree(state), .. Evictable(state), .. Shared(state)];
+        return [.. FreePages(state), .. PageTables(state), .. ReferenceCounts(state), .. Tree(state), .. Evictable(state), .. Shared(state), .. States(state)];
     }
 
     /// <summary>The switch of the runtime's configuration by which caches check themselves; the tests set it.</summary>
@@ -130,6 +130,23 @@ internal static class KvCacheInvariants
             if (children[page].Any(child => !gone.Contains(child.Page)))
             {
                 yield return $"page {page} would be evicted before its children";
+            }
+        }
+    }
+
+    private static IEnumerable<string> States(KvCacheState state)
+    {
+        var expected = new int[state.StateReferences.Length];
+        foreach (var held in state.Sequences.SelectMany(s => s.States).Concat(state.Nodes.Select(n => n.State).Where(s => s >= 0)))
+        {
+            expected[held]++;
+        }
+
+        for (var i = 0; i < expected.Length; i++)
+        {
+            if (expected[i] != state.StateReferences[i])
+            {
+                yield return $"state {i} has {state.StateReferences[i]} references, but {expected[i]} holders";
             }
         }
     }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Caching;
 
@@ -32,6 +33,12 @@ public sealed class KvSequence : IDisposable
     /// <summary>Whose prefixes it starts from and adds to; null: everybody's.</summary>
     public string? Scope { get; internal init; }
 
+    /// <summary>Where the state of the next step is, once positions are reserved for it; the default for a model that keeps none.</summary>
+    internal StateMove States => State.Move(Length);
+
+    /// <summary>What it remembers besides keys and values.</summary>
+    internal SequenceState State { get; } = new();
+
     internal List<int> TokenList { get; } = [];
 
     internal List<int> PageList { get; } = [];
@@ -45,6 +52,7 @@ public sealed class KvSequence : IDisposable
 
     /// <summary>Forgets the positions from <paramref name="length"/> on, reserved ones included; those that <see cref="Forget"/> let go stay gone.</summary>
     /// <param name="length">0 to Length.</param>
+    /// <remarks>A model that keeps states goes on from where one was kept: fewer positions are left then, see <see cref="Length"/>, and the rest is to be read again.</remarks>
     public void Truncate(int length)
     {
         ThrowIfDisposed();
@@ -82,6 +90,7 @@ public sealed class KvSequence : IDisposable
     }
 
     /// <summary>Lets reserved positions go that no step has written.</summary>
+    /// <remarks>A state that the step would have written in place may be spoilt: of a model that keeps states, positions after the last that was kept go, too.</remarks>
     internal void CancelReservation()
     {
         ThrowIfDisposed();
@@ -103,7 +112,8 @@ public sealed class KvSequence : IDisposable
     /// <remarks>
     /// Little-endian: "HEARTHKV", version (uint32), bytes of the fingerprint (int32), fingerprint (UTF-8), positions of
     /// a page (int32), bytes of a page (int64), positions forgotten before those held (int32), tokens (int32 count, int32
-    /// each), pages, SHA-256 of all before it. The last page is written whole: whatever an earlier user left in its unused
+    /// each), pages, of a model that keeps states (version 3 instead of 2) the bytes of a state (int64) and, where there
+    /// are positions, the state, SHA-256 of all before it. The last page is written whole: whatever an earlier user left in its unused
     /// positions goes with it.
     /// </remarks>
     public void Save(Stream stream)

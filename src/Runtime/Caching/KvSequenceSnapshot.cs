@@ -9,6 +9,7 @@ namespace Hearth.Runtime.Caching;
 internal static class KvSequenceSnapshot
 {
     private const uint Version = 2;
+    private const uint VersionWithStates = 3;
     private const int ChunkTokens = 4096;
 
     private static ReadOnlySpan<byte> Magic => "HEARTHKV"u8;
@@ -21,7 +22,7 @@ internal static class KvSequenceSnapshot
         using var writer = new HashedStream(stream);
         var fingerprint = Encoding.UTF8.GetBytes(sequence.Cache.ModelFingerprint);
         writer.Write(Magic);
-        writer.WriteInt32((int)Version);
+        writer.WriteInt32((int)VersionOf(sequence.Cache));
         writer.WriteInt32(fingerprint.Length);
         writer.Write(fingerprint);
         writer.WriteInt32(store.PageTokens);
@@ -48,6 +49,17 @@ internal static class KvSequenceSnapshot
             ArrayPool<byte>.Shared.Return(buffer);
         }
 
+        if (sequence.Cache.KeepsStates)
+        {
+            writer.WriteInt64(store.StateBytes);
+            if (fork.Length > 0)
+            {
+                var state = StateBuffer(store);
+                store.ReadState(fork.State.Current, state);
+                writer.Write(state);
+            }
+        }
+
         writer.WriteHash();
     }
 
@@ -63,6 +75,11 @@ internal static class KvSequenceSnapshot
             if (count > 0)
             {
                 Fill(cache, sequence, count, reader);
+            }
+
+            if (cache.KeepsStates)
+            {
+                FillState(cache, sequence, count, reader);
             }
 
             if (!reader.HashMatches())
@@ -90,7 +107,7 @@ internal static class KvSequenceSnapshot
         reader.Read(magic);
         Expect(magic.SequenceEqual(Magic), "a saved sequence", "something else");
         var version = (uint)reader.ReadInt32();
-        Expect(version == Version, $"version {Version}", $"version {version}");
+        Expect(version == VersionOf(cache), $"version {VersionOf(cache)}", $"version {version}");
 
         var expected = Encoding.UTF8.GetBytes(cache.ModelFingerprint);
         var length = reader.ReadInt32();
@@ -123,7 +140,7 @@ internal static class KvSequenceSnapshot
             tokens.Add(token);
         }
 
-        if (!sequence.TryReserve(count))
+        if (!cache.TryReserve(sequence, count, keepsCheckpoints: false))
         {
             throw new OutOfModelMemoryException($"the saved sequence takes {cache.PagesFor(count)} pages, but only {cache.AvailablePages} of {cache.PageCount} are available");
         }
@@ -145,6 +162,25 @@ internal static class KvSequenceSnapshot
 
         sequence.Commit(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(tokens));
     }
+
+    private static void FillState(KvCache cache, KvSequence sequence, int count, HashedStream reader)
+    {
+        var bytes = reader.ReadInt64();
+        Expect(bytes == cache.Store.StateBytes, $"states of {cache.Store.StateBytes} bytes", $"{bytes}");
+        if (count == 0)
+        {
+            return;
+        }
+
+        var state = StateBuffer(cache.Store);
+        reader.Read(state);
+        cache.Store.WriteState(sequence.State.Current, state);
+    }
+
+    private static uint VersionOf(KvCache cache) => cache.KeepsStates ? VersionWithStates : Version;
+
+    private static byte[] StateBuffer(IPageStore store)
+        => store.StateBytes <= Array.MaxLength ? new byte[store.StateBytes] : throw new NotSupportedException($"states of {store.StateBytes} bytes are too large to be saved");
 
     private static byte[] RentPage(IPageStore store)
         => store.PageBytes <= Array.MaxLength

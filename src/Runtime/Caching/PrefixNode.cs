@@ -49,6 +49,12 @@ internal sealed class PrefixNode
     /// <inheritdoc cref="Older"/>
     public PrefixNode? Newer { get; set; }
 
+    /// <summary>The state after the node's last token; -1 where none is kept.</summary>
+    public int State { get; set; } = -1;
+
+    /// <summary>The node's place among those with a state, by when that was last of use; null where it has none.</summary>
+    public LinkedListNode<PrefixNode>? StatePlace { get; set; }
+
     public bool IsLeaf => _children.Count == 0;
 
     /// <summary>The child of exactly these tokens.</summary>

@@ -17,6 +17,8 @@ namespace Hearth.Runtime.Caching;
 internal sealed class PrefixTree
 {
     private readonly PagePool _pool;
+    private readonly PagePool? _states;
+    private readonly LinkedList<PrefixNode> _withState = []; // the one that was of use longest ago first
     private readonly int _pageTokens;
     private readonly PrefixNode?[] _nodeOfPage;
     private readonly EvictedPrefixes _evicted;
@@ -26,9 +28,10 @@ internal sealed class PrefixTree
     private PrefixNode? _oldest;
     private PrefixNode? _newest;
 
-    public PrefixTree(PagePool pool, int pageTokens)
+    public PrefixTree(PagePool pool, int pageTokens, PagePool? states = null)
     {
         _pool = pool;
+        _states = states;
         _pageTokens = pageTokens;
         _nodeOfPage = new PrefixNode?[pool.PageCount];
         _evicted = new EvictedPrefixes(Math.Clamp(4L * pool.PageCount, 256, 1 << 16));
@@ -97,6 +100,97 @@ internal sealed class PrefixTree
         return new PrefixMatch(length + common, Reason(tokens, limit, length, common, node, differs));
     }
 
+    /// <summary>Finds the longest cached prefix from which a model that keeps states can go on.</summary>
+    /// <param name="tokens">The prompt.</param>
+    /// <param name="limit">The most tokens wanted; at most tokens.Length.</param>
+    /// <param name="pages">Receives the pages that hold the prefix.</param>
+    /// <param name="scope">Whose prefixes count; null: everybody's.</param>
+    /// <param name="end">The node at its end, which has a state unless it is a root.</param>
+    /// <param name="cached">How many tokens the pages of a longer prefix hold, from which there is no state to go on.</param>
+    public PrefixMatch Find(ReadOnlySpan<int> tokens, int limit, List<int> pages, string? scope, out PrefixNode end, out int cached)
+    {
+        var found = Find(tokens, limit, pages, scope);
+        cached = found.Length;
+        var root = Root(scope);
+        var (node, best, length) = (root, root, 0);
+        for (var at = _pageTokens; at <= limit && node.TryGetChild(tokens[(at - _pageTokens)..at], out var child); at += _pageTokens)
+        {
+            node = child!;
+            if (node.State >= 0)
+                (best, length) = (node, at);
+        }
+
+        var whole = node == root ? 0 : Depth(node) * _pageTokens;
+        var rest = tokens[whole..limit];
+        var place = node.PlaceOf(rest);
+        for (var i = Math.Max(0, place - 1); i <= place && i < node.Children.Count; i++)
+        {
+            var leaf = node.Children[i];
+            if (leaf.State >= 0 && whole + leaf.Tokens.Length > length && rest.StartsWith(leaf.Tokens))
+                (best, length) = (leaf, whole + leaf.Tokens.Length);
+        }
+
+        Tidy(root);
+        end = best;
+        pages.Clear();
+        for (var at = best; at.Parent is not null; at = at.Parent)
+            pages.Add(at.Page);
+        pages.Reverse();
+        return length < found.Length ? new PrefixMatch(length, CacheMissReason.StateNotKept) : found;
+    }
+
+    /// <summary>A node's state is of use: others go before it.</summary>
+    public void UseState(PrefixNode node)
+    {
+        if (node.StatePlace is { } place)
+        {
+            _withState.Remove(place);
+            _withState.AddLast(place);
+        }
+    }
+
+    /// <summary>Keeps a state for a node that has none; its owner goes on holding it.</summary>
+    public void KeepState(PrefixNode node, int state)
+    {
+        if (node.State >= 0)
+            return;
+        _states!.Retain(state);
+        node.State = state;
+        node.StatePlace = _withState.AddLast(node);
+    }
+
+    /// <summary>Lets go the state that only the tree holds and that was of use longest ago; false when there is none.</summary>
+    public bool EvictState()
+    {
+        foreach (var node in _withState)
+        {
+            if (_states!.References(node.State) > 1)
+                continue;
+            DropState(node);
+            return true;
+        }
+
+        return false;
+    }
+
+    private void DropState(PrefixNode node)
+    {
+        if (node.State < 0)
+            return;
+        _states!.Release(node.State);
+        _withState.Remove(node.StatePlace!);
+        node.State = -1;
+        node.StatePlace = null;
+    }
+
+    private static int Depth(PrefixNode node)
+    {
+        var depth = 0;
+        for (var at = node; at.Parent is not null; at = at.Parent)
+            depth++;
+        return depth;
+    }
+
     /// <summary>Adds a node whose page its owner goes on holding.</summary>
     public PrefixNode Add(PrefixNode parent, ReadOnlySpan<int> tokens, int page)
     {
@@ -123,6 +217,7 @@ internal sealed class PrefixTree
             Unlist(leaf);
         }
 
+        DropState(leaf);
         leaf.Parent!.RemoveChild(leaf);
         _nodeOfPage[leaf.Page] = null;
         _pool.Release(leaf.Page);

@@ -13,6 +13,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
     private readonly PoolingKind _pooling;
     private readonly int _pageTokens;
     private readonly int[] _pages;
+    private readonly bool _keepsStates;
     private readonly int _capacity;
     private readonly ILogger _logger;
     private readonly object _lock = new();
@@ -37,6 +38,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
         _pooling = pooling;
         _pageTokens = store?.PageTokens ?? 0;
         _pages = store is null ? [] : [.. Enumerable.Range(0, store.PageCount)];
+        _keepsStates = store?.StateCount > 0;
         _capacity = capacity;
         _logger = logger;
         _vectors = new float[(long)runner.MaxOutputRows * runner.VocabularySize];
@@ -170,7 +172,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
                 if (_batch.RowCount + tokens.Length > _runner.MaxRows)
                     break;
                 var pages = _pageTokens == 0 ? 0 : (tokens.Length + _pageTokens - 1) / _pageTokens;
-                _batch.AddText(tokens, _pages.AsSpan(firstPage, pages), _pooling is PoolingKind.First or PoolingKind.Rank ? 0 : tokens.Length - 1);
+                _batch.AddText(tokens, _pages.AsSpan(firstPage, pages), _pooling is PoolingKind.First or PoolingKind.Rank ? 0 : tokens.Length - 1, _keepsStates ? StateMove.InPlace(_step.Count, past: 0) : default);
                 firstPage += pages;
                 if (_step.Count == 0 || _step[^1].Job != first.Value)
                     _running++;

@@ -42,11 +42,11 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         if (Classifier is not null && _tokenizers.Input is not null)
             _ = _pair.Value; // a template that cannot be used is told of now
         var capacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity));
-        if (program.CacheLayers.Count > 0)
+        if (program.CacheLayers.Count > 0 || program.StateWidths.Count > 0)
         {
-            // A decoder's keys and values: those of one step's texts, each of which may leave a page partly filled.
+            // A decoder's keys, values and states: those of one step's texts, each of which may leave a page partly filled.
             var pages = (program.Limits.MaxRows / CacheSizing.PageTokens) + program.Limits.MaxOutputRows;
-            _store = new EnginePageStore(_program.Engine, program.CacheLayers, CacheSizing.PageTokens, pages, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16);
+            _store = new EnginePageStore(_program.Engine, program.CacheLayers, CacheSizing.PageTokens, pages, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16, program.StateWidths, program.Limits.MaxOutputRows);
         }
 
         _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), Pooling == PoolingKind.Rank && ranksByLastToken ? PoolingKind.Last : Pooling, _store, capacity, logger);
@@ -88,7 +88,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         get
         {
             var memory = _program.Measure();
-            return (memory.Weights, memory.Scratch, _store is null ? 0 : _store.PageBytes * _store.PageCount);
+            return (memory.Weights, memory.Scratch, _store is null ? 0 : (_store.PageBytes * _store.PageCount) + (_store.StateBytes * _store.StateCount));
         }
     }
 

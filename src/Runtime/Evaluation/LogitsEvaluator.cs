@@ -43,7 +43,7 @@ internal static class LogitsEvaluator
             if (!sequence.TryReserve(rows))
                 throw new InvalidOperationException("the cache was made for the whole text");
             batch.Clear();
-            batch.Add(sequence.Length, tokens.Slice(past, rows), sequence.Pages, rows, memoryPages, source.Length);
+            batch.Add(sequence.Length, tokens.Slice(past, rows), sequence.Pages, rows, memoryPages, source.Length, sequence.States);
             var filled = logits.AsSpan(0, rows * runner.VocabularySize);
             runner.Run(batch, filled);
             sequence.Commit(tokens.Slice(past, rows));
@@ -73,7 +73,7 @@ internal static class LogitsEvaluator
     private static EnginePageStore Store(CompiledProgram program, int tokens, CacheType cacheType)
     {
         var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, cacheType, cacheType);
+        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, cacheType, cacheType, program.Program.StateWidths, stateCount: 2);
     }
 
     // Every row sees all others, so each piece of the logits takes a step over the whole text.

@@ -51,7 +51,7 @@ internal sealed class PerplexityEvaluator
         var scored = options.Stride > 0 ? options.Stride : length - 1 - (length / 2);
         var group = Math.Max(1, Math.Min(limits.MaxRows / (length - 1), limits.MaxOutputRows / scored));
         var pagesEach = (length + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * group), options.CacheType, options.CacheType);
+        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * group), options.CacheType, options.CacheType, program.Program.StateWidths, group);
         var evaluator = new PerplexityEvaluator(new StepRunner(program, store.Handle), tokens, options, beginOfText, length, group, pagesEach);
         return evaluator.Measure(receive, cancellationToken);
     }
@@ -91,7 +91,7 @@ internal sealed class PerplexityEvaluator
             var outputs = Math.Max(0, end - Math.Max(past, _first));
             _batch.Clear();
             for (var i = 0; i < starts.Length; i++)
-                _batch.Add(past, Piece(starts[i], past, end), _pages[i], outputs);
+                _batch.Add(past, Piece(starts[i], past, end), _pages[i], outputs, states: _runner.StateInPlace(i, past));
             var logits = _logits.AsSpan(0, starts.Length * outputs * _runner.VocabularySize);
             _runner.Run(_batch, logits);
             if (outputs > 0)

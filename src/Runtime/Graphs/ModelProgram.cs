@@ -46,6 +46,9 @@ internal sealed class ModelProgram
     /// <summary>The layers of the memory that attention reads beside the cache, an encoder's output; empty for a decoder alone.</summary>
     public IReadOnlyList<CacheLayer> MemoryLayers { get; }
 
+    /// <summary>Floats of a sequence's state for each operation that keeps one; empty for a model that remembers by keys and values alone.</summary>
+    public IReadOnlyList<long> StateWidths { get; init; } = [];
+
     /// <summary>The most rows of a step.</summary>
     public StepLimits Limits { get; }
 
@@ -75,6 +78,11 @@ internal sealed class ModelProgram
 
     /// <summary>How many operations there are.</summary>
     public int OperationCount => Operations.Length;
+
+    /// <summary>A step of a sequence that keeps its state, if the model has any, under one number.</summary>
+    /// <param name="state">The number.</param>
+    /// <param name="past">Rows before the step.</param>
+    internal StateMove StateInPlace(int state, int past) => StateWidths.Count > 0 ? StateMove.InPlace(state, past) : default;
 
     internal NativeOperation[] Operations { get; }
 

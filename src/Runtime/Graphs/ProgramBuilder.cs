@@ -34,6 +34,9 @@ internal sealed unsafe partial class ProgramBuilder
         ExpertSum,
         GroupedLinear,
         LogSoftmax,
+        ShortConvolution,
+        SelectiveScan,
+        DeltaRule,
     }
 
     // What a row of an embedding's table is chosen by; numbered as in hearth.h.
@@ -141,6 +144,20 @@ internal sealed unsafe partial class ProgramBuilder
         if (tensor.ElementCount != size)
             throw Misshapen(tensor, $"[{size}]");
         return Register(tensor, 0, size, 1, isVector: true, form: form);
+    }
+
+    /// <summary>A matrix as a vector, column by column: all first values of its rows, then all second ones.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="columns">Values of a row.</param>
+    /// <param name="rows">Rows, the tensor's last extent; further extents between are 1.</param>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight TransposedTable(string name, int columns, int rows)
+    {
+        var expected = $"[{columns}, {rows}]";
+        var tensor = Tensor(name, expected);
+        if (tensor.Extent(0) != columns || tensor.ElementCount != (long)columns * rows)
+            throw Misshapen(tensor, expected);
+        return Register(tensor, 0, (long)columns * rows, 1, isVector: true, form: WeightForm.AsStored with { TransposedColumns = columns });
     }
 
     /// <summary>Matrices of one shape, an expert or a head each.</summary>
@@ -467,7 +484,7 @@ internal sealed unsafe partial class ProgramBuilder
     public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null, Recurrence? recurrence = null)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
+        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { StateWidths = [.. _stateWidths], Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
     }
 
     /// <summary>Rows of the shortest table that is read by position; null where none is.</summary>
@@ -536,11 +553,10 @@ internal sealed unsafe partial class ProgramBuilder
         }
 
         var operation = new NativeOperation { Kind = (int)kind };
-        for (var i = 0; i < 3; i++)
-        {
+        for (var i = 0; i < NativeOperation.Inputs; i++)
             operation.Input[i] = i < inputs.Length ? inputs[i].Number : -1;
+        for (var i = 0; i < 3; i++)
             operation.Output[i] = -1;
-        }
 
         for (var i = 0; i < 6; i++)
             operation.Weight[i] = -1;

@@ -9,6 +9,7 @@ internal sealed class StepBatch
     private readonly List<int> _pages = [];
     private readonly List<int> _outputRows = [];
     private readonly List<StepSequence> _sequences = [];
+    private readonly List<StateCheckpoint> _checkpoints = [];
 
     /// <summary>Rows so far.</summary>
     public int RowCount => _tokens.Count;
@@ -31,6 +32,9 @@ internal sealed class StepBatch
     /// <summary>The sequences.</summary>
     public IReadOnlyList<StepSequence> Sequences => _sequences;
 
+    /// <summary>States that are kept on the way, sequence by sequence.</summary>
+    public IReadOnlyList<StateCheckpoint> Checkpoints => _checkpoints;
+
     /// <summary>Empties the step.</summary>
     public void Clear()
     {
@@ -39,6 +43,7 @@ internal sealed class StepBatch
         _pages.Clear();
         _outputRows.Clear();
         _sequences.Clear();
+        _checkpoints.Clear();
     }
 
     /// <summary>Adds the next rows of a sequence.</summary>
@@ -48,25 +53,27 @@ internal sealed class StepBatch
     /// <param name="outputs">How many of the last rows' logits are wanted, 0 to tokens.Length.</param>
     /// <param name="memoryPages">The page table of the encoder's output that the sequence attends to; empty for a decoder alone.</param>
     /// <param name="memoryLength">Positions of the encoder's output.</param>
-    public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs, ReadOnlySpan<int> memoryPages = default, int memoryLength = 0)
+    /// <param name="states">Where the sequence's state is; default for a model that keeps none.</param>
+    public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs, ReadOnlySpan<int> memoryPages = default, int memoryLength = 0, StateMove states = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(outputs);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs, tokens.Length);
         for (var row = RowCount + tokens.Length - outputs; row < RowCount + tokens.Length; row++)
             _outputRows.Add(row);
-        AddRows(past, tokens, pages, memoryPages, memoryLength);
+        AddRows(past, tokens, pages, memoryPages, memoryLength, states);
     }
 
     /// <summary>Adds a whole text of which one row is wanted.</summary>
     /// <param name="tokens">The text; at least one token.</param>
     /// <param name="pages">Pages for its positions; empty for a program without a cache.</param>
     /// <param name="outputRow">The wanted row, 0 to tokens.Length - 1.</param>
-    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputRow)
+    /// <param name="states">Where the sequence's state is; default for a model that keeps none.</param>
+    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputRow, StateMove states = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(outputRow);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(outputRow, tokens.Length);
         _outputRows.Add(RowCount + outputRow);
-        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0);
+        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0, states);
     }
 
     /// <summary>Adds a whole text of which some rows are wanted, for a program without a cache.</summary>
@@ -85,15 +92,16 @@ internal sealed class StepBatch
 
         foreach (var row in outputRows)
             _outputRows.Add(RowCount + row);
-        AddRows(past: 0, tokens, pages: default, memoryPages: default, memoryLength: 0);
+        AddRows(past: 0, tokens, pages: default, memoryPages: default, memoryLength: 0, states: default);
     }
 
-    private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength)
+    private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength, StateMove states)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);
         ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         var memoryBegin = memoryPages.IsEmpty ? 0 : _pages.Count + pages.Length;
-        _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length, memoryBegin, memoryPages.Length, memoryLength));
+        _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length, memoryBegin, memoryPages.Length, memoryLength, states.From, states.To, states.Checkpoints.IsEmpty ? 0 : _checkpoints.Count, states.Checkpoints.Length));
+        _checkpoints.AddRange(states.Checkpoints.Span);
         for (var i = 0; i < tokens.Length; i++)
         {
             _tokens.Add(tokens[i]);
@@ -124,6 +132,8 @@ internal sealed class StepBatch
 
     internal ReadOnlySpan<int> OutputRowSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_outputRows);
 
+    internal ReadOnlySpan<StateCheckpoint> CheckpointSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_checkpoints);
+
     internal ReadOnlySpan<StepSequence> SequenceSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_sequences);
 }
 
@@ -136,6 +146,10 @@ internal sealed class StepBatch
 /// <param name="MemoryBegin">Its first entry of the encoder output's pages in the step's pages.</param>
 /// <param name="MemoryCount">Its entries of them.</param>
 /// <param name="MemoryLength">Positions of the encoder's output; 0 for a decoder alone.</param>
+/// <param name="StateFrom">The state that it goes on from, -1 at the beginning; 0 for a model that keeps none.</param>
+/// <param name="State">The state that it has after this step; likewise.</param>
+/// <param name="CheckpointBegin">Its first entry in the step's checkpoints.</param>
+/// <param name="CheckpointCount">Its entries.</param>
 internal readonly record struct StepSequence(
     int RowBegin,
     int RowCount,
@@ -144,7 +158,11 @@ internal readonly record struct StepSequence(
     int PageCount,
     int MemoryBegin = 0,
     int MemoryCount = 0,
-    int MemoryLength = 0);
+    int MemoryLength = 0,
+    int StateFrom = 0,
+    int State = 0,
+    int CheckpointBegin = 0,
+    int CheckpointCount = 0);
 
 /// <summary>Runs steps of one loaded model.</summary>
 /// <remarks>One step runs at a time: a step loop's and its beam searches' wait for each other.</remarks>

@@ -11,6 +11,9 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
 
     public int MaxOutputRows => program.Program.Limits.MaxOutputRows;
 
+    /// <inheritdoc cref="ModelProgram.StateInPlace"/>
+    public StateMove StateInPlace(int state, int past) => program.Program.StateInPlace(state, past);
+
     public void Run(StepBatch batch, Span<float> logits) => Run(batch, logits, []);
 
     /// <summary>Runs a step and fills probes of its attention operations.</summary>
@@ -39,6 +42,7 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
     {
         fixed (int* tokens = batch.TokenSpan, positions = batch.PositionSpan, pages = batch.PageSpan, outputRows = batch.OutputRowSpan)
         fixed (StepSequence* sequences = batch.SequenceSpan)
+        fixed (StateCheckpoint* checkpoints = batch.CheckpointSpan)
         fixed (float* output = logits)
         fixed (NativeProbe* asked = probes)
         {
@@ -55,6 +59,8 @@ internal sealed unsafe class StepRunner(CompiledProgram program, CacheHandle? ca
                 SequenceCount = batch.Sequences.Count,
                 PageCount = batch.Pages.Count,
                 OutputCount = batch.OutputCount,
+                Checkpoints = checkpoints,
+                CheckpointCount = batch.Checkpoints.Count,
             };
             NativeStatus.Check(probes.IsEmpty
                 ? NativeMethods.hearth_model_run(program.Handle, cacheHandle, memoryHandle, &step, (nuint)sizeof(NativeStep))

@@ -11,15 +11,10 @@ internal sealed class MappingGuard : IDisposable
     {
     }
 
-    /// <summary>Whether the library can guard; one of the same version from before it could does not.</summary>
-    public static bool IsAvailable => NativeLibraryLoader.Exports("hearth_guard_create");
-
     /// <summary>Guards all parts of a model until it is disposed; bytes that are not of a mapped file need no guard.</summary>
     public static MappingGuard Over(GgufFile file)
     {
         var guard = new MappingGuard();
-        if (!IsAvailable)
-            return guard;
         try
         {
             foreach (var part in file.MappedParts)

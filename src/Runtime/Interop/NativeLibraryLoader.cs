@@ -46,10 +46,6 @@ internal static class NativeLibraryLoader
         return $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
     }
 
-    /// <summary>Whether the library, which is loaded for it, has a function.</summary>
-    /// <exception cref="NativeLibraryException">The library cannot be had.</exception>
-    internal static bool Exports(string function) => NativeLibrary.TryGetExport(Load(), function, out _);
-
     private static nint Load()
     {
         lock (_gate)

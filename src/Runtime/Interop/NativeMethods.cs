@@ -8,7 +8,7 @@ internal static unsafe partial class NativeMethods
     internal const string Library = "hearth";
 
     /// <summary>The number that hearth.h must carry for these declarations to fit.</summary>
-    internal const uint AbiVersion = 3;
+    internal const uint AbiVersion = 4;
 
     static NativeMethods() => NativeLibraryLoader.Register();
 
@@ -83,6 +83,15 @@ internal static unsafe partial class NativeMethods
 
     [LibraryImport(Library)]
     internal static partial int hearth_cache_write_page(CacheHandle cache, int page, void* buffer, nuint size);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_state_bytes(CacheHandle cache, ulong* bytes);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_read_state(CacheHandle cache, int state, void* buffer, nuint size);
+
+    [LibraryImport(Library)]
+    internal static partial int hearth_cache_write_state(CacheHandle cache, int state, void* buffer, nuint size);
 
     /// <summary>Cache and memory may be zero handles where the program uses none.</summary>
     [LibraryImport(Library)]

@@ -9,6 +9,7 @@ internal unsafe struct NativeSystem
 {
     public int BestIsa;
     public uint IsaMask;
+    public int Devices;
     public int Processors;
     public int Cores;
     public fixed byte Processor[64];
@@ -27,6 +28,7 @@ internal struct NativeEngineOptions
     public int Threads;
     public int Isa;
     public int Pinned;
+    public int Device;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -141,6 +143,38 @@ internal struct NativeRouterParameters
     public int ExpertsPerMatrix;
 }
 
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeConvolutionParameters
+{
+    public int State;
+    public int Taps;
+    public int Function;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeScanParameters
+{
+    public int State;
+    public int Heads;
+    public int HeadWidth;
+    public int StateWidth;
+    public int Groups;
+    public int DecaysByState;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeDeltaParameters
+{
+    public int State;
+    public int Heads;
+    public int KeyHeads;
+    public int KeyWidth;
+    public int ValueWidth;
+    public int DecayWidth;
+    public int KeysInTurns;
+    public float Scale;
+}
+
 /// <summary>The union of all operations' parameters.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 96)]
 internal struct NativeParameters
@@ -169,13 +203,21 @@ internal struct NativeParameters
     public NativeCacheWriteParameters CacheWrite;
     [FieldOffset(0)]
     public NativeFactorParameters Factor;
+    [FieldOffset(0)]
+    public NativeConvolutionParameters Convolution;
+    [FieldOffset(0)]
+    public NativeScanParameters Scan;
+    [FieldOffset(0)]
+    public NativeDeltaParameters Delta;
 }
 
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct NativeOperation
 {
+    public const int Inputs = 6;
+
     public int Kind;
-    public fixed int Input[3];
+    public fixed int Input[Inputs];
     public fixed int Output[3];
     public fixed int Weight[6];
     public NativeParameters Parameters;
@@ -228,6 +270,9 @@ internal unsafe struct NativeCacheOptions
     public int ValueType;
     public int PageTokens;
     public int PageCount;
+    public long* StateWidths;
+    public int StateLayerCount;
+    public int StateCount;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -241,10 +286,14 @@ internal unsafe struct NativeStep
     public int* OutputRows;
     public float* Output;
     public nuint OutputSize;
+    public nuint EmbeddingsSize;
+    public void* Checkpoints;
     public int RowCount;
     public int SequenceCount;
     public int PageCount;
     public int OutputCount;
+    public int CheckpointCount;
+    public int Reserved;
 }
 
 [StructLayout(LayoutKind.Sequential)]
@@ -270,6 +319,7 @@ internal unsafe struct NativeAttentionCall
     public nuint QuerySize;
     public nuint KeySize;
     public nuint ValueSize;
+    public nuint SinkSize;
     public nuint BiasSize;
     public nuint OutputSize;
     public int QueryRows;

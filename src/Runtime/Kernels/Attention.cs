@@ -135,6 +135,7 @@ public static class Attention
                 QuerySize = (nuint)queries.Length,
                 KeySize = (nuint)keys.Length,
                 ValueSize = (nuint)values.Length,
+                SinkSize = (nuint)sinks.Length,
                 BiasSize = (nuint)biases.Length,
                 OutputSize = (nuint)output.Length,
                 QueryRows = (int)(queries.Length / ((long)options.Heads * options.KeyWidth)),

@@ -17,6 +17,19 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
     /// <summary>The most pages of a cache: the kernels number them with 24 bits.</summary>
     public const int MostPages = 1 << 24;
 
+    /// <summary>How many states a model's cache holds: two for each sequence, and checkpoints as far as an eighth of the memory goes.</summary>
+    /// <param name="program">The model.</param>
+    /// <param name="maxSequences">Sequences that run at a time.</param>
+    public static int States(ModelProgram program, int maxSequences)
+    {
+        const int MostStates = 4096;
+        if (program.StateWidths.Count == 0)
+            return 0;
+        var bytes = Math.Max(1, program.StateWidths.Sum() * sizeof(float));
+        var checkpoints = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8 / bytes;
+        return (2 * maxSequences) + (int)Math.Clamp(checkpoints, 4, MostStates);
+    }
+
     /// <summary>Decides from the options, the model and the machine's memory.</summary>
     /// <exception cref="OutOfModelMemoryException">Not even one page of the context asked for fits.</exception>
     public static CacheSizing Decide(ModelOptions options, ModelInformation model, ModelProgram program, int maxSequences)

@@ -95,6 +95,23 @@ internal sealed class Block(ModelFile model, DecoderDescription description, int
             : [.. products.Select(p => Program.Multiply(p, scale))];
     }
 
+    /// <summary>A causal convolution, channel by channel, with <c>NAME.weight</c> [taps, width] and, where the file has it, <c>NAME.bias</c>.</summary>
+    /// <param name="x">[rows, width].</param>
+    /// <param name="name">The tensor's name behind the layer, without <c>.weight</c>.</param>
+    /// <param name="taps">At least 2.</param>
+    /// <param name="function">Applied to the sums.</param>
+    public Value Convolution(Value x, string name, int taps, ActivationFunction function = ActivationFunction.None)
+        => Program.ShortConvolution(x, Program.TransposedTable(Name(name + ".weight"), taps, x.Width), Bias(name, x.Width), taps, function);
+
+    /// <summary>Makes every head as long as 1; one shorter than the norms' epsilon stays shorter.</summary>
+    /// <param name="x">[rows, heads * width].</param>
+    /// <param name="width">Values of a head.</param>
+    public Value UnitLength(Value x, int width)
+    {
+        var epsilon = model.Keys.Number(Models.Norm.Rms.EpsilonKey, least: 0, most: 1);
+        return Program.Scale(Program.RmsNorm(x, weight: null, epsilon * epsilon / width, width), 1 / MathF.Sqrt(width));
+    }
+
     /// <summary>Repeats the one value of every group.</summary>
     /// <param name="x">[rows, groups].</param>
     /// <param name="groups">Heads, say.</param>

@@ -18,6 +18,9 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
     /// <summary>The width inside an expert; null: the layer's.</summary>
     public int? Width { get; init; }
 
+    /// <summary>The width of what comes out of the experts, where they work on a narrower row; null: the residual stream's.</summary>
+    public int? OutputWidth { get; init; }
+
     /// <summary>How gate and inner value become one.</summary>
     public Gate Gate { get; init; } = ActivationFunction.Silu;
 
@@ -92,7 +95,7 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
 
     // [rows, chosen * width]: what each chosen expert makes of the row.
     private Value Expert(Block block, Value x, Value experts)
-        => Products(block, Inner(block, x, experts), experts, ("ffn_down" + Suffix, block.Model.Sizes.Width))[0];
+        => Products(block, Inner(block, x, experts), experts, ("ffn_down" + Suffix, OutputWidth ?? block.Model.Sizes.Width))[0];
 
     private Value Inner(Block block, Value x, Value experts)
     {

@@ -13,6 +13,9 @@ namespace Hearth.Runtime.Models;
 /// </remarks>
 internal sealed record LatentAttention(LatentSizes Sizes, AttentionTerms Terms, Rotation Rotation) : AttentionPart
 {
+    /// <summary>Whether those values are rotated at all (not in Kimi Linear, whose other layers know positions).</summary>
+    public bool IsRotated { get; init; } = true;
+
     private int Rotated => Rotation.Terms.Dimensions;
 
     private int Unrotated => Sizes.Head - Rotated;
@@ -21,12 +24,15 @@ internal sealed record LatentAttention(LatentSizes Sizes, AttentionTerms Terms, 
     public override Value Attend(Block block, Value x)
     {
         var program = block.Program;
-        var query = program.Rope(Query(block, x), Sizes.Head, Rotation.Terms with { Offset = Unrotated }, Rotation.Factors);
+        var query = Rotate(program, Query(block, x), Sizes.Head, Unrotated);
         var both = block.Linear(x, "attn_kv_a_mqa", Sizes.Latent + Rotated);
         var latent = block.Norm(program.Slice(both, 1, 0, Sizes.Latent), "attn_kv_a_norm");
-        var rotated = program.Rope(program.Slice(both, 1, Sizes.Latent, Rotated), Rotated, Rotation.Terms, Rotation.Factors);
+        var rotated = Rotate(program, program.Slice(both, 1, Sizes.Latent, Rotated), Rotated, offset: 0);
         return Sizes.IsAbsorbed ? Absorbed(block, query, latent, rotated) : Unfolded(block, query, latent, rotated);
     }
+
+    private Value Rotate(ProgramBuilder program, Value heads, int width, int offset)
+        => IsRotated ? program.Rope(heads, width, Rotation.Terms with { Offset = offset }, Rotation.Factors) : heads;
 
     private Value Query(Block block, Value x)
     {

@@ -30,7 +30,10 @@ internal static class ModelFamilies
         DeepSeek.Architectures,
         WindowedExperts.Architectures,
         GptOss.Architectures,
-        Llama4.Architectures))
+        Llama4.Architectures,
+        Mamba.Architectures,
+        Lfm2.Architectures,
+        DeltaNet.Architectures))
     {
         ["gemma3n"] = Gemma3n.Build,
         ["t5"] = T5.Build,
@@ -46,14 +49,11 @@ internal static class ModelFamilies
         ["glm-dsa"] = "attention to positions that an indexer chooses",
         ["minimax-m3"] = "attention to blocks that an indexer chooses",
         ["deepseek4"] = "compressed attention and hyper-connections",
+        ["rwkv6"] = "RWKV's recurrence",
+        ["rwkv6qwen2"] = "RWKV's recurrence",
+        ["rwkv7"] = "RWKV's recurrence",
+        ["arwkv7"] = "RWKV's recurrence",
     };
-
-    // State that is carried from token to token in place of attention: another engine than this one.
-    private static readonly HashSet<string> _recurrent =
-    [
-        "mamba", "mamba2", "jamba", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7", "plamo2", "falcon-h1", "granitehybrid", "lfm2", "lfm2moe",
-        "nemotron_h", "nemotron_h_moe", "qwen3next", "qwen35", "qwen35moe", "kimi-linear",
-    ];
 
     /// <summary>The architectures that can be run.</summary>
     public static IEnumerable<string> Architectures => _families.Keys.Order(StringComparer.Ordinal);
@@ -104,7 +104,7 @@ internal static class ModelFamilies
     }
 
     private static string Reason(string architecture)
-        => _recurrent.Contains(architecture) ? " (recurrent layers)" : _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
+        => _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
 
     private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)
     {

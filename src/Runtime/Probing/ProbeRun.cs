@@ -116,7 +116,7 @@ internal sealed class ProbeRun
         {
             _cancellationToken.ThrowIfCancellationRequested();
             batch.Clear();
-            batch.Add(past, tokens.Slice(past, Math.Min(runner.MaxRows, tokens.Length - past)), pages, outputs: 0, memoryPages, memoryLength);
+            batch.Add(past, tokens.Slice(past, Math.Min(runner.MaxRows, tokens.Length - past)), pages, outputs: 0, memoryPages, memoryLength, runner.StateInPlace(0, past));
             Step(decoder, runner, batch, [], past);
         }
     }
@@ -127,9 +127,9 @@ internal sealed class ProbeRun
         var runner = new StepRunner(program, cache: null);
         if (tokens.Length > runner.MaxRows)
             throw new ContextLengthExceededException(tokens.Length, runner.MaxRows);
-        using var store = program.Program.CacheLayers.Count == 0 ? null : Store(program, tokens.Length);
+        using var store = program.Program.CacheLayers.Count == 0 && program.Program.StateWidths.Count == 0 ? null : Store(program, tokens.Length);
         var batch = new StepBatch();
-        batch.AddText(tokens, store is null ? [] : AllPages(store), outputRow: tokens.Length - 1);
+        batch.AddText(tokens, store is null ? [] : AllPages(store), outputRow: tokens.Length - 1, program.Program.StateInPlace(0, past: 0));
         _cancellationToken.ThrowIfCancellationRequested();
         Step(program, new StepRunner(program, store?.Handle), batch, new float[program.Program.OutputWidth], firstRow: 0);
     }
@@ -176,7 +176,7 @@ internal sealed class ProbeRun
     private EnginePageStore Store(CompiledProgram program, int tokens)
     {
         var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, _options.CacheType, _options.CacheType);
+        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, _options.CacheType, _options.CacheType, program.Program.StateWidths, stateCount: 1);
     }
 
     private static int[] AllPages(EnginePageStore store) => [.. Enumerable.Range(0, store.PageCount)];

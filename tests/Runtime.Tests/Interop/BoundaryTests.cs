@@ -12,9 +12,10 @@ public sealed class BoundaryTests
     [Fact]
     public void Elements_of_arrays_have_the_sizes_that_the_library_asserts()
     {
-        Assert.Equal(148, Unsafe.SizeOf<NativeOperation>());
+        Assert.Equal(160, Unsafe.SizeOf<NativeOperation>());
         Assert.Equal(24, Unsafe.SizeOf<NativeWeight>());
-        Assert.Equal(32, Unsafe.SizeOf<StepSequence>());
+        Assert.Equal(48, Unsafe.SizeOf<StepSequence>());
+        Assert.Equal(8, Unsafe.SizeOf<StateCheckpoint>());
         Assert.Equal(12, Unsafe.SizeOf<NativeCacheLayer>());
         Assert.Equal(32, Unsafe.SizeOf<NativeProbe>());
     }
@@ -22,7 +23,7 @@ public sealed class BoundaryTests
     [Fact]
     public void Parameters_of_operations_begin_where_the_library_reads_them()
     {
-        Assert.Equal(52, (int)Marshal.OffsetOf<NativeOperation>(nameof(NativeOperation.Parameters)));
+        Assert.Equal(64, (int)Marshal.OffsetOf<NativeOperation>(nameof(NativeOperation.Parameters)));
         Assert.Equal(36, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.Scale)));
         Assert.Equal(76, (int)Marshal.OffsetOf<NativeAttentionParameters>(nameof(NativeAttentionParameters.ValuesInKeys)));
         Assert.Equal(16, (int)Marshal.OffsetOf<NativeRopeParameters>(nameof(NativeRopeParameters.Base)));

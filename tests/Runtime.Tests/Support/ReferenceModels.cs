@@ -48,17 +48,41 @@ public static class ReferenceModels
     public static int[] Tokens(string name)
     {
         var file = name.StartsWith("bert-", StringComparison.Ordinal) ? "tokens-bert.txt" : "tokens.txt";
-        var text = System.IO.File.ReadAllText(SharedFolder.Fixture("reference", file));
-        return [.. text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(t => int.Parse(t, CultureInfo.InvariantCulture))];
+        return Ids(SharedFolder.Fixture("reference", file));
     }
+
+    private static int[] Ids(string path)
+        => [.. System.IO.File.ReadAllText(path).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(t => int.Parse(t, CultureInfo.InvariantCulture))];
 
     /// <summary>The bytes of a rebuilt model with the seed that its logits were made with.</summary>
     public static byte[] Rebuild(string name) => Rebuild(name, name == "quant-small" ? 13 : 11);
 
-    /// <summary>The bytes of a rebuilt model.</summary>
-    public static byte[] Rebuild(string name, int seed)
+    /// <summary>The names of the models with layers that keep states, for instance <c>qwen35-dense</c>.</summary>
+    public static IReadOnlyList<string> Hybrids { get; } =
+        [.. Directory.GetFiles(SharedFolder.Fixture("reference", "hybrids"), "*.ggufh").Select(p => Path.GetFileNameWithoutExtension(p)!).Order(StringComparer.Ordinal)];
+
+    /// <summary>The path of a rebuilt model with layers that keep states.</summary>
+    /// <param name="name">One of <see cref="Hybrids"/>.</param>
+    public static string Hybrid(string name) => Files.GetOrAdd("hybrids/" + name, _ => new Lazy<string>(() =>
     {
-        var raw = System.IO.File.ReadAllBytes(SharedFolder.Fixture("reference", "headers", name + ".ggufh"));
+        var path = Path.Combine(Folder.Value, $"hybrid-{name}.gguf");
+        System.IO.File.WriteAllBytes(path, RebuildHeader(SharedFolder.Fixture("reference", "hybrids", name + ".ggufh"), 17));
+        return path;
+    })).Value;
+
+    /// <summary>The reference's logits of such a model, [32, 128].</summary>
+    public static float[] HybridLogits(string name)
+        => MemoryMarshal.Cast<byte, float>(System.IO.File.ReadAllBytes(SharedFolder.Fixture("reference", "hybrids", name + ".f32"))).ToArray();
+
+    /// <summary>The token ids that those logits belong to.</summary>
+    public static int[] HybridTokens { get; } = Ids(SharedFolder.Fixture("reference", "hybrids", "tokens.txt"));
+
+    /// <summary>The bytes of a rebuilt model.</summary>
+    public static byte[] Rebuild(string name, int seed) => RebuildHeader(SharedFolder.Fixture("reference", "headers", name + ".ggufh"), seed);
+
+    private static byte[] RebuildHeader(string path, int seed)
+    {
+        var (raw, name) = (System.IO.File.ReadAllBytes(path), Path.GetFileNameWithoutExtension(path));
         var header = GgufHeader.Parse(raw, long.MaxValue, name);
         var end = header.Tensors.Max(t => t.Offset + t.ByteSize);
         var model = new byte[GgufLimits.Align(end, header.Alignment)];
@@ -94,7 +118,7 @@ public static class ReferenceModels
         var root = (float)Math.Sqrt(tensor.Shape[0]);
         Func<float, float> rule = true switch
         {
-            _ when Has("ssm_a") => throw new NotSupportedException("state-space models are not rebuilt"),
+            _ when Ends("ssm_a") || Has("ssm_a.") => n => -MathF.Exp(0.3f * n),
             _ when Has("norm") && Ends("weight") => n => 1 + 0.1f * n,
             _ when Ends("bias") || Ends("_b") || Has("sinks") => n => 0.1f * n,
             _ when Has("rope_freqs") || Has("rope_factors") => n => 1 + 0.1f * MathF.Abs(n),

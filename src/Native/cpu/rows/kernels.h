@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/formats/blocks.h"  // layouts only
+#include "cpu/states/kernels.h"
 #include "hearth.h"
 
 namespace hearth {
@@ -114,6 +115,12 @@ struct RowKernels {
     void (*attention_merge)(const AttentionTile& tile, const AttentionState& into,
                             const AttentionState& from);
     void (*attention_finish)(const AttentionTile& tile, const AttentionState& state);
+
+    // Rows through which a state goes on, in place (cpu/states).
+    void (*convolution)(const ConvolutionBlock& call);
+    void (*head_scan)(const HeadScan& call);
+    void (*channel_scan)(const ChannelScan& call);
+    void (*delta)(const DeltaBlock& call);
 };
 
 // The table of an instruction set that this build holds (resolve_isa has checked the processor).

@@ -1,0 +1,40 @@
+// Operations that keep a state from row to row of a sequence.
+#pragma once
+
+#include <cstdint>
+
+#include "core/states.h"
+#include "core/thread_pool.h"
+#include "cpu/operations.h"
+#include "hearth.h"
+
+namespace hearth {
+
+// Each works through a step's rows in the order of their positions, and gives the same numbers however a text
+// is cut into steps. Sequences and the independent parts of a state (channels, heads) are shared among the
+// threads. Outputs are memory of their own.
+
+// taps [taps, width], bias [width] or null.
+void short_convolution(hearth_isa isa, ConstRows input, const float* taps, const float* bias,
+                       const hearth_convolution_parameters& parameters, const StateSteps& steps, Rows output,
+                       ThreadPool& pool);
+
+// x [R, heads * head_width], sizes [R, heads], b and c [R, groups * state_width]; decay and skip as weight0
+// and weight1 of HEARTH_SELECTIVE_SCAN, skip or null.
+struct ScanCall {
+    ConstRows x, sizes, b, c;
+    const float *decay, *skip;
+    Rows output;
+};
+void selective_scan(hearth_isa isa, const ScanCall& call, const hearth_scan_parameters& parameters,
+                    const StateSteps& steps, ThreadPool& pool);
+
+// Inputs as those of HEARTH_DELTA_RULE.
+struct DeltaCall {
+    ConstRows queries, keys, values, decays, betas;
+    Rows output;
+};
+void delta_rule(hearth_isa isa, const DeltaCall& call, const hearth_delta_parameters& parameters,
+                const StateSteps& steps, ThreadPool& pool);
+
+}  // namespace hearth
