@@ -95,7 +95,7 @@ public sealed class ApiErrorTests
     [InlineData("\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"a\", \"parameters\": {\"properties\": {\"x\": {\"type\": \"integer\", \"minimum\": 2, \"maximum\": 1}}, \"required\": [\"x\"]}}}]", "tools", "cannot be enforced")]
     [InlineData("\"functions\": [{\"name\": \"a\"}]", "functions", "not supported")]
     [InlineData("\"reasoning\": {\"effort\": 5}", "reasoning.effort", "not supported")]
-    [InlineData("\"thinking_budget\": -1", "thinking_budget", "at least 0")]
+    [InlineData("\"thinking_budget\": -2", "thinking_budget", "at least 0")]
     [InlineData("\"continue_final_message\": true", "continue_final_message", "the assistant's")]
     [InlineData("\"response_format\": \"json_object\"", "response_format", "an object with a 'type'")]
     [InlineData("\"response_format\": {\"type\": \"structural_tag\"}", "response_format", "not supported")]

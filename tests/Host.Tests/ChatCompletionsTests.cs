@@ -1,3 +1,4 @@
+using Hearth.Runtime.Constraints;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -149,14 +150,20 @@ public sealed partial class ChatCompletionsTests
     }
 
     [Fact]
-    public async Task Tool_choice_none_hides_the_tools()
+    public async Task Tool_choice_none_leaves_the_prompt_as_it_is_and_forbids_calls()
     {
-        var model = new FakeLanguageModel();
+        var model = new FakeLanguageModel { Reply = _ => ["<tool_call>\n{\"name\": \"clock\", \"arguments\": {}}\n</tool_call>"] };
         await using var server = await TestServer.StartAsync(model);
-        await server.PostAsync(Path, """{"messages": [{"role": "user", "content": "a"}], "tool_choice": "none", "tools": [{"type": "function", "function": {"name": "clock"}}]}""");
+        var (_, body) = await server.PostAsync(Path, """{"messages": [{"role": "user", "content": "a"}], "tool_choice": "none", "tools": [{"type": "function", "function": {"name": "clock"}}]}""");
 
         Assert.True(model.Chats.TryDequeue(out var chat));
-        Assert.Empty(chat.Tools);
+        Assert.Single(chat.Tools);
+        Assert.True(model.Requests.TryDequeue(out var request));
+        Assert.Equal(ConstraintKind.Composed, request.Options.Constraint?.Kind);
+
+        // What comes all the same is text.
+        Assert.Contains("<tool_call>", body["choices"]![0]!["message"]!["content"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.Equal("stop", body["choices"]![0]!["finish_reason"]!.GetValue<string>());
     }
 
     [Fact]

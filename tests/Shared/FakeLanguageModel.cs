@@ -100,11 +100,13 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
         await InQueue(cancellationToken);
         cancellationToken.ThrowIfCancellationRequested();
+
+        // What is wrong with a request is told before it is admitted, as of a real model.
+        var words = Words(new string([.. request.Prompt.Select(id => (char)id)])).ToList();
         request.Admitted?.Invoke();
         Interlocked.Increment(ref _running);
         try
         {
-            var words = Words(new string([.. request.Prompt.Select(id => (char)id)])).ToList();
             var count = Math.Min(words.Count, request.Options.TokenLimit);
             var miss = CachedTokens > 0 ? CacheMissReason.Differs : CacheMissReason.NothingCached;
             for (var i = 0; i < count; i++)

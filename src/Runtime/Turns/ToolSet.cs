@@ -54,10 +54,10 @@ internal sealed partial class ToolSet
             tools.Add(name, new Tool(name, function));
         }
 
-        if (request.ToolChoice is { Mode: ToolChoiceMode.Required } && tools.Count == 0)
+        if (request.ToolChoice is { Mode: ToolChoiceMode.Required, Allowed: null } && tools.Count == 0)
             throw new InvalidRequestException("ToolChoice", "requires a call, but the chat offers no tools");
         if (request.ToolChoice.Allowed?.FirstOrDefault(name => !tools.ContainsKey(name)) is { } unknown)
-            throw new InvalidRequestException("ToolChoice", $"names '{unknown}', which is none of the chat's tools: {string.Join(", ", names.Take(20))}");
+            throw new InvalidRequestException("ToolChoice", $"names '{unknown}', which is none of the chat's tools{(names.Count > 0 ? ": " + string.Join(", ", names.Take(20)) : "")}");
         var warnings = new List<string>();
         var callable = new List<Tool>();
         foreach (var name in request.ToolChoice.Allowed?.Distinct() ?? names)
