@@ -88,6 +88,48 @@ public sealed partial class TurnTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(TurnTemplates.Names), MemberType = typeof(TurnTemplates))]
+    public void Where_calls_are_forbidden_none_begins(string name)
+    {
+        var syntax = TurnTemplates.Learn(TurnTemplates.Source(name)).Calls;
+        var request = Request(ToolChoice.None);
+        var form = CallForms.Answer(syntax, ToolSet.Read(request, TestContext.Current.CancellationToken), request, isPython: false);
+        if (syntax.Mark.Length == 0)
+        {
+            Assert.Null(form);
+            return;
+        }
+
+        var random = new Random(5);
+        foreach (var isMarked in new[] { false, true })
+        {
+            var tokenizer = Vocabulary(syntax, isMarked);
+            var compiled = new ConstraintCompiler(tokenizer, tokenizer.VocabularySize).Compile(Constraint.Composed(form!), TestContext.Current.CancellationToken);
+            for (var i = 0; i < 10; i++)
+            {
+                // A model that wants nothing but the mark.
+                var walk = compiled.Start();
+                var mask = new ulong[compiled.Vocabulary.MaskLength];
+                var tokens = new List<int>();
+                var beginnings = Enumerable.Range(0, tokenizer.VocabularySize).Where(id => tokenizer.TokenBytes(id) is { Length: > 0 } bytes && Encoding.UTF8.GetBytes(syntax.Mark).AsSpan().IndexOf(bytes) >= 0).ToHashSet();
+                for (var j = 0; j < 60; j++)
+                {
+                    walk.FillMask(mask);
+                    var allowed = RandomWalk.TokensOf(mask);
+                    var wanted = allowed.Where(beginnings.Contains).ToList();
+                    var token = wanted.Count > 0 && random.Next(8) > 0 ? wanted[random.Next(wanted.Count)] : allowed[random.Next(allowed.Count)];
+                    if (tokenizer.IsEndOfGeneration(token))
+                        continue;
+                    Assert.True(walk.TryAccept(token));
+                    tokens.Add(token);
+                }
+
+                Assert.DoesNotContain(syntax.Mark, tokenizer.Decode([.. tokens], includeControl: true, continuesText: true), StringComparison.Ordinal);
+            }
+        }
+    }
+
     // HEARTH_TURNS asks for more than a minute has time for.
     private static int Texts => int.TryParse(Environment.GetEnvironmentVariable("HEARTH_TURNS"), System.Globalization.CultureInfo.InvariantCulture, out var texts) ? texts : 20;
 

@@ -57,7 +57,7 @@ internal sealed class FormCompiler(ConstraintVocabulary vocabulary, Func<Constra
         for (var i = 0; i < free.Marks.Count; i++)
         {
             // A model may well write the characters of a control token instead.
-            var end = new EndState(i);
+            var end = free.Marks[i].Then is AlternativesForm { Forms.Count: 0 } ? UntilMark.Forbidden : new EndState(i);
             foreach (var text in new[] { vocabulary.Spell(free.Marks[i].Text), System.Text.Encoding.UTF8.GetBytes(free.Marks[i].Text) }.DistinctBy(Convert.ToHexString))
                 marks.Add(new UntilMark(text, free.Marks[i].IsAnchored, end));
         }

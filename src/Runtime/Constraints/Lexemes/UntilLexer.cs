@@ -53,7 +53,7 @@ internal sealed class UntilLexer
         if (anchored != Trie.None && _anchored.EndOf(anchored) is { } first)
             return first;
         if (_anywhere.EndOf(next) is { } end)
-            return end;
+            return end == UntilMark.Forbidden ? LexState.Dead : end;
         if (_isText)
         {
             // A control token stands where a mark has it and nowhere else.
@@ -173,5 +173,9 @@ internal sealed class UntilLexer
 /// <summary>A text that ends another (<see cref="UntilLexer"/>).</summary>
 /// <param name="Text">Its bytes; at least one.</param>
 /// <param name="IsAnchored">Whether it counts at the beginning only.</param>
-/// <param name="End">The end that it leads to.</param>
-internal sealed record UntilMark(byte[] Text, bool IsAnchored, EndState End);
+/// <param name="End">The end that it leads to, or <see cref="Forbidden"/>.</param>
+internal sealed record UntilMark(byte[] Text, bool IsAnchored, EndState End)
+{
+    /// <summary>The text must not come at all.</summary>
+    public static EndState Forbidden { get; } = new(-1);
+}
