@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Hearth.Host.CommandLine;
 using Hearth.Host.Service;
 using Hearth.Runtime.Tests.Support;
-using Hearth.SemanticKernel;
+using Hearth.Extensions.AI;
 using Microsoft.Extensions.AI;
 
 namespace Hearth.Host.Tests;

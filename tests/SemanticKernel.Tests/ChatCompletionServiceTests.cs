@@ -45,7 +45,7 @@ public sealed class ChatCompletionServiceTests : IAsyncDisposable
         Assert.Equal("Length", pieces[^1].Metadata!["FinishReason"]);
         Assert.Equal(2, ((TokenUsage)pieces[^1].Metadata!["Usage"]!).CompletionTokens);
         Assert.Single(pieces.Select(piece => piece.Metadata!["Id"]).Distinct());
-        Assert.All(pieces, piece => Assert.IsType<GenerationUpdate>(piece.InnerContent));
+        Assert.All(pieces, piece => Assert.IsType<ChatUpdate>(piece.InnerContent));
     }
 
     [Fact]
@@ -73,9 +73,10 @@ public sealed class ChatCompletionServiceTests : IAsyncDisposable
         var call = new FunctionCallContent("now", "clock", "c1", new KernelArguments { ["zone"] = "UTC" });
         history.Add(new ChatMessageContent(AuthorRole.Assistant, [call]));
         history.Add(new FunctionResultContent(call, new { time = "12:00" }).ToChatMessage());
-        await Service.GetChatMessageContentsAsync(history);
+        var model = new FakeLanguageModel { Dialect = Tools.OfTemplate };
+        await new HearthChatCompletionService(model).GetChatMessageContentsAsync(history);
 
-        Assert.True(_model.Chats.TryDequeue(out var chat));
+        Assert.True(model.Chats.TryDequeue(out var chat));
         var told = Assert.Single(chat.Messages[2].ToolCalls);
         Assert.Null(chat.Messages[2].Content);
         Assert.Equal(("c1", "clock-now", """{"zone":"UTC"}"""), (told.Id, told.Name, told.Arguments.ToJsonString()));

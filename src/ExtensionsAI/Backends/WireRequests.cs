@@ -4,15 +4,16 @@ using Hearth.Runtime;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Protocol;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>Requests as the service reads them.</summary>
 internal static class WireRequests
 {
     private static readonly StreamOptions WithUsage = new() { IncludeUsage = true };
 
-    public static ChatCompletionRequest Chat(ChatPrompt chat, GenerationOptions options, string? modelId)
+    public static ChatCompletionRequest Chat(ChatTurnRequest turn, string? modelId)
     {
+        var (chat, options) = (turn.Chat, turn.Options);
         var request = new ChatCompletionRequest
         {
             Messages = [.. chat.Messages.Select(ToWire)],

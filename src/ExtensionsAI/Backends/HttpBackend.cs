@@ -5,9 +5,8 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Hearth.Runtime;
 using Hearth.Runtime.Protocol;
-using Microsoft.SemanticKernel;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>A model of a Hearth service, reached over its OpenAI-shaped HTTP API.</summary>
 /// <remarks>Every answer is asked for as a stream, so that leaving it early reaches the service at once.</remarks>
@@ -19,10 +18,11 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
 
     public string? ModelId => modelId;
 
-    public async IAsyncEnumerable<BackendUpdate> ChatAsync(
-        ChatPrompt chat, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public ILanguageModel? Model => null;
+
+    public async IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var body = WireRequests.Chat(chat, options, modelId);
+        var body = WireRequests.Chat(request, modelId);
         var chunks = StreamAsync(
             "v1/chat/completions", body, ProtocolJson.Wire.ChatCompletionRequest, ProtocolJson.Wire.ChatCompletionChunk, cancellationToken);
         await foreach (var chunk in chunks.ConfigureAwait(false))
@@ -50,9 +50,12 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         string id, string model, long created, string? text, string? finishReason, UsageFields? usage, int? choice, IEnumerable<TokenLogProbabilities>? scores, JsonValue? stopReason)
         => new(
             new ResponseIdentity(id, model, DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(created, 0, 253402300799))),
-            new GenerationUpdate(text ?? "", [], WireNames.ToFinishReason(finishReason), usage is null ? null : WireNames.ToUsage(usage))
+            new ChatUpdate
             {
                 Choice = choice ?? 0,
+                Text = text ?? "",
+                FinishReason = WireNames.ToFinishReason(finishReason),
+                Usage = usage is null ? null : WireNames.ToUsage(usage),
                 LogProbabilities = scores is null ? [] : [.. scores],
                 StopSequence = stopReason?.GetValueKind() == JsonValueKind.String ? stopReason.ToString() : null,
                 StopTokenId = stopReason is not null && stopReason.TryGetValue<int>(out var token) ? token : null,
@@ -79,7 +82,7 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        throw new HttpOperationException($"the answer of {_service.Address(path)} ended before its end was announced");
+        throw new HearthServiceException($"the answer of {_service.Address(path)} ended before its end was announced");
     }
 
     // A connection that breaks is the service's failure, whatever the transport calls it; but one that breaks because of a cancellation is cancelled.
@@ -110,7 +113,7 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         }
         catch (JsonException exception)
         {
-            throw new HttpOperationException(null, null, $"the service sent an event that is not of OpenAI's shape: {exception.Message}", exception);
+            throw new HearthServiceException($"the service sent an event that is not of OpenAI's shape: {exception.Message}", exception);
         }
     }
 }
