@@ -1,5 +1,5 @@
-using Hearth.Runtime;
 using Hearth.Extensions.AI.Backends;
+using Hearth.Runtime;
 
 namespace Hearth.SemanticKernel;
 

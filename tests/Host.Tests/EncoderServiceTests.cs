@@ -1,9 +1,10 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Hearth.Extensions.AI;
 using Hearth.Host.CommandLine;
 using Hearth.Host.Service;
 using Hearth.Runtime.Tests.Support;
-using Hearth.Extensions.AI;
+using Hearth.SemanticKernel;
 using Microsoft.Extensions.AI;
 
 namespace Hearth.Host.Tests;
