@@ -73,10 +73,9 @@ public sealed class ChatCompletionServiceTests : IAsyncDisposable
         var call = new FunctionCallContent("now", "clock", "c1", new KernelArguments { ["zone"] = "UTC" });
         history.Add(new ChatMessageContent(AuthorRole.Assistant, [call]));
         history.Add(new FunctionResultContent(call, new { time = "12:00" }).ToChatMessage());
-        var model = new FakeLanguageModel { Dialect = Tools.OfTemplate };
-        await new HearthChatCompletionService(model).GetChatMessageContentsAsync(history);
+        await Service.GetChatMessageContentsAsync(history);
 
-        Assert.True(model.Chats.TryDequeue(out var chat));
+        Assert.True(_model.Chats.TryDequeue(out var chat));
         var told = Assert.Single(chat.Messages[2].ToolCalls);
         Assert.Null(chat.Messages[2].Content);
         Assert.Equal(("c1", "clock-now", """{"zone":"UTC"}"""), (told.Id, told.Name, told.Arguments.ToJsonString()));

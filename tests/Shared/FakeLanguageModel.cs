@@ -37,8 +37,6 @@ internal sealed class FakeLanguageModel : ILanguageModel, IAsyncDisposable
 
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
-    public ChatDialect Dialect { get; init; } = ChatDialect.Plain;
-
     public int CachedTokens { get; init; }
 
     /// <summary>Tokens of each text that count as forced.</summary>

@@ -22,14 +22,23 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
 
     public async IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        WireRequests.RefuseUnspoken(request);
         var body = WireRequests.Chat(request, modelId);
         var chunks = StreamAsync(
             "v1/chat/completions", body, ProtocolJson.Wire.ChatCompletionRequest, ProtocolJson.Wire.ChatCompletionChunk, cancellationToken);
+        var calls = new StreamedCalls();
         await foreach (var chunk in chunks.ConfigureAwait(false))
         {
             var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
-            var scores = choice?.Logprobs?.Content.Select(token => token.ToRuntime());
-            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Delta.Content, choice?.FinishReason, chunk.Usage, choice?.Index, scores, choice?.StopReason);
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.FinishReason, chunk.Usage, choice?.StopReason, new ChatUpdate
+            {
+                Choice = choice?.Index ?? 0,
+                Text = choice?.Delta.Content ?? "",
+                Reasoning = choice?.Delta.ReasoningContent ?? "",
+                ToolCalls = choice is null ? [] : calls.Read(choice),
+                LogProbabilities = choice?.Logprobs is { } scores ? [.. scores.Content.Select(token => token.ToRuntime())] : [],
+                Warnings = chunk.Warnings ?? [],
+            });
         }
     }
 
@@ -42,21 +51,22 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         await foreach (var chunk in chunks.ConfigureAwait(false))
         {
             var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
-            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Text, choice?.FinishReason, chunk.Usage, choice?.Index, choice?.Logprobs?.ToRuntime(), choice?.StopReason);
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.FinishReason, chunk.Usage, choice?.StopReason, new ChatUpdate
+            {
+                Choice = choice?.Index ?? 0,
+                Text = choice?.Text ?? "",
+                LogProbabilities = choice?.Logprobs is { } scores ? [.. scores.ToRuntime()] : [],
+            });
         }
     }
 
-    private static BackendUpdate Update(
-        string id, string model, long created, string? text, string? finishReason, UsageFields? usage, int? choice, IEnumerable<TokenLogProbabilities>? scores, JsonValue? stopReason)
+    private static BackendUpdate Update(string id, string model, long created, string? finishReason, UsageFields? usage, JsonValue? stopReason, ChatUpdate update)
         => new(
             new ResponseIdentity(id, model, DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(created, 0, 253402300799))),
-            new ChatUpdate
+            update with
             {
-                Choice = choice ?? 0,
-                Text = text ?? "",
                 FinishReason = WireNames.ToFinishReason(finishReason),
                 Usage = usage is null ? null : WireNames.ToUsage(usage),
-                LogProbabilities = scores is null ? [] : [.. scores],
                 StopSequence = stopReason?.GetValueKind() == JsonValueKind.String ? stopReason.ToString() : null,
                 StopTokenId = stopReason is not null && stopReason.TryGetValue<int>(out var token) ? token : null,
             });
