@@ -106,5 +106,5 @@ build_host() {
 }
 
 build_sample() {
-  build_if_stale "$repo/samples/ChatSample/ChatSample.csproj" "$sample_dll" "$repo/src/Runtime" "$repo/src/SemanticKernel" "$repo/src/Native" "$repo/samples/ChatSample"
+  build_if_stale "$repo/samples/ChatSample/ChatSample.csproj" "$sample_dll" "$repo/src/Runtime" "$repo/src/ExtensionsAI" "$repo/src/SemanticKernel" "$repo/src/Native" "$repo/samples/ChatSample"
 }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
+using Hearth.Extensions.AI;
+using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime;
-using Hearth.SemanticKernel.Backends;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
 
@@ -10,7 +11,7 @@ namespace Hearth.SemanticKernel;
 /// <remarks>
 /// Answers carry "Id", "CreatedAt", "FinishReason" (a string) and "Usage" (<see cref="TokenUsage"/>) in their metadata, in a
 /// stream the last two come with its last pieces; InnerContent is the <see cref="GenerationResult"/> or, in a stream, the
-/// <see cref="GenerationUpdate"/>, whose token ids are known in process only. Safe to call from several threads at once.
+/// <see cref="ChatUpdate"/>, whose token ids are known in process only. Safe to call from several threads at once.
 /// </remarks>
 public sealed class HearthChatCompletionService : IChatCompletionService
 {
@@ -18,7 +19,7 @@ public sealed class HearthChatCompletionService : IChatCompletionService
 
     /// <summary>Chats with a model in this process, which stays the caller's to dispose.</summary>
     public HearthChatCompletionService(ILanguageModel model)
-        : this(ServiceConstruction.Backend(model))
+        : this(BackendRegistration.Of(model))
     {
     }
 
@@ -27,7 +28,7 @@ public sealed class HearthChatCompletionService : IChatCompletionService
     /// <param name="endpoint">The service's address, without the <c>/v1</c>.</param>
     /// <param name="modelId">Which of the service's models; null: its default.</param>
     public HearthChatCompletionService(HttpClient httpClient, Uri endpoint, string? modelId = null)
-        : this(ServiceConstruction.Backend(httpClient, endpoint, modelId))
+        : this(BackendRegistration.Of(httpClient, endpoint, modelId))
     {
     }
 
@@ -76,6 +77,7 @@ public sealed class HearthChatCompletionService : IChatCompletionService
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings, CancellationToken cancellationToken)
     {
         var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
-        return _backend.ChatAsync(ChatHistoryMapping.ToPrompt(chatHistory, settings), settings.ToGenerationOptions(), cancellationToken);
+        return _backend.ChatAsync(
+            new ChatTurnRequest { Chat = ChatHistoryMapping.ToPrompt(chatHistory, settings), Options = settings.ToGenerationOptions() }, cancellationToken).WithKernelErrors(cancellationToken);
     }
 }

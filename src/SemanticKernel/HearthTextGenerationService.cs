@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
+using Hearth.Extensions.AI;
+using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime;
-using Hearth.SemanticKernel.Backends;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.TextGeneration;
 
@@ -14,7 +15,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
 
     /// <summary>Continues texts with a model in this process, which stays the caller's to dispose.</summary>
     public HearthTextGenerationService(ILanguageModel model)
-        : this(ServiceConstruction.Backend(model))
+        : this(BackendRegistration.Of(model))
     {
     }
 
@@ -23,7 +24,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
     /// <param name="endpoint">The service's address, without the <c>/v1</c>.</param>
     /// <param name="modelId">Which of the service's models; null: its default.</param>
     public HearthTextGenerationService(HttpClient httpClient, Uri endpoint, string? modelId = null)
-        : this(ServiceConstruction.Backend(httpClient, endpoint, modelId))
+        : this(BackendRegistration.Of(httpClient, endpoint, modelId))
     {
     }
 
@@ -71,7 +72,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
         ArgumentNullException.ThrowIfNull(prompt);
         var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
         return settings.TemplateVariables is null
-            ? _backend.CompleteAsync(prompt, settings.ToGenerationOptions(), cancellationToken)
+            ? _backend.CompleteAsync(prompt, settings.ToGenerationOptions(), cancellationToken).WithKernelErrors(cancellationToken)
             : throw new NotSupportedException("text generation applies no template, so TemplateVariables (chat_template_kwargs) must not be set");
     }
 }

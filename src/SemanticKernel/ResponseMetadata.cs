@@ -1,5 +1,5 @@
+using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime;
-using Hearth.SemanticKernel.Backends;
 
 namespace Hearth.SemanticKernel;
 
@@ -61,7 +61,7 @@ internal sealed class CollectedText
 
     public IReadOnlyDictionary<string, object?> Metadata => ResponseMetadata.Of(Response, Result.FinishReason, Result.Usage, _logProbabilities);
 
-    public void Add(ResponseIdentity response, GenerationUpdate update)
+    public void Add(ResponseIdentity response, ChatUpdate update)
     {
         _response ??= response;
         _text.Append(update.Text);

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Hearth.Extensions.AI;
 using Hearth.Host.CommandLine;
 using Hearth.Host.Service;
 using Hearth.Runtime.Tests.Support;

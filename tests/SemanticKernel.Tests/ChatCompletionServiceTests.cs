@@ -45,7 +45,7 @@ public sealed class ChatCompletionServiceTests : IAsyncDisposable
         Assert.Equal("Length", pieces[^1].Metadata!["FinishReason"]);
         Assert.Equal(2, ((TokenUsage)pieces[^1].Metadata!["Usage"]!).CompletionTokens);
         Assert.Single(pieces.Select(piece => piece.Metadata!["Id"]).Distinct());
-        Assert.All(pieces, piece => Assert.IsType<GenerationUpdate>(piece.InnerContent));
+        Assert.All(pieces, piece => Assert.IsType<ChatUpdate>(piece.InnerContent));
     }
 
     [Fact]

@@ -2,8 +2,9 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Hearth.Extensions.AI;
+using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime.Graphs;
-using Hearth.SemanticKernel.Backends;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.SemanticKernel;
@@ -145,7 +146,7 @@ public sealed class EmbeddingGeneratorTests : IAsyncDisposable
     {
         using var service = new StubService(_ => (status, answer));
         using var generator = service.Generator();
-        var error = await Assert.ThrowsAsync<HttpOperationException>(() => generator.GenerateAsync(["a", "b"]));
+        var error = await Assert.ThrowsAsync<HearthServiceException>(() => generator.GenerateAsync(["a", "b"]));
         Assert.Contains(words, error.Message, StringComparison.Ordinal);
         Assert.Equal(status == 200 ? null : status, (int?)error.StatusCode);
     }
@@ -155,14 +156,14 @@ public sealed class EmbeddingGeneratorTests : IAsyncDisposable
     {
         var loads = 0;
         var builder = Kernel.CreateBuilder();
-        builder.Services.AddSingleton<LoadEmbeddingModel>((path, _, pooling, _) =>
+        builder.Services.AddSingleton(new ModelPool(new FakeLoader((string path, PoolingKind? pooling) =>
         {
             loads++;
             Assert.Equal(PoolingKind.Last, pooling);
-            return Task.FromResult<IEmbeddingModel>(_model);
-        });
-        builder.AddHearthEmbeddingGenerator(new() { ModelPath = "models/e.gguf", Pooling = PoolingKind.Last });
-        builder.AddHearthEmbeddingGenerator(new() { ModelPath = "./models/e.gguf", Pooling = PoolingKind.Last, ServiceId = "second" });
+            return Task.FromResult<IModel>(_model);
+        })));
+        builder.AddHearthEmbeddingGenerator(new() { ModelPath = "models/e.gguf", Pooling = PoolingKind.Last, KeepAlive = TimeSpan.Zero });
+        builder.AddHearthEmbeddingGenerator(new() { ModelPath = "./models/e.gguf", Pooling = PoolingKind.Last, KeepAlive = TimeSpan.Zero, ServiceId = "second" });
         var kernel = builder.Build();
         var generator = kernel.GetRequiredService<IEmbeddingGenerator<string, Embedding<float>>>();
         Assert.Null(generator.GetService<IEmbeddingModel>());

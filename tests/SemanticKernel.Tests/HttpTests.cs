@@ -178,7 +178,7 @@ public sealed class HttpTests
         var endpoint = new Uri("http://host:1");
         Assert.Throws<ArgumentNullException>(() => new HearthChatCompletionService(null!, endpoint));
         Assert.Throws<ArgumentNullException>(() => new HearthTextGenerationService(null!, endpoint));
-        Assert.Throws<ArgumentNullException>(() => new HearthEmbeddingGenerator(null!, endpoint));
+        Assert.Throws<ArgumentNullException>(() => new Hearth.Extensions.AI.HearthEmbeddingGenerator(null!, endpoint));
     }
 
     [Fact]
@@ -186,12 +186,12 @@ public sealed class HttpTests
     {
         using var handler = new StubHandler(HttpStatusCode.OK, Answer);
         using var client = new HttpClient(handler);
-        var backend = new Backends.HttpBackend(client, new Uri("http://host:1"), null);
+        var backend = new Hearth.Extensions.AI.Backends.HttpBackend(client, new Uri("http://host:1"), null);
         var chat = new ChatPrompt
         {
             Messages = [new ChatMessage("assistant", null) { Reasoning = "hm", ToolCalls = [new ToolCall("1", "f", []) { ArgumentsText = "{\"a\": 1" }] }],
         };
-        await foreach (var update in backend.ChatAsync(chat, GenerationOptions.Default, CancellationToken.None))
+        await foreach (var update in backend.ChatAsync(new ChatTurnRequest { Chat = chat }, CancellationToken.None))
         {
             Assert.NotNull(update);
         }

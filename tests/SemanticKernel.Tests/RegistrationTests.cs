@@ -1,4 +1,4 @@
-using Hearth.SemanticKernel.Backends;
+using Hearth.Extensions.AI.Backends;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
@@ -37,7 +37,7 @@ public sealed class RegistrationTests : IAsyncDisposable
     {
         var services = new ServiceCollection();
         AddFakeLoader(services);
-        services.AddHearthChatCompletion(new() { ModelPath = "a.gguf" });
+        services.AddHearthChatCompletion(new() { ModelPath = "a.gguf", KeepAlive = TimeSpan.Zero });
         var provider = services.BuildServiceProvider();
         var chat = provider.GetRequiredService<IChatCompletionService>();
         await chat.GetChatMessageContentsAsync("a");
@@ -58,9 +58,9 @@ public sealed class RegistrationTests : IAsyncDisposable
     public async Task A_failed_load_says_why_and_is_tried_again()
     {
         var services = new ServiceCollection();
-        services.AddSingleton<LoadModel>((path, _, _) => _loads++ == 0
+        services.AddSingleton(new ModelPool(new FakeLoader((string path, CancellationToken _) => _loads++ == 0
             ? throw new ModelFormatException("no GGUF file", path)
-            : Task.FromResult<ILanguageModel>(_model));
+            : Task.FromResult<IModel>(_model))));
         services.AddHearthChatCompletion(new() { ModelPath = "a.gguf" });
         await using var provider = services.BuildServiceProvider();
         var chat = provider.GetRequiredService<IChatCompletionService>();
@@ -100,12 +100,15 @@ public sealed class RegistrationTests : IAsyncDisposable
         Assert.Throws<ArgumentException>(() => services.AddHearthChatCompletion(new() { Endpoint = new Uri("ftp://a") }));
         Assert.Throws<ArgumentException>(() => services.AddHearthChatCompletion(new() { Endpoint = new Uri("v1", UriKind.Relative) }));
         Assert.Throws<ArgumentException>(() => services.AddHearthChatCompletion(new() { Endpoint = address, Model = new ModelOptions() }));
+        Assert.Throws<ArgumentException>(() => services.AddHearthChatCompletion(new() { Endpoint = address, KeepAlive = TimeSpan.Zero }));
+        Assert.Throws<ArgumentException>(() => services.AddHearthChatCompletion(new() { ModelPath = "a", KeepAlive = TimeSpan.FromSeconds(-5) }));
+        Assert.Throws<ArgumentException>(() => services.AddHearthChatCompletion(new() { ModelPath = "a", KeepAlive = TimeSpan.MaxValue }));
     }
 
-    private void AddFakeLoader(IServiceCollection services) => services.AddSingleton<LoadModel>(async (_, _, cancellationToken) =>
+    private void AddFakeLoader(IServiceCollection services) => services.AddSingleton(new ModelPool(new FakeLoader(async (string _, CancellationToken cancellationToken) =>
     {
         Interlocked.Increment(ref _loads);
         await Task.Delay(20, cancellationToken);
         return _model;
-    });
+    })));
 }

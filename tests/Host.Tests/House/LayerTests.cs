@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Xml.Linq;
+using Hearth.Extensions.AI;
 using Hearth.SemanticKernel;
 
 namespace Hearth.Host.Tests.House;
@@ -29,7 +30,8 @@ public sealed class LayerTests
             "Gguf",
             "Errors",
         ],
-        ["SemanticKernel"] = ["contracts", "Backends"],
+        ["ExtensionsAI"] = ["contracts", "Backends"],
+        ["SemanticKernel"] = ["contracts"],
         ["Host"] = ["CommandLine", "Http Lens", "Service", "contracts"],
     };
 
@@ -53,7 +55,7 @@ public sealed class LayerTests
     [Fact]
     public void Projects_refer_only_to_projects_below_them()
     {
-        string[] rows = ["Host", "SemanticKernel", "Runtime"];
+        string[] rows = ["Host", "SemanticKernel", "ExtensionsAI", "Runtime"];
         foreach (var path in Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "src"), "*.csproj", SearchOption.AllDirectories))
         {
             var project = Path.GetFileName(Path.GetDirectoryName(path)!);
@@ -72,6 +74,7 @@ public sealed class LayerTests
     private static Assembly AssemblyOf(string project) => project switch
     {
         "Runtime" => typeof(LanguageModel).Assembly,
+        "ExtensionsAI" => typeof(HearthEmbeddingGenerator).Assembly,
         "SemanticKernel" => typeof(HearthChatCompletionService).Assembly,
         _ => typeof(Hearth.Host.Service.ModelConfiguration).Assembly,
     };

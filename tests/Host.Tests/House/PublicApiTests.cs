@@ -1,4 +1,5 @@
 using System.Reflection;
+using Hearth.Extensions.AI;
 using Hearth.SemanticKernel;
 
 namespace Hearth.Host.Tests.House;
@@ -9,13 +10,18 @@ public sealed class PublicApiTests
     // Set, the files are written anew in place of being compared.
     private const string Accept = "HEARTH_ACCEPT_API";
 
-    public static TheoryData<string> Assemblies => ["Hearth.Runtime", "Hearth.SemanticKernel"];
+    public static TheoryData<string> Assemblies => ["Hearth.Runtime", "Hearth.Extensions.AI", "Hearth.SemanticKernel"];
 
     [Theory]
     [MemberData(nameof(Assemblies))]
     public void The_public_surface_is_the_one_that_was_reviewed(string name)
     {
-        var assembly = name == "Hearth.Runtime" ? typeof(LanguageModel).Assembly : typeof(HearthChatCompletionService).Assembly;
+        var assembly = name switch
+        {
+            "Hearth.Runtime" => typeof(LanguageModel).Assembly,
+            "Hearth.Extensions.AI" => typeof(HearthEmbeddingGenerator).Assembly,
+            _ => typeof(HearthChatCompletionService).Assembly,
+        };
         Assert.Equal(name, assembly.GetName().Name);
         var path = Path.Combine(SourceTree.Root, "tests", "Host.Tests", "House", $"{name}.api.txt");
         var lines = PublicSurface.Lines(assembly);

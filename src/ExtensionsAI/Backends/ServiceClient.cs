@@ -3,9 +3,8 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using Hearth.Runtime;
 using Hearth.Runtime.Protocol;
-using Microsoft.SemanticKernel;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>Posts to a Hearth service and turns its refusals into typed errors.</summary>
 internal sealed class ServiceClient(HttpClient client, Uri endpoint)
@@ -15,7 +14,7 @@ internal sealed class ServiceClient(HttpClient client, Uri endpoint)
     public Uri Address(string path) => new(_root, path);
 
     /// <summary>Posts JSON and waits for the answer's headers.</summary>
-    /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
+    /// <exception cref="HearthServiceException">The service cannot be reached, or refuses the request.</exception>
     /// <exception cref="ContextLengthExceededException">A text does not fit into the model's context.</exception>
     public async Task<HttpResponseMessage> PostAsync(string path, byte[] body, string accept, CancellationToken cancellationToken)
     {
@@ -30,16 +29,15 @@ internal sealed class ServiceClient(HttpClient client, Uri endpoint)
         catch (TaskCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             // Nobody cancelled: HttpClient tells its own time limit so.
-            throw new HttpOperationException(null, null, $"the Hearth service at {endpoint} did not answer within the HttpClient's time limit of {client.Timeout.TotalSeconds:0.###} s", exception);
+            throw new HearthServiceException($"the Hearth service at {endpoint} did not answer within the HttpClient's time limit of {client.Timeout.TotalSeconds:0.###} s", exception);
         }
         catch (Exception exception) when (exception is ObjectDisposedException or InvalidOperationException or NotSupportedException)
         {
-            throw new HttpOperationException(null, null, $"the HttpClient cannot send to {endpoint}: {exception.Message}", exception);
+            throw new HearthServiceException($"the HttpClient cannot send to {endpoint}: {exception.Message}", exception);
         }
         catch (HttpRequestException exception)
         {
-            throw new HttpOperationException(
-                exception.StatusCode, null, $"no Hearth service answers at {endpoint}: {exception.Message}", exception);
+            throw new HearthServiceException($"no Hearth service answers at {endpoint}: {exception.Message}", exception, exception.StatusCode, null);
         }
 
         if (response.IsSuccessStatusCode)
@@ -64,16 +62,15 @@ internal sealed class ServiceClient(HttpClient client, Uri endpoint)
     }
 
     /// <summary>The error that a broken connection is.</summary>
-    public static HttpOperationException BrokenOff(Uri address, Exception cause)
-        => new(null, null, $"the answer of {address} broke off: {cause.Message}", cause);
+    public static HearthServiceException BrokenOff(Uri address, Exception cause)
+        => new($"the answer of {address} broke off: {cause.Message}", cause);
 
     /// <summary>The error that a refusal means.</summary>
     public static Exception Failure(ErrorFields? error, HttpResponseMessage? response, string? body)
         => error is { Code: WireNames.ContextLengthExceeded, TokensAsked: { } asked, TokensPossible: { } possible }
             ? new ContextLengthExceededException(asked, possible, InputIndex(error.Param))
-            : new HttpOperationException(
-                response?.StatusCode, body,
-                error?.Message ?? $"the service answered {(int?)response?.StatusCode} {response?.ReasonPhrase}", null);
+            : new HearthServiceException(
+                error?.Message ?? $"the service answered {(int?)response?.StatusCode} {response?.ReasonPhrase}", null, response?.StatusCode, body);
 
     private static ErrorFields? ReadError(string body)
     {

@@ -1,6 +1,6 @@
 using Hearth.Runtime;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>An embedding model, wherever it runs.</summary>
 /// <remarks>Safe to call from several threads at once.</remarks>

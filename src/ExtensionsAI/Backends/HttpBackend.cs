@@ -5,9 +5,8 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Hearth.Runtime;
 using Hearth.Runtime.Protocol;
-using Microsoft.SemanticKernel;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>A model of a Hearth service, reached over its OpenAI-shaped HTTP API.</summary>
 /// <remarks>Every answer is asked for as a stream, so that leaving it early reaches the service at once.</remarks>
@@ -19,17 +18,27 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
 
     public string? ModelId => modelId;
 
-    public async IAsyncEnumerable<BackendUpdate> ChatAsync(
-        ChatPrompt chat, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public ILanguageModel? Model => null;
+
+    public async IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var body = WireRequests.Chat(chat, options, modelId);
+        WireRequests.RefuseUnspoken(request);
+        var body = WireRequests.Chat(request, modelId);
         var chunks = StreamAsync(
             "v1/chat/completions", body, ProtocolJson.Wire.ChatCompletionRequest, ProtocolJson.Wire.ChatCompletionChunk, cancellationToken);
+        var calls = new StreamedCalls();
         await foreach (var chunk in chunks.ConfigureAwait(false))
         {
             var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
-            var scores = choice?.Logprobs?.Content.Select(token => token.ToRuntime());
-            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Delta.Content, choice?.FinishReason, chunk.Usage, choice?.Index, scores, choice?.StopReason);
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.FinishReason, chunk.Usage, choice?.StopReason, new ChatUpdate
+            {
+                Choice = choice?.Index ?? 0,
+                Text = choice?.Delta.Content ?? "",
+                Reasoning = choice?.Delta.ReasoningContent ?? "",
+                ToolCalls = choice is null ? [] : calls.Read(choice),
+                LogProbabilities = choice?.Logprobs is { } scores ? [.. scores.Content.Select(token => token.ToRuntime())] : [],
+                Warnings = chunk.Warnings ?? [],
+            });
         }
     }
 
@@ -42,18 +51,22 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         await foreach (var chunk in chunks.ConfigureAwait(false))
         {
             var choice = chunk.Choices.Count > 0 ? chunk.Choices[0] : null;
-            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.Text, choice?.FinishReason, chunk.Usage, choice?.Index, choice?.Logprobs?.ToRuntime(), choice?.StopReason);
+            yield return Update(chunk.Id, chunk.Model, chunk.Created, choice?.FinishReason, chunk.Usage, choice?.StopReason, new ChatUpdate
+            {
+                Choice = choice?.Index ?? 0,
+                Text = choice?.Text ?? "",
+                LogProbabilities = choice?.Logprobs is { } scores ? [.. scores.ToRuntime()] : [],
+            });
         }
     }
 
-    private static BackendUpdate Update(
-        string id, string model, long created, string? text, string? finishReason, UsageFields? usage, int? choice, IEnumerable<TokenLogProbabilities>? scores, JsonValue? stopReason)
+    private static BackendUpdate Update(string id, string model, long created, string? finishReason, UsageFields? usage, JsonValue? stopReason, ChatUpdate update)
         => new(
             new ResponseIdentity(id, model, DateTimeOffset.FromUnixTimeSeconds(Math.Clamp(created, 0, 253402300799))),
-            new GenerationUpdate(text ?? "", [], WireNames.ToFinishReason(finishReason), usage is null ? null : WireNames.ToUsage(usage))
+            update with
             {
-                Choice = choice ?? 0,
-                LogProbabilities = scores is null ? [] : [.. scores],
+                FinishReason = WireNames.ToFinishReason(finishReason),
+                Usage = usage is null ? null : WireNames.ToUsage(usage),
                 StopSequence = stopReason?.GetValueKind() == JsonValueKind.String ? stopReason.ToString() : null,
                 StopTokenId = stopReason is not null && stopReason.TryGetValue<int>(out var token) ? token : null,
             });
@@ -79,7 +92,7 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        throw new HttpOperationException($"the answer of {_service.Address(path)} ended before its end was announced");
+        throw new HearthServiceException($"the answer of {_service.Address(path)} ended before its end was announced");
     }
 
     // A connection that breaks is the service's failure, whatever the transport calls it; but one that breaks because of a cancellation is cancelled.
@@ -110,7 +123,7 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
         }
         catch (JsonException exception)
         {
-            throw new HttpOperationException(null, null, $"the service sent an event that is not of OpenAI's shape: {exception.Message}", exception);
+            throw new HearthServiceException($"the service sent an event that is not of OpenAI's shape: {exception.Message}", exception);
         }
     }
 }

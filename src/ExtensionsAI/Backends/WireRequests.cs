@@ -4,19 +4,26 @@ using Hearth.Runtime;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Protocol;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>Requests as the service reads them.</summary>
 internal static class WireRequests
 {
     private static readonly StreamOptions WithUsage = new() { IncludeUsage = true };
 
-    public static ChatCompletionRequest Chat(ChatPrompt chat, GenerationOptions options, string? modelId)
+    public static ChatCompletionRequest Chat(ChatTurnRequest turn, string? modelId)
     {
+        var (chat, options) = (turn.Chat, turn.Options);
         var request = new ChatCompletionRequest
         {
             Messages = [.. chat.Messages.Select(ToWire)],
             Tools = chat.Tools.Count > 0 ? chat.Tools : null,
+            ToolChoice = ToWire(turn.ToolChoice),
+            ParallelToolCalls = turn.ParallelToolCalls ? null : false,
+            ThinkingBudget = turn.ThinkingBudget,
+            EnableThinking = turn.Thinks,
+            ReasoningEffort = turn.ReasoningEffort,
+            ContinueFinalMessage = turn.ContinuesFinalMessage ? true : null,
             ChatTemplateKwargs = chat.Variables.Count > 0 ? new JsonObject(chat.Variables.Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))) : null,
         };
         Fill(request, options, modelId);
@@ -30,6 +37,18 @@ internal static class WireRequests
         var request = new CompletionRequest { Prompt = [new PromptInput(prompt, null)] };
         Fill(request, options, modelId);
         return request;
+    }
+
+    /// <exception cref="NotSupportedException">The service has no field for what the turn asks.</exception>
+    public static void RefuseUnspoken(ChatTurnRequest turn)
+    {
+        (string Name, bool IsSet)[] unspoken =
+        [
+            (nameof(turn.Priority), turn.Priority != 0), (nameof(turn.Deadline), turn.Deadline is not null),
+            (nameof(turn.CacheScope), turn.CacheScope is not null), (nameof(turn.Admitted), turn.Admitted is not null),
+        ];
+        if (Array.Find(unspoken, one => one.IsSet).Name is { } name)
+            throw new NotSupportedException($"'{name}' is for models of this process; a Hearth service has no field for it");
     }
 
     private static void Fill(GenerationFields request, GenerationOptions options, string? modelId)
@@ -61,6 +80,32 @@ internal static class WireRequests
                 break;
         }
     }
+
+    /// <summary>What the service takes for the same; null for its default.</summary>
+    private static JsonElement? ToWire(ToolChoice choice)
+    {
+        if (choice == ToolChoice.Auto)
+            return null;
+        var mode = choice.Mode switch
+        {
+            ToolChoiceMode.None => "none",
+            ToolChoiceMode.Required => "required",
+            _ => "auto",
+        };
+        JsonNode wire = choice switch
+        {
+            { Mode: ToolChoiceMode.None } or { Allowed: null } => mode,
+            { Mode: ToolChoiceMode.Required, Allowed: [var name] } => Named(name),
+            _ => new JsonObject
+            {
+                ["type"] = "allowed_tools",
+                ["allowed_tools"] = new JsonObject { ["mode"] = mode, ["tools"] = new JsonArray([.. choice.Allowed.Select(Named)]) },
+            },
+        };
+        return JsonElement.Parse(wire.ToJsonString());
+    }
+
+    private static JsonObject Named(string name) => new() { ["type"] = "function", ["function"] = new JsonObject { ["name"] = name } };
 
     private static JsonElement Parse(string json)
     {

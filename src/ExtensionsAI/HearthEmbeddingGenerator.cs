@@ -1,9 +1,8 @@
+using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime;
-using Hearth.SemanticKernel.Backends;
 using Microsoft.Extensions.AI;
-using Microsoft.SemanticKernel;
 
-namespace Hearth.SemanticKernel;
+namespace Hearth.Extensions.AI;
 
 /// <summary>Turns texts into vectors of length 1 with a Hearth model, in this process or over HTTP.</summary>
 /// <remarks>
@@ -21,7 +20,7 @@ public sealed class HearthEmbeddingGenerator : IEmbeddingGenerator<string, Embed
 
     /// <summary>Embeds with a model in this process, which stays the caller's to dispose.</summary>
     public HearthEmbeddingGenerator(IEmbeddingModel model)
-        : this(ServiceConstruction.Backend(model))
+        : this(BackendRegistration.Of(model))
     {
     }
 
@@ -30,7 +29,7 @@ public sealed class HearthEmbeddingGenerator : IEmbeddingGenerator<string, Embed
     /// <param name="endpoint">The service's address, without the <c>/v1</c>.</param>
     /// <param name="modelId">Which of the service's models; null: the first one that embeds.</param>
     public HearthEmbeddingGenerator(HttpClient httpClient, Uri endpoint, string? modelId = null)
-        : this(ServiceConstruction.EmbeddingBackend(httpClient, endpoint, modelId))
+        : this(BackendRegistration.ForEmbedding(httpClient, endpoint, modelId))
     {
     }
 
@@ -41,7 +40,7 @@ public sealed class HearthEmbeddingGenerator : IEmbeddingGenerator<string, Embed
     /// <exception cref="ArgumentException">A text is null or empty, or Dimensions is not between 1 and the model's.</exception>
     /// <exception cref="ContextLengthExceededException">A text does not fit, see <see cref="ContextLengthExceededException.TextIndex"/>; nothing is cut off.</exception>
     /// <exception cref="HearthException">The model cannot be loaded, or refuses the request.</exception>
-    /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
+    /// <exception cref="HearthServiceException">The service cannot be reached, or refuses the request.</exception>
     /// <exception cref="NotSupportedException">Another model is asked for, or the model computes no embeddings.</exception>
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)

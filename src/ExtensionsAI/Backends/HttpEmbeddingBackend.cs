@@ -1,9 +1,8 @@
 using System.Text.Json;
 using Hearth.Runtime;
 using Hearth.Runtime.Protocol;
-using Microsoft.SemanticKernel;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>An embedding model of a Hearth service, reached over its OpenAI-shaped HTTP API.</summary>
 /// <remarks>Many texts go in several requests, one after the other: each is small enough for the service's limits, and leaving early spares the rest.</remarks>
@@ -74,7 +73,7 @@ internal sealed class HttpEmbeddingBackend(HttpClient client, Uri endpoint, stri
         {
             throw NotOpenAIs(exception.Message, exception);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        catch (Exception exception) when (exception is IOException or HttpRequestException and not HearthServiceException)
         {
             cancellationToken.ThrowIfCancellationRequested();
             throw ServiceClient.BrokenOff(_service.Address(Path), exception);
@@ -97,6 +96,6 @@ internal sealed class HttpEmbeddingBackend(HttpClient client, Uri endpoint, stri
         return Array.IndexOf(vectors, null) < 0 ? vectors : throw NotOpenAIs($"'data' has {entries?.Count ?? 0} vectors for {count} texts");
     }
 
-    private static HttpOperationException NotOpenAIs(string what, Exception? cause = null)
-        => new(null, null, $"the service sent an answer that is not of OpenAI's shape: {what}", cause);
+    private static HearthServiceException NotOpenAIs(string what, Exception? cause = null)
+        => new($"the service sent an answer that is not of OpenAI's shape: {what}", cause);
 }

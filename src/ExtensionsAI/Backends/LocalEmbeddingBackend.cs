@@ -2,26 +2,21 @@ using Hearth.Runtime;
 using Hearth.Runtime.Embedding;
 using Hearth.Runtime.Graphs;
 
-namespace Hearth.SemanticKernel.Backends;
+namespace Hearth.Extensions.AI.Backends;
 
 /// <summary>An embedding model in this process, loaded when it is first needed.</summary>
-internal sealed class LocalEmbeddingBackend(Func<CancellationToken, Task<IEmbeddingModel>> getModel, string? modelId) : IEmbeddingBackend
+internal sealed class LocalEmbeddingBackend(IModelSource<IEmbeddingModel> source, string? modelId) : IEmbeddingBackend
 {
-    private volatile IEmbeddingModel? _model;
-
-    public LocalEmbeddingBackend(IEmbeddingModel model)
-        : this(_ => Task.FromResult(model), model.Information.Id) => _model = model;
-
     public Uri? Endpoint => null;
 
     public string? ModelId => modelId;
 
-    public IEmbeddingModel? Model => _model;
+    public IEmbeddingModel? Model => source.Loaded;
 
     public async Task<BackendVectors> EmbedAsync(IReadOnlyList<string> texts, string? asked, int? dimensions, CancellationToken cancellationToken)
     {
-        var model = await getModel(cancellationToken).ConfigureAwait(false);
-        _model = model;
+        using var use = await source.UseAsync(cancellationToken).ConfigureAwait(false);
+        var model = use.Model;
         var id = modelId ?? model.Information.Id;
         if (asked is not null && asked != id)
         {
