@@ -1,8 +1,10 @@
 using Hearth.Runtime.Chat;
+using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Tests.Scheduling;
 using Hearth.Runtime.Tests.Tokenizers;
 using Hearth.Runtime.Tokenizers;
+using Hearth.Runtime.Turns;
 
 namespace Hearth.Runtime.Tests.Chat;
 
@@ -107,5 +109,60 @@ public sealed class ThinkingTests
         Assert.DoesNotContain(Id(s_spelled, "b"), Allowed(walk, s_spelled));
         Accept(other, s_spelled, "> \n", "a", "b", "c");
         Assert.True(other.MustEnd);
+    }
+
+    [Fact]
+    public void Thoughts_beyond_their_budget_are_ended()
+    {
+        var markers = ThinkingMarkers.Find(s_marked, null)!;
+        foreach (var budget in new[] { 0, 1, 3 })
+        {
+            var walk = markers.Behind(Answer(s_marked), [Id(s_marked, "<think>")], mayOpen: false, budget);
+            for (var i = 0; i < budget; i++)
+                Accept(walk, s_marked, "c");
+
+            // Nothing but the end may come now, and it is known without asking the model.
+            Assert.Equal([markers.Closing[0]], Allowed(walk, s_marked));
+            var forced = new List<int>();
+            walk.FindForced(forced);
+            Assert.Equal(markers.Closing, forced);
+            var fork = walk.Fork();
+            Assert.All(forced, token => Assert.True(walk.TryAccept(token)));
+            Assert.Equal([Id(s_marked, "a")], Allowed(walk, s_marked));
+            Assert.True(fork.TryAccept(forced[0]));
+            Assert.Equal([forced[1]], Allowed(fork, s_marked));
+        }
+
+        // A model that ends them itself is left alone.
+        var early = markers.Behind(Answer(s_marked), [Id(s_marked, "<think>")], mayOpen: false, 3);
+        Accept(early, s_marked, "c", "</think>");
+        Assert.Contains(Id(s_marked, "a"), Allowed(early, s_marked));
+
+        // Without a constraint of the answer the text behind them is free.
+        var free = markers.Behind(new FreeWalk(markers), [Id(s_marked, "<think>")], mayOpen: false, 0);
+        Assert.All(markers.Closing, token => Assert.True(free.TryAccept(token)));
+        Assert.Equal(s_marked.VocabularySize, Allowed(free, s_marked).Count);
+        Assert.True(free.CanEnd);
+    }
+
+    [Theory]
+    [InlineData(false, "<think>\nHm, b\n</think>\n\nYes.", "Hm, b", "Yes.")]
+    [InlineData(true, "Hm\n", "Hm", "")]
+    [InlineData(true, "\nHm < c\n\n</think>\n\n Yes </think>", "Hm < c", "Yes </think>")]
+    [InlineData(false, "  No thoughts, <thin", "", "  No thoughts, <thin")]
+    [InlineData(false, "<think></think>Yes", "", "Yes")]
+    public void Thoughts_and_text_are_told_apart_however_they_are_cut(bool isBegun, string answer, string thoughts, string text)
+    {
+        foreach (var size in new[] { 1, 2, 5, 100 })
+        {
+            var dialect = new ChatDialect("test", CallSyntax.Tagged, ToolPrompting.ByTemplate, ThinkingMarkers.Find(s_marked, null));
+            var request = new ChatTurnRequest { Chat = new ChatPrompt { Messages = [new("user", "a")] } };
+            var reader = new MarkedTurnReader(dialect, ToolSet.Read(request, TestContext.Current.CancellationToken), new CallIds(request.Chat), isBegun, continuesText: false);
+            var pieces = new TurnPieces();
+            for (var at = 0; at < answer.Length; at += size)
+                reader.Append(answer.Substring(at, Math.Min(size, answer.Length - at)), pieces);
+            reader.End(pieces);
+            Assert.Equal((thoughts, text), (pieces.Reasoning.ToString().TrimEnd(), pieces.Text.ToString()));
+        }
     }
 }
