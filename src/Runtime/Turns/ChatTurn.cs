@@ -51,7 +51,7 @@ public static class ChatTurn
         var tools = ToolSet.Read(request, cancellationToken);
         var prompt = Tokenize(model, WithVariables(request), cancellationToken);
         var form = dialect.IsHarmony ? Harmony.Answer(tools, request) : CallForms.Answer(dialect.Calls, tools, request, dialect.HasPythonTag);
-        if (form is not null && request.Options is { MinTokens: > 0 } or { IgnoreEndOfText: true } && request.Options.Constraint is null)
+        if (form is not null && request.Options.Constraint is null && (request.Options.MinTokens > 0 || request.Options.IgnoreEndOfText))
             throw new InvalidRequestException(request.Options.MinTokens > 0 ? nameof(GenerationOptions.MinTokens) : nameof(GenerationOptions.IgnoreEndOfText), "contradicts tools, whose calls say where the text ends");
         var constraint = form is null ? request.Options.Constraint : Constraint.Composed(form);
         return (new GenerationRequest

@@ -15,6 +15,9 @@ internal sealed partial class ToolSet
 
     private const int MostRemembered = 512;
 
+    // Larger ones are checked anew each time: what is remembered must not grow with what callers send.
+    private const int LongestRemembered = 16 * 1024;
+
     // What is too much for the schema engine is taken out of it step by step, at most so often a tool.
     private const int MostLoosened = 64;
 
@@ -65,7 +68,7 @@ internal sealed partial class ToolSet
             if (request.ToolChoice.Mode == ToolChoiceMode.None)
                 break;
             cancellationToken.ThrowIfCancellationRequested();
-            callable.Add(Enforced(tools[name], warnings));
+            callable.Add(Enforced(tools[name], warnings, cancellationToken));
         }
 
         return new ToolSet([.. names.Select(name => tools[name])], callable, warnings);
@@ -82,13 +85,13 @@ internal sealed partial class ToolSet
             : throw new InvalidRequestException($"Tools[{index}]", $"is named '{(name.Length > 80 ? name[..80] + "..." : name)}'; a name has 1 to 128 letters, digits, underscores, hyphens, dots, slashes or colons");
     }
 
-    private static Tool Enforced(Tool tool, List<string> warnings)
+    private static Tool Enforced(Tool tool, List<string> warnings, CancellationToken cancellationToken)
     {
         var parameters = tool.Function["parameters"];
         if (parameters is not (null or JsonObject) && !(parameters is JsonValue value && value.GetValueKind() is JsonValueKind.True))
             throw new InvalidRequestException("Tools", $"hold '{tool.Name}', whose parameters must be a JSON schema of an object");
         var isStrict = tool.Function["strict"] is JsonValue strict && strict.GetValueKind() == JsonValueKind.True;
-        var found = Check(tool.Name, Closed(parameters as JsonObject), isStrict);
+        var found = Check(tool.Name, Closed(parameters as JsonObject), isStrict, cancellationToken);
         warnings.AddRange(found.Warnings.Select(warning => $"the arguments of the tool '{tool.Name}': {warning}"));
         return tool with { Schema = found.Schema, Parameters = found.Parameters };
     }
@@ -119,15 +122,17 @@ internal sealed partial class ToolSet
         Close(schema["items"]);
     }
 
-    private static Checked Check(string name, string schema, bool isStrict)
+    private static Checked Check(string name, string schema, bool isStrict, CancellationToken cancellationToken)
     {
+        if (schema.Length > LongestRemembered)
+            return Loosen(name, schema, isStrict, cancellationToken);
         lock (s_checked)
         {
             if (s_checked.TryGetValue((schema, isStrict), out var known))
                 return known;
         }
 
-        var result = Loosen(name, schema, isStrict);
+        var result = Loosen(name, schema, isStrict, cancellationToken);
         lock (s_checked)
         {
             if (s_checked.Count >= MostRemembered)
@@ -138,14 +143,14 @@ internal sealed partial class ToolSet
         return result;
     }
 
-    private static Checked Loosen(string name, string schema, bool isStrict)
+    private static Checked Loosen(string name, string schema, bool isStrict, CancellationToken cancellationToken)
     {
         var warnings = new List<string>();
         for (; ; )
         {
             try
             {
-                SchemaCompiler.Compile(schema, JsonLayout.Spaced, ConstraintVocabulary.None);
+                SchemaCompiler.Compile(schema, JsonLayout.Spaced, ConstraintVocabulary.None, cancellationToken);
                 return new Checked(schema, [.. warnings], SchemaCompiler.KindsOfMembers(schema));
             }
             catch (ConstraintException fault)
