@@ -3,6 +3,7 @@ using System.Text.Json;
 using Hearth.Ember.Data;
 using Hearth.Ember.Evaluation;
 using Hearth.Ember.Gguf;
+using Hearth.Ember.Model;
 using Hearth.Ember.Tokenizer;
 using Hearth.Ember.Training;
 
@@ -42,25 +43,35 @@ switch (args.Length > 0 ? args[0] : "")
         }
         return 0;
     case "train":
-        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, long.Parse(Option("tokens", "20500000")), Seed, int.Parse(Option("threads", "2")))).Run();
+        new Trainer(BpeTokenizer.Load(tokenizerPath), new(checkpointPath, 60 * double.Parse(Option("minutes", "75"), CultureInfo.InvariantCulture), Seed, int.Parse(Option("threads", "2")))).Run();
         return 0;
     case "heldout":
         File.WriteAllText(Option("output", "ember-heldout.json"), HeldOutSet.ToJson(HeldOutSet.Make()).ToJsonString(Plain) + "\n");
         return 0;
     case "check":
         return Disjoint.Check(Seed, long.Parse(Option("dialogues", "40000"))) ? 0 : 1;
+    case "import":
+        Directory.CreateDirectory(work);
+        var file = new GgufReader(Option("file", "ember.gguf"));
+        new BpeTokenizer([.. ((object[])file.Metadata["tokenizer.ggml.merges"]).Cast<string>()]).Save(tokenizerPath);
+        var fresh = Option("fresh", "").Split(',', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToHashSet();
+        var shape = Importing.Shape(file);
+        var model = new EmberModel(shape with { Layers = shape.Layers + fresh.Count }, Seed, trainable: false);
+        Importing.Load(file, model, fresh);
+        Checkpoint.Save(checkpointPath, model, optimizer: null, new(long.Parse(Option("pool", "0")), 0, 0, 0));
+        return 0;
     case "export":
         EmberFile.Save(Option("output", "ember.gguf"), Exporting.LoadModel(checkpointPath), BpeTokenizer.Load(tokenizerPath));
         return 0;
     case "evaluate":
         IResponder responder = Option("url", "") is { Length: > 0 } url
             ? new ServiceResponder(new Uri(url.TrimEnd('/') + "/"), Option("model", "ember"))
-            : new FileResponder(Option("file", "ember.gguf"));
+            : new FileResponder(Option("file", "ember.gguf"), args.Contains("--constrained"));
         return await Evaluator.RunAsync(responder, [.. Cases().Where((_, i) => i % int.Parse(Option("every", "1")) == 0)], args.Contains("--verbose")) >= double.Parse(Option("require", "0"), CultureInfo.InvariantCulture) ? 0 : 1;
     case "chat":
-        await Chat.RunAsync(new FileResponder(Option("file", "ember.gguf")));
+        await Chat.RunAsync(new FileResponder(Option("file", "ember.gguf"), isConstrained: false));
         return 0;
     default:
-        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--every N] [--require SHARE] [--verbose]");
+        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|export|heldout|check|evaluate|chat [--work DIR] [--tokens N] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--every N] [--require SHARE] [--verbose] [--constrained]");
         return 2;
 }

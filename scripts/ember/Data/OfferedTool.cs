@@ -30,6 +30,9 @@ public sealed class OfferedTool
         Schema = BuildSchema(draw);
     }
 
+    /// <summary>What this schema calls a parameter of the family.</summary>
+    public string NameOf(string parameter) => _names[parameter];
+
     /// <summary>The arguments object for slot values, in the order of the schema.</summary>
     public JsonObject Arguments(IReadOnlyDictionary<string, string> values)
     {

@@ -72,13 +72,14 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
     }
 
     /// <summary>The tool that the latest <see cref="Offer"/> was about.</summary>
-    public OfferedTool Target { get; private set; } = null!;
+    public OfferedTool Target { get; set; } = null!;
 
     private ToolFamily Invented() => lookUps && draw.Chance(0.35) ? InventedTools.MakeLookUp(draw) : InventedTools.Make(draw);
 
     private OfferedTool Pick(List<OfferedTool> tools) => draw.Chance(0.6) ? Target : draw.One(tools);
 
-    private Request PickRequest(ToolFamily family) => draw.One([.. family.Requests.Where(r => !IsHeldOutWording(family, r))]);
+    /// <summary>One of a family's requests that training may use.</summary>
+    public Request PickRequest(ToolFamily family) => draw.One([.. family.Requests.Where(r => !IsHeldOutWording(family, r))]);
 
     private void AddCall(Dialogue dialogue, bool endsWithCall, List<OfferedTool> tools)
     {
@@ -162,7 +163,8 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
         Finish(dialogue, tool, values);
     }
 
-    private void AddUnmatched(Dialogue dialogue, List<OfferedTool> tools)
+    /// <summary>A request that none of the offered tools fits, and the answer that says so.</summary>
+    public void AddUnmatched(Dialogue dialogue, List<OfferedTool> tools)
     {
         var family = draw.One(Known(Side.Training));
         // Tools of one kind share words, so only a family with no word in common counts as unmatched.

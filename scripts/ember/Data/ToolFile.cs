@@ -27,6 +27,9 @@ public sealed record ToolFamily(
     bool HeldOut, string[] Names, List<string> Descriptions, List<Parameter> Parameters, List<(string Name, string Kind)> Results,
     List<Request> Requests, List<Request> FollowUps, List<VagueRequest> Vague, List<string> Answers, List<string> Sentences)
 {
+    /// <summary>Noun and action of a composed tool, by which its siblings are made; null for others.</summary>
+    public string? Kin { get; init; }
+
     public Parameter Parameter(string name) => Parameters.First(p => p.Name == name);
 }
 
