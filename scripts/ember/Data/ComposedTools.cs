@@ -128,7 +128,7 @@ public static class ComposedTools
     ];
 
     private static readonly HashSet<string> NotImperative =
-        [.. "# {n} {s} the there we I I'd my no nobody that's new all a any let's let our it something someone what could can".Split(' ')];
+        [.. "# {n} {s} the there we I I'd my no no, nobody that's new all a any let's let our it something someone what could can".Split(' ')];
 
     private static readonly string[] Leads =
     [
@@ -136,7 +136,8 @@ public static class ComposedTools
         "it is time to {c}", "help me to {c}", "I would like to {c}", "do me a favor and {c}", "don't forget to {c}", "my boss says I have to {c}", "try to {c}", "next, {c}", "then {c}",
     ];
 
-    private static readonly string[] Tails =
+    /// <summary>What people add behind a request, and what is no part of a value.</summary>
+    public static readonly string[] Tails =
     [
         "please", "if you can", "as soon as possible", "when you have a minute", "right away", "for me", "thanks", "would be great", "and tell me when it is done", "before I forget", "once more",
         "needs to be done", "is what I need", "because we need it", "and nothing else", "if that is possible", "that is important", "so that we can go on", "like last time", "is that possible?", "quickly", "again",
@@ -153,7 +154,7 @@ public static class ComposedTools
         var parameters = new List<Parameter>();
         var said = new List<(Argument Argument, string[] Slots, string[] Names)>();
         AddArguments(draw, parameters, said);
-        var requests = Enumerable.Range(0, 5).Select(_ => Say(draw, kind, noun, plural, parameters, said)).ToList();
+        var requests = Enumerable.Range(0, 4).Select(_ => Say(draw, kind, noun, plural, parameters, said)).ToList();
         string verb = draw.One(kind.Verbs), snake = (draw.Chance(0.1) ? plural : noun).Replace(' ', '_');
         string name = draw.Int(0, 19) switch
         {
@@ -205,7 +206,7 @@ public static class ComposedTools
     {
         var names = new HashSet<string>();
         var kinds = new HashSet<string>();
-        for (int i = draw.Either(0, 1, 1, 1, 2, 2, 3); i > 0 && parameters.Count < 4; i--)
+        for (int i = draw.Either(0, 1, 1, 1, 1, 2, 2, 3); i > 0 && parameters.Count < 4; i--)
         {
             Argument argument;
             if (draw.Chance(0.15))

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Hearth.Ember.Data;
 
 /// <summary>
-/// Dense tool use: three to seven tools, some easily confused, and a request for one of them in nearly every turn. Most
+/// Dense tool use: up to seven tools, some easily confused, and a request for one of them in nearly every turn. Most
 /// tokens of other dialogues are schemas that one or two choices read; here many choices read the same schemas.
 /// </summary>
 public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues source)
@@ -17,11 +17,15 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
         var tools = Offer();
         dialogue.Tools.AddRange(tools.Select(t => t.Schema));
         source.Target = draw.One(tools);
-        for (int i = draw.Int(4, 8); i > 0; i--)
+        // Each tool in turn, so that most choices cannot lean on an earlier one of the same tool; then a few more.
+        var order = new List<OfferedTool>(tools);
+        draw.Shuffle(order);
+        for (int i = draw.Int(1, 3); i > 0; i--) order.Add(draw.One(tools));
+        foreach (var tool in order)
         {
-            if (draw.Chance(0.07)) chat.AddExchange(dialogue);
-            else if (draw.Chance(0.05)) source.AddUnmatched(dialogue, tools);
-            else AddCall(dialogue, draw.One(tools));
+            if (draw.Chance(0.08)) chat.AddExchange(dialogue);
+            if (draw.Chance(0.06)) source.AddUnmatched(dialogue, tools);
+            AddCall(dialogue, tool);
         }
         return dialogue;
     }
@@ -29,7 +33,7 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
     private List<OfferedTool> Offer()
     {
         var tools = new List<OfferedTool>();
-        int count = draw.Either(1, 2, 2, 3, 3, 4, 4, 5, 6, 7);
+        int count = draw.Either(1, 2, 3, 3, 4, 4, 5, 5, 6, 7);
         while (tools.Count < count)
         {
             var last = tools.Count > 0 ? tools[^1].Family : null;
@@ -40,7 +44,7 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
                 double kind = draw.Int(0, 99) / 100.0;
                 family = kind < 0.40 ? draw.One(Written) : kind < 0.78 ? ComposedTools.Make(draw) : kind < 0.9 ? InventedTools.Make(draw) : InventedTools.MakeLookUp(draw);
             }
-            if (tools.Any(t => t.Family.Names.Intersect(family.Names).Any() || t.Family.Kin is not null && t.Family.Kin == family.Kin)) continue;
+            if (ToolDialogues.IsHeldOutName(family) || tools.Any(t => t.Family.Names.Intersect(family.Names).Any() || t.Family.Kin is not null && t.Family.Kin == family.Kin)) continue;
             var offered = new OfferedTool(draw, family);
             if (tools.All(t => t.Name != offered.Name)) tools.Add(offered);
         }
@@ -50,9 +54,19 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
 
     private void AddCall(Dialogue dialogue, OfferedTool tool)
     {
-        var values = draw.Chance(0.06) && tool.Family.Parameters.Count > 0 ? SayByName(dialogue, tool) : source.Say(dialogue, tool, source.PickRequest(tool.Family));
+        var values = draw.Chance(0.06) && tool.Family.Parameters.Count > 0 ? SayByName(dialogue, tool) : source.Say(dialogue, tool, Fresh(tool));
         dialogue.Turns.Add(Turn.Call(new ToolCall(tool.Name, tool.Arguments(values))));
         source.Finish(dialogue, tool, values);
+    }
+
+    private readonly HashSet<Request> _said = [];
+
+    // A request that this dialogue has not seen, if there is one.
+    private Request Fresh(OfferedTool tool)
+    {
+        var request = source.PickRequest(tool.Family);
+        for (int i = 0; i < 4 && !_said.Add(request); i++) request = source.PickRequest(tool.Family);
+        return request;
     }
 
     // As developers try a tool: by its name, its arguments by theirs.

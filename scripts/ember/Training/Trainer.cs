@@ -7,18 +7,19 @@ using static TorchSharp.torch;
 namespace Hearth.Ember.Training;
 
 /// <param name="Seconds">How long to train at all, runs before an interruption included; the rate falls with it.</param>
+/// <param name="Peak">The highest rates as a share of those for training from nothing; about a half when going on from a trained file.</param>
 /// <param name="Threads">Batches worked on at once; a second one only while other programs leave a core idle.</param>
-public sealed record TrainingOptions(string CheckpointPath, double Seconds, int Seed, int Threads);
+public sealed record TrainingOptions(string CheckpointPath, double Seconds, double Peak, int Seed, int Threads);
 
 /// <summary>The training loop. It resumes from its checkpoint and stops when its time is spent.</summary>
 public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
 {
     private const double MatrixRate = 0.016, VectorRate = 0.004;
     private const int WarmupSteps = 80;
-    private const double DecayStart = 0.375;   // share of the time after which the rates fall linearly to zero
+    private const double DecayStart = 0.3;   // share of the time after which the rates fall linearly to zero
     private const int BatchesPerStep = 2;
 
-    private const double SaveEverySeconds = 120;
+    private const double SaveEverySeconds = 60;
 
     public void Run()
     {
@@ -88,7 +89,7 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
     {
         double share = Math.Min(1.0, seconds / options.Seconds);
         double decay = share < DecayStart ? 1 : (1 - share) / (1 - DecayStart);
-        return Math.Min(1.0, (step + 1.0) / WarmupSteps) * Math.Max(decay, 0.01);
+        return options.Peak * Math.Min(1.0, (step + 1.0) / WarmupSteps) * Math.Max(decay, 0.01);
     }
 
     /// <summary>Adds the batch's gradient and returns its loss.</summary>
@@ -108,7 +109,7 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
             weights.Add(batch.Weights[i]);
         }
         var weight = tensor(weights);
-        var logits = model.Logits(model.Hidden(tokens).index_select(0, tensor(positions)));
+        var logits = model.Logits(model.Hidden(tokens, tensor(positions)));
         var each = nn.functional.cross_entropy(logits, tensor(targets), reduction: nn.Reduction.None);
         ((each * weight).sum() * (scale / weights.Sum())).backward();
         using var noGrad = no_grad();
