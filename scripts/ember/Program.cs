@@ -65,7 +65,9 @@ switch (args.Length > 0 ? args[0] : "")
         Checkpoint.Save(checkpointPath, model, optimizer: null, new(long.Parse(Option("pool", "0")), 0, 0, 0));
         return 0;
     case "export":
-        EmberFile.Save(Option("output", "ember.gguf"), Exporting.LoadModel(checkpointPath), BpeTokenizer.Load(tokenizerPath));
+        // --mean A=0.6,B=0.4: the weighted mean of checkpoints instead of the latest one
+        var parts = Option("mean", $"{checkpointPath}=1").Split(',').Select(p => p.Split('=')).Select(p => (p[0], double.Parse(p[1], CultureInfo.InvariantCulture))).ToList();
+        EmberFile.Save(Option("output", "ember.gguf"), Exporting.Average(parts), BpeTokenizer.Load(tokenizerPath));
         return 0;
     case "evaluate":
         if (args.Contains("--constrained") && args.Contains("--url"))
@@ -81,6 +83,6 @@ switch (args.Length > 0 ? args[0] : "")
         await Chat.RunAsync(new FileResponder(Option("file", "ember.gguf"), isConstrained: false));
         return 0;
     default:
-        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|import|export|heldout|check|evaluate|chat [--work DIR] [--minutes N] [--peak SHARE] [--threads N] [--output FILE] [--file FILE] [--cases FILE] [--url URL] [--every N] [--require SHARE] [--verbose] [--constrained]");
+        Console.Error.WriteLine("usage: ember-trainer tokenizer|show|render|train|import|export|heldout|check|evaluate|chat [--work DIR] [--from N] [--count N] [--fresh LAYERS] [--pool N] [--minutes N] [--peak SHARE] [--threads N] [--output FILE] [--mean CHECKPOINT=SHARE,...] [--file FILE] [--cases FILE] [--first N] [--dialogues N] [--url URL] [--every N] [--require SHARE] [--verbose] [--constrained]");
         return 2;
 }

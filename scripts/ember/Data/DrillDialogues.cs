@@ -14,7 +14,8 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
     {
         var dialogue = new Dialogue();
         if (draw.Chance(0.4) && chat.SystemText(withTools: true) is { } system) dialogue.Turns.Add(new("system", system, []));
-        var tools = Offer();
+        bool isTerse = draw.Chance(0.6);
+        var tools = Offer(isTerse);
         dialogue.Tools.AddRange(tools.Select(t => t.Schema));
         source.Target = draw.One(tools);
         // Each tool in turn, so that most choices cannot lean on an earlier one of the same tool; then a few more.
@@ -25,12 +26,12 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
         {
             if (draw.Chance(0.08)) chat.AddExchange(dialogue);
             if (draw.Chance(0.06)) source.AddUnmatched(dialogue, tools);
-            AddCall(dialogue, tool);
+            AddCall(dialogue, tool, isTerse);
         }
         return dialogue;
     }
 
-    private List<OfferedTool> Offer()
+    private List<OfferedTool> Offer(bool isTerse)
     {
         var tools = new List<OfferedTool>();
         int count = draw.Either(1, 2, 3, 3, 4, 4, 5, 5, 6, 7);
@@ -45,18 +46,24 @@ public sealed class DrillDialogues(Draw draw, ChatDialogues chat, ToolDialogues 
                 family = kind < 0.40 ? draw.One(Written) : kind < 0.78 ? ComposedTools.Make(draw) : kind < 0.9 ? InventedTools.Make(draw) : InventedTools.MakeLookUp(draw);
             }
             if (ToolDialogues.IsHeldOutName(family) || tools.Any(t => t.Family.Names.Intersect(family.Names).Any() || t.Family.Kin is not null && t.Family.Kin == family.Kin)) continue;
-            var offered = new OfferedTool(draw, family);
+            var offered = new OfferedTool(draw, family, isTerse);
             if (tools.All(t => t.Name != offered.Name)) tools.Add(offered);
         }
         draw.Shuffle(tools);
         return tools;
     }
 
-    private void AddCall(Dialogue dialogue, OfferedTool tool)
+    private void AddCall(Dialogue dialogue, OfferedTool tool, bool isTerse)
     {
         var values = draw.Chance(0.06) && tool.Family.Parameters.Count > 0 ? SayByName(dialogue, tool) : source.Say(dialogue, tool, Fresh(tool));
         dialogue.Turns.Add(Turn.Call(new ToolCall(tool.Name, tool.Arguments(values))));
-        source.Finish(dialogue, tool, values);
+        if (!isTerse)
+        {
+            source.Finish(dialogue, tool, values);
+            return;
+        }
+        dialogue.Turns.Add(Turn.Tool("ok"));
+        dialogue.Turns.Add(Turn.Assistant("Done."));
     }
 
     private readonly HashSet<Request> _said = [];

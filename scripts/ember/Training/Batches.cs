@@ -16,7 +16,7 @@ public sealed class Batches(BpeTokenizer tokenizer, int seed)
     private const int TokensPerPool = 84_000, TokensPerBatch = 2304;
 
     // Short dialogues first: copying is learned sooner over short distances, and attention costs less.
-    private static int LongestRow(long pool) => pool < 12 ? 224 : pool < 24 ? 400 : 1200;
+    private static int LongestRow(long pool) => pool < 12 ? 224 : pool < 24 ? 400 : 900;
 
     // The prompt is learned a little too: names repeated inside a schema are early lessons in copying.
     private const float PromptWeight = 0.2f, PromptShare = 0.08f;
