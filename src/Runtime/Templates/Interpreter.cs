@@ -106,7 +106,7 @@ internal sealed partial class Interpreter
     {
         if (length > Limits.MaxTextLength)
             throw Raise.Limit($"a text has more than {Limits.MaxTextLength} characters");
-        Charge(added / 16);
+        Charge(added / 8);
     }
 
     public void ChargeText(long length) => ChargeText(length, length);
@@ -116,7 +116,7 @@ internal sealed partial class Interpreter
     {
         if (count > Limits.MaxCollectionLength)
             throw Raise.Limit($"a list or dictionary has more than {Limits.MaxCollectionLength} elements");
-        Charge(count / 4);
+        Charge(count / 2);
     }
 
     public string Concat(string left, string right)

@@ -61,8 +61,15 @@ internal static class StringMethods
         yield return Plain("isupper", "", (_, s, _) => Tests.IsCase(s, CaseMapping.IsUpper, CaseMapping.IsLower));
         yield return Plain("istitle", "", (_, s, _) => IsTitle(s));
         yield return ("striptags", new Method(Signature.None, (i, self, _) => Html.StripTags(i, TextOf(self))));
-        yield return ("unescape", new Method(Signature.None, (_, self, _) => System.Net.WebUtility.HtmlDecode(TextOf(self))));
+        yield return Plain("unescape", "", (_, s, _) => System.Net.WebUtility.HtmlDecode(s));
     }
+
+    // Those that ask of every character what it is; the others compare whole vectors of them.
+    private static readonly FrozenSet<string> s_byCharacter =
+        FrozenSet.Create("upper", "lower", "casefold", "capitalize", "title", "swapcase", "translate", "expandtabs", "unescape", "isalpha", "isalnum", "isdecimal",
+            "isdigit", "isnumeric", "isspace", "isprintable", "isidentifier", "islower", "isupper", "istitle", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip");
+
+    private static long CostOf(string name, string text) => text.Length / (s_byCharacter.Contains(name) ? 4 : 16);
 
     private static string TextOf(object self) => Strings.Is(self, out var text) ? text : "";
 
@@ -70,7 +77,7 @@ internal static class StringMethods
         => (name, new Method(new Signature(signature), (i, self, a) =>
         {
             var text = TextOf(self);
-            i.Charge(text.Length / 16);
+            i.Charge(CostOf(name, text));
             if (self is MarkupValue && name is "format" or "format_map")
                 return new MarkupValue(BraceFormat.Apply(i, text, a.Rest, name == "format" ? a.Named : FromMap(a[0]), escape: true));
             return body(i, text, a);
@@ -80,7 +87,7 @@ internal static class StringMethods
         => (name, new Method(new Signature(signature), (i, self, a) =>
         {
             var text = TextOf(self);
-            i.Charge(text.Length / 16);
+            i.Charge(CostOf(name, text));
             return self is MarkupValue ? Mark(body(i, text, name == "join" ? JoinEscaped(i, a) : Escaped(i, a))) : body(i, text, a);
         }));
 
@@ -151,6 +158,7 @@ internal static class StringMethods
         if (count >= 0)
             found = (int)Math.Min(found, count);
         interpreter.ChargeText(text.Length + (found * ((long)@new.Length - old.Length)));
+        interpreter.Charge(found);
         if (found == 0)
             return text;
         var result = new StringBuilder();
@@ -169,6 +177,7 @@ internal static class StringMethods
     {
         var left = count < 0 ? long.MaxValue : count;
         interpreter.ChargeText(text.Length + (Math.Min(left, text.Length + 1L) * @new.Length));
+        interpreter.Charge(text.Length);
         var result = new StringBuilder();
         foreach (var character in PythonText.Characters(text))
         {
@@ -192,6 +201,7 @@ internal static class StringMethods
                 throw Raise.Type($"sequence item {index}: expected str instance, {TypeNames.Of(item)} found");
             var added = part.Length + (index == 0 ? 0 : separator.Length);
             interpreter.ChargeText((long)result.Length + added, added);
+            interpreter.Charge(2);
             if (index++ > 0)
                 result.Append(separator);
             result.Append(part);
@@ -220,6 +230,7 @@ internal static class StringMethods
 
     private static string ExpandTabs(Interpreter interpreter, string text, long size)
     {
+        interpreter.Charge(text.Length);
         var result = new StringBuilder();
         var column = 0L;
         foreach (var character in PythonText.Characters(text))
