@@ -20,9 +20,9 @@ internal static class StringMethods
         yield return Text("capitalize", "", (_, s, _) => CaseMapping.Capitalize(s));
         yield return Text("title", "", (_, s, _) => CaseMapping.Title(s));
         yield return Text("swapcase", "", (_, s, _) => CaseMapping.SwapCase(s));
-        yield return Text("strip", "chars= /", (_, s, a) => PythonText.Strip(s, a.OptionalText(0)));
-        yield return Text("lstrip", "chars= /", (_, s, a) => PythonText.Strip(s, a.OptionalText(0), right: false));
-        yield return Text("rstrip", "chars= /", (_, s, a) => PythonText.Strip(s, a.OptionalText(0), left: false));
+        yield return Text("strip", "chars= /", (i, s, a) => PythonText.Strip(s, Set(i, a)));
+        yield return Text("lstrip", "chars= /", (i, s, a) => PythonText.Strip(s, Set(i, a), right: false));
+        yield return Text("rstrip", "chars= /", (i, s, a) => PythonText.Strip(s, Set(i, a), left: false));
         yield return Text("removeprefix", "prefix /", (_, s, a) => s.StartsWith(a.Text(0), StringComparison.Ordinal) ? s[a.Text(0).Length..] : s);
         yield return Text("removesuffix", "suffix /", (_, s, a) => s.EndsWith(a.Text(0), StringComparison.Ordinal) ? s[..^a.Text(0).Length] : s);
         yield return Text("replace", "old new count= /", (i, s, a) => Replace(i, s, a.Text(0), a.Text(1), a.Integer(2, -1)));
@@ -66,10 +66,24 @@ internal static class StringMethods
 
     // Those that ask of every character what it is; the others compare whole vectors of them.
     private static readonly FrozenSet<string> s_byCharacter =
-        FrozenSet.Create("upper", "lower", "casefold", "capitalize", "title", "swapcase", "translate", "expandtabs", "unescape", "isalpha", "isalnum", "isdecimal",
-            "isdigit", "isnumeric", "isspace", "isprintable", "isidentifier", "islower", "isupper", "istitle", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip");
+        FrozenSet.Create("casefold", "capitalize", "title", "swapcase", "translate", "expandtabs", "unescape", "isalpha", "isalnum", "isdecimal",
+            "isdigit", "isnumeric", "isspace", "isprintable", "isidentifier", "islower", "isupper", "istitle");
 
-    private static long CostOf(string name, string text) => text.Length / (s_byCharacter.Contains(name) ? 4 : 16);
+    private static long CostOf(string name, string text) => name switch
+    {
+        _ when s_byCharacter.Contains(name) => text.Length,
+        "upper" or "lower" when !Ascii.IsValid(text) => text.Length,
+        "upper" or "lower" or "split" or "rsplit" or "splitlines" => text.Length / 4,
+        _ => text.Length / 16,
+    };
+
+    // Each character of it is looked up by its spelling.
+    private static string? Set(Interpreter interpreter, BoundArguments a)
+    {
+        var characters = a.OptionalText(0);
+        interpreter.Charge(2L * (characters?.Length ?? 0));
+        return characters;
+    }
 
     private static string TextOf(object self) => Strings.Is(self, out var text) ? text : "";
 
