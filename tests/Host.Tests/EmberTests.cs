@@ -37,8 +37,8 @@ public sealed class EmberTests
     public async Task A_text_that_cannot_fit_is_refused_by_its_length_alone(string path, string body)
     {
         await using var server = await StartAsync();
-        var (status, json) = await server.PostAsync(path, body.Replace("%", new string('a', 100_000), StringComparison.Ordinal));
-        Assert.Equal((400, "context_length_exceeded"), (status, json["error"]!["code"]!.GetValue<string>()));
+        var (response, json) = await server.PostAsync(path, body.Replace("%", new string('a', 100_000), StringComparison.Ordinal));
+        Assert.Equal((400, "context_length_exceeded"), ((int)response.StatusCode, json["error"]!["code"]!.GetValue<string>()));
         Assert.Contains("takes at least ", json["error"]!["message"]!.GetValue<string>(), StringComparison.Ordinal);
     }
 
