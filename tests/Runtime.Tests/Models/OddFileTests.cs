@@ -140,7 +140,7 @@ public sealed class OddFileTests : IDisposable
         var tools = Chat with { Tools = [new System.Text.Json.Nodes.JsonObject { ["type"] = "function" }] };
 
         Assert.NotEmpty(model.TokenizeChat(Chat));
-        Assert.Contains("chat_template.tool_use", Assert.Throws<HearthException>(() => model.TokenizeChat(tools)).Message, StringComparison.Ordinal);
+        Assert.Contains("chat_template.tool_use", Assert.Throws<ChatTemplateFailureException>(() => model.TokenizeChat(tools)).Message, StringComparison.Ordinal);
         Assert.Contains("chat_template.tool_use", Assert.Single(model.Information.Warnings), StringComparison.Ordinal);
         Assert.True(model.Information.HasChatTemplate);
     }
