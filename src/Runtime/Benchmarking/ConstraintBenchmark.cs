@@ -10,7 +10,7 @@ namespace Hearth.Runtime.Benchmarking;
 /// <param name="Constrained">The same where half of them each keep to a schema of their own.</param>
 /// <param name="Compiling">The same with sequences that say anything while a schema of a mebibyte is made ready.</param>
 /// <param name="Compile">Until the first token of that schema's request was there, in seconds.</param>
-public readonly record struct ConstraintCost(double Free, double Constrained, double Compiling, double Compile)
+internal readonly record struct ConstraintCost(double Free, double Constrained, double Compiling, double Compile)
 {
     /// <summary>The part by which a step is longer with constraints.</summary>
     public double ConstrainedShare => (Constrained / Free) - 1;
@@ -20,7 +20,7 @@ public readonly record struct ConstraintCost(double Free, double Constrained, do
 }
 
 /// <summary>Measures steps of a batch with and without constraints, in turn, so that whatever else the machine does meets both.</summary>
-public static class ConstraintBenchmark
+internal static class ConstraintBenchmark
 {
     // Of the sequence that is watched: until all others have joined it.
     private const int Skipped = 8;
