@@ -28,7 +28,7 @@ public sealed class RandomModelTests
         ModelSynthesizer.Write(folder.File("random.gguf"), SyntheticShape.Parse("64,1,2,1,64,400"), "Q8_0");
 
         // Room for some of the requests at a time: others give way and are read again.
-        await using var model = await LanguageModel.LoadAsync(folder.File("random.gguf"), new ModelOptions { ContextLength = 1024, CacheTokens = 1536, PrefixCaching = false, MaxSequences = 8 }, cancellationToken: Token);
+        await using var model = await LanguageModel.LoadAsync(folder.File("random.gguf"), new ModelOptions { ContextLength = 1024, CacheTokens = 1024, PrefixCaching = false, MaxSequences = 8 }, cancellationToken: Token);
         var preempted = 0L;
         using var listener = new System.Diagnostics.Metrics.MeterListener();
         listener.InstrumentPublished = (instrument, all) =>
