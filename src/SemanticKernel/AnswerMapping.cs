@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;

@@ -9,7 +9,7 @@ using Microsoft.SemanticKernel.ChatCompletion;
 namespace Hearth.SemanticKernel.Tests;
 
 /// <summary>Functions of a kernel, offered, called and invoked; the model's words are a script.</summary>
-public sealed class FunctionCallingTests
+public sealed class FunctionCallingTests : IAsyncDisposable
 {
     private readonly FakeLanguageModel _model;
     private readonly Clock _clock = new();
@@ -27,6 +27,8 @@ public sealed class FunctionCallingTests
         builder.Plugins.AddFromFunctions("sums", [KernelFunctionFactory.CreateFromMethod((int a, int b) => a + b, "add", "Adds two numbers.")]);
         _kernel = builder.Build();
     }
+
+    public ValueTask DisposeAsync() => _model.DisposeAsync();
 
     [Fact]
     public async Task A_called_function_is_invoked_and_the_model_asked_again()
@@ -338,7 +340,7 @@ public sealed class FunctionCallingTests
         }
 
         [KernelFunction("fail")]
-        public string Fail() => throw new InvalidOperationException("the spring is broken");
+        public static string Fail() => throw new InvalidOperationException("the spring is broken");
     }
 
     private sealed class Filter(Action<AutoFunctionInvocationContext> after) : IAutoFunctionInvocationFilter
