@@ -14,6 +14,8 @@ internal sealed class RecordingBackend : IHearthBackend
 
     public ILanguageModel? Model => null;
 
+    public IHearthBackend For(string modelId) => this;
+
     public async IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         Turns.Add(request);
