@@ -28,6 +28,22 @@ internal static class BackendRegistration
         return new HttpBackend(httpClient, endpoint, modelId);
     }
 
+    /// <param name="options">Where the model is.</param>
+    /// <param name="lease">Keeps a file's model loaded until it is disposed; null for a service.</param>
+    /// <exception cref="ArgumentException">The options name neither or both sources, or hold an unusable value.</exception>
+    public static IHearthBackend Of(HearthClientOptions options, out IDisposable? lease)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        lease = null;
+        if (options.Endpoint is { } endpoint)
+            return new HttpBackend(options.HttpClient ?? s_client.Value, endpoint, options.ModelId);
+        var path = Path.GetFullPath(options.ModelPath!);
+        var leased = ModelPool.Shared.Lease<ILanguageModel>(path, options.Model, pooling: null, options.KeepAlive);
+        lease = leased;
+        return new LocalBackend(leased, LocalId(options, path));
+    }
+
     public static IEmbeddingBackend Of(IEmbeddingModel model)
     {
         ArgumentNullException.ThrowIfNull(model);

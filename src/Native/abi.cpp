@@ -108,7 +108,8 @@ std::string processor_name() {
 void attend(Engine& engine, const hearth_attention_call& call) {
     const hearth_attention_parameters& p = call.parameters;
     if (p.relative_distances != 0)
-        fail(HEARTH_INVALID_ARGUMENT, "[attention] relative_distances must be 0, got %d: it has no input for them",
+        fail(HEARTH_INVALID_ARGUMENT,
+             "[attention] relative_distances must be 0, got %d: it has no input for them",
              p.relative_distances);
     check_attention_parameters(
         p, [](const char* what) { fail(HEARTH_INVALID_ARGUMENT, "[attention] %s", what); });
@@ -137,7 +138,8 @@ void attend(Engine& engine, const hearth_attention_call& call) {
         expect_none(call.values, call.value_size, "values", "values_in_keys");
     else
         expect(call.values, call.value_size, call.key_rows, p.kv_heads, p.value_width, "values");
-    if (call.sinks != nullptr || call.sink_size != 0) expect(call.sinks, call.sink_size, 1, p.heads, 1, "sinks");
+    if (call.sinks != nullptr || call.sink_size != 0)
+        expect(call.sinks, call.sink_size, 1, p.heads, 1, "sinks");
     if (p.bias_buckets > 0)
         expect(call.biases, call.bias_size, 1, p.bias_buckets, p.heads, "biases");
     else

@@ -9,8 +9,11 @@ namespace Hearth.SemanticKernel;
 
 /// <summary>Chat completion by a Hearth model, in this process or over HTTP.</summary>
 /// <remarks>
-/// Answers carry "Id", "CreatedAt", "FinishReason" (a string) and "Usage" (<see cref="TokenUsage"/>) in their metadata, in a
-/// stream the last two come with its last pieces; InnerContent is the <see cref="GenerationResult"/> or, in a stream, the
+/// Functions are offered by <see cref="PromptExecutionSettings.FunctionChoiceBehavior"/>, as "plugin-function"; a call always has
+/// the name of one that was offered and arguments that fit its schema. Where they are invoked, calls and results are added to the
+/// chat history, until the model answers without a call, a filter ends it, or it was asked 128 times.
+/// Answers carry "Id", "CreatedAt", "FinishReason" (a string), "Usage" (<see cref="TokenUsage"/>) and, where there are some,
+/// "Warnings" in their metadata, in a stream reason and usage come with its last pieces; InnerContent is the <see cref="GenerationResult"/> or, in a stream, the
 /// <see cref="ChatUpdate"/>, whose token ids are known in process only. Safe to call from several threads at once.
 /// </remarks>
 public sealed class HearthChatCompletionService : IChatCompletionService
@@ -46,38 +49,81 @@ public sealed class HearthChatCompletionService : IChatCompletionService
     /// <exception cref="HearthException">The model cannot be loaded, or refuses the request.</exception>
     /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
     /// <exception cref="ContextLengthExceededException">The chat does not fit into the model's context.</exception>
+    /// <exception cref="InvalidRequestException">Options contradict each other, or two functions have one name.</exception>
+    /// <exception cref="KernelException">Functions are to be invoked without a kernel, or one is not in it.</exception>
     /// <exception cref="NotSupportedException">The settings or the messages ask for something that Hearth does not do.</exception>
     public async Task<IReadOnlyList<ChatMessageContent>> GetChatMessageContentsAsync(
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null,
         CancellationToken cancellationToken = default)
     {
         var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
-        var texts = await StartAsync(chatHistory, settings, cancellationToken).CollectAsync(settings.ChoiceCount ?? 1).ConfigureAwait(false);
-        return [.. texts.Select(text => new ChatMessageContent(AuthorRole.Assistant, text.Result.Text, text.Response.ModelId, text.Result, metadata: text.Metadata))];
+        FunctionOffer? offer = null;
+        for (var round = 0; ; round++)
+        {
+            offer = Offer(settings, chatHistory, kernel, round, offer);
+            var answers = await StartAsync(chatHistory, settings, offer, cancellationToken).CollectAsync(settings.ChoiceCount ?? 1).ConfigureAwait(false);
+            ChatMessageContent[] messages = [.. answers.Select(answer => AnswerMapping.ToMessage(answer, offer))];
+            if (!IsToInvoke(messages[0], offer, out var calls))
+                return messages;
+            var turn = new FunctionTurn(kernel!, offer, chatHistory, executionSettings, round, IsStreaming: false);
+            if (await FunctionCalls.InvokeAsync(messages[0], calls, turn, cancellationToken).ConfigureAwait(false) is { } last)
+                return [last];
+        }
     }
 
     /// <inheritdoc/>
     /// <exception cref="HearthException">The model cannot be loaded, or refuses the request.</exception>
     /// <exception cref="HttpOperationException">The service cannot be reached, or refuses the request.</exception>
     /// <exception cref="ContextLengthExceededException">The chat does not fit into the model's context.</exception>
+    /// <exception cref="InvalidRequestException">Options contradict each other, or two functions have one name.</exception>
+    /// <exception cref="KernelException">Functions are to be invoked without a kernel, or one is not in it.</exception>
     /// <exception cref="NotSupportedException">The settings or the messages ask for something that Hearth does not do.</exception>
     public async IAsyncEnumerable<StreamingChatMessageContent> GetStreamingChatMessageContentsAsync(
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null,
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        await foreach (var (response, update) in StartAsync(chatHistory, executionSettings, cancellationToken).ConfigureAwait(false))
+        var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
+        FunctionOffer? offer = null;
+        for (var round = 0; ; round++)
         {
-            yield return new StreamingChatMessageContent(
-                AuthorRole.Assistant, update.Text, update, update.Choice, response.ModelId,
-                metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage, update.LogProbabilities));
+            offer = Offer(settings, chatHistory, kernel, round, offer);
+            var (answer, pieces) = (new CollectedText(), new StreamedAnswer(round));
+            await foreach (var update in StartAsync(chatHistory, settings, offer, cancellationToken).ConfigureAwait(false))
+            {
+                if (offer.Invokes)
+                    answer.Add(update.Response, update.Update);
+                yield return pieces.ToPiece(update);
+            }
+
+            if (!offer.Invokes || !answer.IsComplete)
+                yield break;
+            var message = AnswerMapping.ToMessage(answer, offer);
+            if (!IsToInvoke(message, offer, out var calls))
+                yield break;
+            var turn = new FunctionTurn(kernel!, offer, chatHistory, executionSettings, round, IsStreaming: true);
+            if (await FunctionCalls.InvokeAsync(message, calls, turn, cancellationToken).ConfigureAwait(false) is { } last)
+            {
+                yield return new StreamingChatMessageContent(last.Role, last.Content, modelId: answer.Response.ModelId);
+                yield break;
+            }
         }
     }
 
-    private IAsyncEnumerable<BackendUpdate> StartAsync(
-        ChatHistory chatHistory, PromptExecutionSettings? executionSettings, CancellationToken cancellationToken)
+    private static FunctionOffer Offer(HearthPromptExecutionSettings settings, ChatHistory chatHistory, Kernel? kernel, int round, FunctionOffer? before)
     {
-        var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
-        return _backend.ChatAsync(
-            new ChatTurnRequest { Chat = ChatHistoryMapping.ToPrompt(chatHistory, settings), Options = settings.ToGenerationOptions() }, cancellationToken).WithKernelErrors(cancellationToken);
+        ArgumentNullException.ThrowIfNull(chatHistory);
+        var offer = FunctionOffer.Of(settings.FunctionChoiceBehavior, chatHistory, kernel, round, before);
+        return !offer.Invokes || settings.ChoiceCount is null or 1 ? offer
+            : throw new ArgumentException($"'n' must be 1 where functions are invoked, found {settings.ChoiceCount}: a chat goes on from one answer");
     }
+
+    // An answer that a limit ended is the caller's to see.
+    private static bool IsToInvoke(ChatMessageContent message, FunctionOffer offer, out IReadOnlyList<FunctionCallContent> calls)
+    {
+        calls = [.. message.Items.OfType<FunctionCallContent>()];
+        return offer.Invokes && calls.Count > 0 && message.InnerContent is GenerationResult { FinishReason: FinishReason.ToolCalls };
+    }
+
+    private IAsyncEnumerable<BackendUpdate> StartAsync(ChatHistory chatHistory, HearthPromptExecutionSettings settings, FunctionOffer offer, CancellationToken cancellationToken)
+        => _backend.ChatAsync(settings.ToTurn(ChatHistoryMapping.ToPrompt(chatHistory, settings), offer), cancellationToken).WithKernelErrors(cancellationToken);
 }

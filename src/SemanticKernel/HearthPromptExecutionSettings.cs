@@ -16,6 +16,11 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     private string? _regex;
     private IReadOnlyList<string>? _choices;
     private JsonObject? _templateVariables;
+    private string? _reasoningEffort;
+    private int? _thinkingBudget;
+    private bool? _thinks;
+    private bool? _parallelToolCalls;
+    private bool? _continuesFinalMessage;
 
     /// <inheritdoc cref="GenerationOptions.MaxTokens"/>
     [JsonPropertyName("max_tokens")]
@@ -121,6 +126,30 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     [JsonPropertyName("chat_template_kwargs")]
     public JsonObject? TemplateVariables { get => _templateVariables; set => Set(ref _templateVariables, value); }
 
+    /// <inheritdoc cref="GenerationOptions.IgnoreEndOfText"/>
+    [JsonPropertyName("ignore_eos")]
+    public bool? IgnoreEndOfText { get => _options.IgnoreEndOfText ? true : null; set => Set(_options with { IgnoreEndOfText = value ?? false }); }
+
+    /// <summary>How much the model shall think: "none", "low", "medium", "high" or what its template knows; null: as the template has it. Of chats only.</summary>
+    [JsonPropertyName("reasoning_effort")]
+    public string? ReasoningEffort { get => _reasoningEffort; set => Set(ref _reasoningEffort, value); }
+
+    /// <summary>Tokens of thoughts, at least 0; then they are ended and the answer begins. Null: as many as the model likes. Of chats only.</summary>
+    [JsonPropertyName("thinking_budget")]
+    public int? ThinkingBudget { get => _thinkingBudget; set => Set(ref _thinkingBudget, value); }
+
+    /// <summary>Whether the model shall think before it answers, where its template knows that choice; null: as the template has it. Of chats only.</summary>
+    [JsonPropertyName("enable_thinking")]
+    public bool? Thinks { get => _thinks; set => Set(ref _thinks, value); }
+
+    /// <summary>Whether an answer may hold several calls of functions, where the <see cref="PromptExecutionSettings.FunctionChoiceBehavior"/> does not say; null: it may. Of chats only.</summary>
+    [JsonPropertyName("parallel_tool_calls")]
+    public bool? ParallelToolCalls { get => _parallelToolCalls; set => Set(ref _parallelToolCalls, value); }
+
+    /// <summary>Whether the last message, an assistant's, is the beginning of the answer, from whose last character the model goes on; null: no. Of chats only.</summary>
+    [JsonPropertyName("continue_final_message")]
+    public bool? ContinuesFinalMessage { get => _continuesFinalMessage; set => Set(ref _continuesFinalMessage, value); }
+
     /// <summary>Reads settings of any kind, by their JSON: OpenAI's names and those of this class are understood.</summary>
     /// <param name="settings">Null gives every default; an object of this class is returned as it is.</param>
     /// <exception cref="ArgumentException">A value has the wrong type.</exception>
@@ -141,6 +170,11 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
         Regex = Regex,
         Choices = Choices,
         TemplateVariables = TemplateVariables?.DeepClone().AsObject(),
+        ReasoningEffort = ReasoningEffort,
+        ThinkingBudget = ThinkingBudget,
+        Thinks = Thinks,
+        ParallelToolCalls = ParallelToolCalls,
+        ContinuesFinalMessage = ContinuesFinalMessage,
     };
 
     /// <summary>The same as the runtime takes it.</summary>
@@ -150,6 +184,36 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
         var options = _options with { Constraint = SettingsConstraint.Find(this) };
         return options.FindFault() is { } fault ? throw new ArgumentException($"'{GenerationOption.WireNameOf(fault.Option)}' {fault.Reason}", fault) : options;
     }
+
+    /// <summary>The turn of a chat that is asked for.</summary>
+    /// <param name="chat">The messages.</param>
+    /// <param name="offer">The functions.</param>
+    /// <exception cref="ArgumentException">A value is out of its range, or settings contradict each other.</exception>
+    internal ChatTurnRequest ToTurn(ChatPrompt chat, FunctionOffer offer)
+    {
+        var thinksNot = ReasoningEffort == "none";
+        return new ChatTurnRequest
+        {
+            Chat = chat with { Tools = offer.Tools },
+            Options = ToGenerationOptions(),
+            ToolChoice = offer.Choice,
+            ParallelToolCalls = offer.Options.AllowParallelCalls ?? ParallelToolCalls ?? true,
+            ThinkingBudget = ThinkingBudget is >= 0 or null ? ThinkingBudget : throw new ArgumentException($"'thinking_budget' must be at least 0, found {ThinkingBudget}"),
+            Thinks = thinksNot ? Thinks ?? false : Thinks,
+            ReasoningEffort = thinksNot ? null : ReasoningEffort,
+            ContinuesFinalMessage = ContinuesFinalMessage ?? false,
+        };
+    }
+
+    /// <summary>The first setting that has a meaning for chats only; null for none.</summary>
+    internal string? FirstOfChats()
+        => FunctionChoiceBehavior is not null ? "function_choice_behavior"
+            : TemplateVariables is not null ? "chat_template_kwargs"
+            : ReasoningEffort is not null ? "reasoning_effort"
+            : ThinkingBudget is not null ? "thinking_budget"
+            : Thinks is not null ? "enable_thinking"
+            : ParallelToolCalls is not null ? "parallel_tool_calls"
+            : ContinuesFinalMessage is not null ? "continue_final_message" : null;
 
     private void Set(GenerationOptions options) => Set(ref _options, options);
 

@@ -54,6 +54,7 @@ public static class HearthServiceExtensions
     public static IServiceCollection AddHearthEmbeddingGenerator(this IServiceCollection services, HearthServiceOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return services.AddHearthEmbeddingGenerator(options, options.ServiceId);
+        services.AddHearthEmbeddingGenerator(options, options.ServiceId);
+        return services;
     }
 }

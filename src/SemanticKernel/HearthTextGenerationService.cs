@@ -63,7 +63,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
         await foreach (var (response, update) in StartAsync(prompt, executionSettings, cancellationToken).ConfigureAwait(false))
         {
             yield return new StreamingTextContent(
-                update.Text, update.Choice, response.ModelId, update, metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage, update.LogProbabilities));
+                update.Text, update.Choice, response.ModelId, update, metadata: ResponseMetadata.Of(response, update.FinishReason, update.Usage, update.LogProbabilities, update.Warnings));
         }
     }
 
@@ -71,8 +71,8 @@ public sealed class HearthTextGenerationService : ITextGenerationService
     {
         ArgumentNullException.ThrowIfNull(prompt);
         var settings = HearthPromptExecutionSettings.FromExecutionSettings(executionSettings);
-        return settings.TemplateVariables is null
-            ? _backend.CompleteAsync(prompt, settings.ToGenerationOptions(), cancellationToken).WithKernelErrors(cancellationToken)
-            : throw new NotSupportedException("text generation applies no template, so TemplateVariables (chat_template_kwargs) must not be set");
+        if (settings.FirstOfChats() is { } name)
+            throw new NotSupportedException($"'{name}' is for chats; text generation applies no template and calls no functions");
+        return _backend.CompleteAsync(prompt, settings.ToGenerationOptions(), cancellationToken).WithKernelErrors(cancellationToken);
     }
 }

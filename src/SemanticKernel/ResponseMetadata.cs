@@ -1,3 +1,4 @@
+using System.Text;
 using Hearth.Extensions.AI.Backends;
 using Hearth.Runtime;
 
@@ -6,9 +7,9 @@ namespace Hearth.SemanticKernel;
 /// <summary>What an answer says about itself, under the names that Semantic Kernel's OpenAI connector uses.</summary>
 internal static class ResponseMetadata
 {
-    /// <summary>Id, CreatedAt, FinishReason ("Stop", "Length", "DeadlineExceeded"; null before the end), Usage (<see cref="TokenUsage"/>; null before the end), and LogProbabilities where they were asked for.</summary>
+    /// <summary>Id, CreatedAt, FinishReason ("Stop", "Length", "ToolCalls", "DeadlineExceeded"; null before the end), Usage (<see cref="TokenUsage"/>; null before the end), LogProbabilities where they were asked for, and Warnings where there are some.</summary>
     public static IReadOnlyDictionary<string, object?> Of(
-        ResponseIdentity response, FinishReason? finishReason, TokenUsage? usage, IReadOnlyList<TokenLogProbabilities> logProbabilities)
+        ResponseIdentity response, FinishReason? finishReason, TokenUsage? usage, IReadOnlyList<TokenLogProbabilities> logProbabilities, IReadOnlyList<string> warnings)
     {
         var metadata = new Dictionary<string, object?>
         {
@@ -19,6 +20,8 @@ internal static class ResponseMetadata
         };
         if (logProbabilities.Count > 0)
             metadata["LogProbabilities"] = logProbabilities;
+        if (warnings.Count > 0)
+            metadata["Warnings"] = warnings;
         return metadata;
     }
 
@@ -46,9 +49,12 @@ internal static class ResponseMetadata
 /// <summary>One text of an answer, gathered from its updates.</summary>
 internal sealed class CollectedText
 {
-    private readonly System.Text.StringBuilder _text = new();
+    private readonly StringBuilder _text = new();
     private readonly List<int> _ids = [];
     private readonly List<TokenLogProbabilities> _logProbabilities = [];
+    private readonly StringBuilder _reasoning = new();
+    private readonly SortedDictionary<int, CollectedCall> _calls = [];
+    private readonly List<string> _warnings = [];
     private ResponseIdentity? _response;
     private FinishReason? _finishReason;
     private TokenUsage? _usage;
@@ -57,14 +63,29 @@ internal sealed class CollectedText
 
     public ResponseIdentity Response => _response!;
 
+    public string Reasoning => _reasoning.ToString();
+
+    /// <summary>The calls, in the order in which they were made; of one that the answer ended within the text tells all there is.</summary>
+    public IReadOnlyList<CollectedCall> Calls => [.. _calls.Values.Where(call => call.IsComplete)];
+
     public GenerationResult Result => new(_text.ToString(), _ids, _finishReason!.Value, _usage ?? default);
 
-    public IReadOnlyDictionary<string, object?> Metadata => ResponseMetadata.Of(Response, Result.FinishReason, Result.Usage, _logProbabilities);
+    public IReadOnlyDictionary<string, object?> Metadata => ResponseMetadata.Of(Response, Result.FinishReason, Result.Usage, _logProbabilities, _warnings);
 
     public void Add(ResponseIdentity response, ChatUpdate update)
     {
         _response ??= response;
         _text.Append(update.Text);
+        _reasoning.Append(update.Reasoning);
+        foreach (var piece in update.ToolCalls)
+        {
+            if (!_calls.TryGetValue(piece.Index, out var call))
+                _calls.Add(piece.Index, call = new CollectedCall(piece.Id, piece.Name));
+            call.Arguments.Append(piece.Arguments);
+            call.IsComplete |= piece.IsComplete;
+        }
+
+        _warnings.AddRange(update.Warnings);
         _ids.AddRange(update.TokenIds);
         _logProbabilities.AddRange(update.LogProbabilities);
         _finishReason ??= update.FinishReason;
@@ -77,4 +98,12 @@ internal sealed class CollectedText
         _usage ??= usage;
         return this;
     }
+}
+
+/// <summary>One call of an answer, gathered from its pieces.</summary>
+internal sealed record CollectedCall(string Id, string Name)
+{
+    public StringBuilder Arguments { get; } = new();
+
+    public bool IsComplete { get; set; }
 }

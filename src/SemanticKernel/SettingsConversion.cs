@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Hearth.Runtime.Protocol;
 using Microsoft.SemanticKernel;
 
@@ -15,6 +16,7 @@ internal static class SettingsConversion
         PropertyNameCaseInsensitive = true,
         NumberHandling = JsonNumberHandling.AllowReadingFromString,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { WithoutBehavior } },
     };
 
     /// <summary>Other connectors' names of what Hearth has too.</summary>
@@ -29,6 +31,10 @@ internal static class SettingsConversion
         ("guided_grammar", "grammar"),
         ("guided_json", "response_format"),
         ("json_schema", "response_format"),
+        ("repeat_penalty", "repetition_penalty"),
+        ("repeat_last_n", "penalty_window"),
+        ("n_predict", "max_tokens"),
+        ("num_predict", "max_tokens"),
     ];
 
     /// <summary>Settings that change the answer and that Hearth does not have, with the values that mean "not asked for".</summary>
@@ -46,19 +52,15 @@ internal static class SettingsConversion
         ["modalities"] = ["[\"text\"]"],
         ["audio"] = [],
         ["web_search_options"] = [],
-        ["reasoning_effort"] = [],
     };
+
+    private const string Behavior = "function_choice_behavior";
 
     public static HearthPromptExecutionSettings Convert(PromptExecutionSettings? settings)
     {
         if (settings is null)
         {
             return new HearthPromptExecutionSettings();
-        }
-
-        if (settings.FunctionChoiceBehavior is not null)
-        {
-            throw new NotSupportedException("function calling (FunctionChoiceBehavior) is not supported by the Hearth connector yet");
         }
 
         var converted = settings as HearthPromptExecutionSettings ?? Read(settings);
@@ -88,13 +90,24 @@ internal static class SettingsConversion
                     json.Remove("top_logprobs");
             }
 
-            return json.Deserialize<HearthPromptExecutionSettings>(Options)!;
+            // A behavior may hold functions that no JSON does.
+            json.Remove(Behavior);
+            var converted = json.Deserialize<HearthPromptExecutionSettings>(Options)!;
+            converted.FunctionChoiceBehavior = settings.FunctionChoiceBehavior;
+            return converted;
         }
         catch (JsonException exception)
         {
             throw new ArgumentException(
                 $"the execution settings hold a value of the wrong type at {exception.Path}: {exception.Message}", nameof(settings), exception);
         }
+    }
+
+    // One of a kind of its own has no JSON at all.
+    private static void WithoutBehavior(JsonTypeInfo type)
+    {
+        if (typeof(PromptExecutionSettings).IsAssignableFrom(type.Type) && type.Properties.FirstOrDefault(property => property.Name == Behavior) is { } behavior)
+            behavior.ShouldSerialize = static (_, _) => false;
     }
 
     private static void RefuseUnsupported(HearthPromptExecutionSettings settings)

@@ -31,6 +31,17 @@ public sealed class EmberTests
         Assert.All(alone, text => Assert.NotEmpty(text));
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions", """{"messages": [{"role": "user", "content": "%"}]}""")]
+    [InlineData("/v1/completions", """{"prompt": "%"}""")]
+    public async Task A_text_that_cannot_fit_is_refused_by_its_length_alone(string path, string body)
+    {
+        await using var server = await StartAsync();
+        var (response, json) = await server.PostAsync(path, body.Replace("%", new string('a', 100_000), StringComparison.Ordinal));
+        Assert.Equal((400, "context_length_exceeded"), ((int)response.StatusCode, json["error"]!["code"]!.GetValue<string>()));
+        Assert.Contains("takes at least ", json["error"]!["message"]!.GetValue<string>(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_client_that_vanishes_frees_its_pages()
     {

@@ -258,7 +258,8 @@ void damage(Source& s, StepSource& step, Input& input) {
         case 12: {
             if (step.checkpoints.size() < 3) step.checkpoints.push_back({1, 1});
             hearth_checkpoint& checkpoint = step.checkpoints[input.below(step.checkpoints.size())];
-            (input.byte() % 2 == 0 ? checkpoint.rows : checkpoint.state) = static_cast<int32_t>(input.number());
+            (input.byte() % 2 == 0 ? checkpoint.rows : checkpoint.state) =
+                static_cast<int32_t>(input.number());
             return;
         }
         default: {

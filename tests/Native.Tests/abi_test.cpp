@@ -57,8 +57,8 @@ struct Step {
 
     void add(int32_t past, std::vector<int32_t> ids, std::vector<int32_t> table) {
         sequences.push_back({static_cast<int32_t>(tokens.size()), static_cast<int32_t>(ids.size()), past,
-                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size()), 0, 0, 0, 0,
-                             0, 0, 0});
+                             static_cast<int32_t>(pages.size()), static_cast<int32_t>(table.size()), 0, 0, 0,
+                             0, 0, 0, 0});
         for (size_t i = 0; i < ids.size(); ++i) positions.push_back(past + static_cast<int32_t>(i));
         tokens.insert(tokens.end(), ids.begin(), ids.end());
         pages.insert(pages.end(), table.begin(), table.end());
@@ -236,7 +236,8 @@ TEST(Abi, AStepBeforeTheWeightsIsRefused) {
     const int32_t token = 2, position = 0, row = 0;
     const hearth_sequence sequence{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     float output[4] = {};
-    const hearth_step step{&token, nullptr, &position, &sequence, nullptr, &row, output, 4, 0, nullptr, 1, 1, 0, 1, 0, 0};
+    const hearth_step step{&token, nullptr, &position, &sequence, nullptr, &row, output, 4,
+                           0,      nullptr, 1,         1,         0,       1,    0,      0};
     EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_STATE);
     const float table[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     EXPECT_EQ(hearth_model_load_weight(model.get(), 0, table, 60), HEARTH_INVALID_ARGUMENT);
@@ -286,8 +287,22 @@ TEST(Abi, AWeightInPartsIsTheWeightInOne) {
             load_floats(model, 0, table);
             std::vector<float>& output = outputs[in_parts];
             output.resize(kRows);
-            const hearth_step step{&token,        nullptr,       &position, &sequence, nullptr, &row,
-                                   output.data(), output.size(), 0,         nullptr,   1,       1,    0, 1, 0, 0};
+            const hearth_step step{&token,
+                                   nullptr,
+                                   &position,
+                                   &sequence,
+                                   nullptr,
+                                   &row,
+                                   output.data(),
+                                   output.size(),
+                                   0,
+                                   nullptr,
+                                   1,
+                                   1,
+                                   0,
+                                   1,
+                                   0,
+                                   0};
             if (in_parts) {
                 EXPECT_EQ(load_rows(raw, HEARTH_PART_ROWS, HEARTH_PART_ROWS), HEARTH_INVALID_ARGUMENT);
                 EXPECT_EQ(load_rows(raw, 0, HEARTH_PART_ROWS - 1), HEARTH_INVALID_ARGUMENT);
@@ -398,7 +413,8 @@ TEST(Abi, ThreadsThatCannotStartAreAnError) {
     size_t pages = 0;
     std::ifstream("/proc/self/statm") >> pages;
     if (pages == 0) GTEST_SKIP() << "the system does not tell a process's size";
-    const rlimit tight{pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + (size_t{256} << 20), before.rlim_max};
+    const rlimit tight{pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + (size_t{256} << 20),
+                       before.rlim_max};
     ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
     const hearth_engine_options options{500, HEARTH_ISA_BEST, 0, 0};
     hearth_engine* engine = nullptr;
@@ -425,7 +441,8 @@ TEST(Abi, EmbeddingsBringTheirSize) {
     const int32_t zero = 0;
     float output[4] = {};
     hearth_step step{nullptr, row, &zero, &sequence, nullptr, &zero, output, 4, 4, nullptr, 1, 1, 0, 1, 0, 0};
-    ASSERT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK) << hearth_last_error();
+    ASSERT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_OK)
+        << hearth_last_error();
     EXPECT_EQ(output[3], 4.0f);
     step.embeddings_size = 3;
     EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_ARGUMENT);
@@ -448,11 +465,15 @@ TEST(Abi, TablesOfDifferentWidthsTakeNoEmbeddings) {
     const int32_t zero = 0;
     float output[8] = {};
     for (const size_t size : {size_t{4}, size_t{8}}) {
-        const hearth_step step{nullptr, row, &zero, &sequence, nullptr, &zero, output, 8, size, nullptr, 1, 1, 0, 1, 0, 0};
-        EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step), HEARTH_INVALID_ARGUMENT);
+        const hearth_step step{nullptr, row,     &zero, &sequence, nullptr, &zero, output, 8,
+                               size,    nullptr, 1,     1,         0,       1,     0,      0};
+        EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &step, sizeof step),
+                  HEARTH_INVALID_ARGUMENT);
     }
-    const hearth_step tokens{&zero, nullptr, &zero, &sequence, nullptr, &zero, output, 8, 0, nullptr, 1, 1, 0, 1, 0, 0};
-    EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &tokens, sizeof tokens), HEARTH_OK) << hearth_last_error();
+    const hearth_step tokens{&zero, nullptr, &zero, &sequence, nullptr, &zero, output, 8,
+                             0,     nullptr, 1,     1,         0,       1,     0,      0};
+    EXPECT_EQ(hearth_model_run(model.get(), nullptr, nullptr, &tokens, sizeof tokens), HEARTH_OK)
+        << hearth_last_error();
 }
 
 TEST(Abi, ACacheOutlivesItsEngineHandle) {
@@ -474,11 +495,16 @@ TEST(Abi, BadCachesAreRefused) {
         hearth_cache_destroy(cache);
         return result;
     };
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 12, 4, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 0, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 0, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q8_0, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}), HEARTH_INVALID_ARGUMENT);
-    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q6_K, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}), HEARTH_UNSUPPORTED);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 12, 4, nullptr, 0, 0}),
+              HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 0, nullptr, 0, 0}),
+              HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 0, HEARTH_TYPE_F16, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}),
+              HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q8_0, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}),
+              HEARTH_INVALID_ARGUMENT);
+    EXPECT_EQ(status({&layer, 1, HEARTH_TYPE_Q6_K, HEARTH_TYPE_F16, 8, 4, nullptr, 0, 0}),
+              HEARTH_UNSUPPORTED);
 }
 
 }  // namespace

@@ -133,8 +133,9 @@ class ProbedStep : public testing::Test {
 
     hearth_status run(const hearth_probe* probes, int32_t count) {
         output_.assign(kRows * kWidth, -1.0f);
-        const hearth_step step{rows_,          nullptr,        rows_, &sequence_, &page_, rows_,
-                               output_.data(), output_.size(), 0,     nullptr,    kRows,  1,    1, kRows, 0, 0};
+        const hearth_step step{
+            rows_, nullptr, rows_, &sequence_, &page_, rows_, output_.data(), output_.size(), 0, nullptr,
+            kRows, 1,       1,     kRows,      0,      0};
         return count == 0 ? hearth_model_run(model_.get(), cache_.get(), nullptr, &step, sizeof step)
                           : hearth_model_probe(model_.get(), cache_.get(), nullptr, &step, sizeof step,
                                                probes, count);

@@ -121,8 +121,8 @@ ProgramSource with_states() {
     ProgramSource s;
     const int32_t table = s.weight(10, 8), taps = s.weight(1, 3 * 8), decay = s.weight(1, 2),
                   inner = s.weight(8, 8), few = s.weight(2, 8);
-    const int32_t x = s.value(8), c = s.value(8), a = s.value(8), b = s.value(8), d = s.value(2), y = s.value(8),
-                  o = s.value(8), g = s.value(8);
+    const int32_t x = s.value(8), c = s.value(8), a = s.value(8), b = s.value(8), d = s.value(2),
+                  y = s.value(8), o = s.value(8), g = s.value(8);
     s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     s.add(HEARTH_SHORT_CONVOLUTION, {x}, {c}, {taps}).parameters.convolution = {0, 3, HEARTH_FUNCTION_SILU};
     s.add(HEARTH_LINEAR, {c}, {a, b, d}, {inner, inner, few});
@@ -156,7 +156,8 @@ TEST(Program, RefusesOperationsWithStatesThatDoNotFit) {
         {"channels of several values", [](auto& s) { s.operations[3].parameters.scan.decays_by_state = 1; }},
         {"a missing input", [](auto& s) { s.operations[3].input[3] = -1; }},
         {"an input too many", [](auto& s) { s.operations[3].input[5] = 0; }},
-        {"key heads that do not divide the heads", [](auto& s) { s.operations[4].parameters.delta.key_heads = 3; }},
+        {"key heads that do not divide the heads",
+         [](auto& s) { s.operations[4].parameters.delta.key_heads = 3; }},
         {"keys of no width", [](auto& s) { s.operations[4].parameters.delta.key_width = 0; }},
         {"decays of another width", [](auto& s) { s.operations[4].parameters.delta.decay_width = 3; }},
         {"an infinite scale", [](auto& s) { s.operations[4].parameters.delta.scale = INFINITY; }},

@@ -34,8 +34,8 @@ struct Sequence {
     std::function<void(const StateSteps& steps, float* output, ThreadPool& pool)> compute;
     std::vector<float> states = {};
 
-    // The output where the rows are cut as told, each piece a step of its own that goes on in place, the first
-    // one from zeros.
+    // The output where the rows are cut as told, each piece a step of its own that goes on in place, the
+    // first one from zeros.
     std::vector<float> run(const std::vector<int64_t>& pieces, int threads = 2) {
         states.assign(static_cast<size_t>(state_width), NAN);
         std::vector<float> output(static_cast<size_t>(rows * output_width), NAN);
@@ -52,7 +52,8 @@ struct Sequence {
     }
 };
 
-void expect_close(const std::vector<float>& actual, const std::vector<double>& expected, const std::string& what) {
+void expect_close(const std::vector<float>& actual, const std::vector<double>& expected,
+                  const std::string& what) {
     double most = 1e-30, error = 0;
     for (const double value : expected) most = std::max(most, std::abs(value));
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -99,12 +100,14 @@ TEST(States, AShortConvolutionSeesTheRowsBefore) {
                         0, taps, gated ? HEARTH_FUNCTION_SILU : HEARTH_FUNCTION_NONE};
                     expect_definition({rows, width, (taps - 1) * width,
                                        [&](const StateSteps& steps, float* output, ThreadPool& pool) {
-                                           hearth::short_convolution(
-                                               isa, {x.data(), rows, width}, weights.data(),
-                                               biased ? bias.data() : nullptr, p, steps, {output, rows, width}, pool);
+                                           hearth::short_convolution(isa, {x.data(), rows, width},
+                                                                     weights.data(),
+                                                                     biased ? bias.data() : nullptr, p, steps,
+                                                                     {output, rows, width}, pool);
                                        }},
-                                      expected, std::string(hearth::isa_name(isa)) + " width " + std::to_string(width) +
-                                                    " taps " + std::to_string(taps) + " rows " + std::to_string(rows));
+                                      expected,
+                                      std::string(hearth::isa_name(isa)) + " width " + std::to_string(width) +
+                                          " taps " + std::to_string(taps) + " rows " + std::to_string(rows));
                 }
 }
 
@@ -116,7 +119,8 @@ void expect_scan(hearth_isa isa, const ScanShape& s, int64_t rows) {
     const int64_t width = int64_t{s.heads} * s.head_width, shared = int64_t{s.groups} * s.state_width;
     const auto x = floats(static_cast<size_t>(rows * width), 1);
     auto sizes = floats(static_cast<size_t>(rows * s.heads), 2);
-    const auto b = floats(static_cast<size_t>(rows * shared), 3), c = floats(static_cast<size_t>(rows * shared), 4);
+    const auto b = floats(static_cast<size_t>(rows * shared), 3),
+               c = floats(static_cast<size_t>(rows * shared), 4);
     auto decay = floats(static_cast<size_t>(s.heads * (s.decays_by_state ? s.state_width : 1)), 5, 0.3f);
     const auto skip = floats(static_cast<size_t>(s.heads), 6);
     for (float& size : sizes) size = std::log1p(std::exp(size));
@@ -150,15 +154,19 @@ void expect_scan(hearth_isa isa, const ScanShape& s, int64_t rows) {
                                                    {output, rows, width}},
                                                   p, steps, pool);
                        }},
-                      expected, std::string(hearth::isa_name(isa)) + " heads " + std::to_string(s.heads) + " of " +
-                                    std::to_string(s.head_width) + " states " + std::to_string(s.state_width) +
-                                    " rows " + std::to_string(rows));
+                      expected,
+                      std::string(hearth::isa_name(isa)) + " heads " + std::to_string(s.heads) + " of " +
+                          std::to_string(s.head_width) + " states " + std::to_string(s.state_width) +
+                          " rows " + std::to_string(rows));
 }
 
 TEST(States, ASelectiveScanOfHeadsGivesTheReference) {
     for (hearth_isa isa : isas_here())
-        for (const ScanShape& shape :
-             {ScanShape{1, 1, 1, 1, 0}, {4, 64, 16, 2, 0}, {2, 70, 128, 1, 0}, {6, 13, 5, 3, 0}, {2, 256, 8, 2, 0}})
+        for (const ScanShape& shape : {ScanShape{1, 1, 1, 1, 0},
+                                       {4, 64, 16, 2, 0},
+                                       {2, 70, 128, 1, 0},
+                                       {6, 13, 5, 3, 0},
+                                       {2, 256, 8, 2, 0}})
             for (int64_t rows : {1, 4, 29}) expect_scan(isa, shape, rows);
 }
 
@@ -178,7 +186,8 @@ void expect_delta(hearth_isa isa, const DeltaShape& s, int64_t rows) {
     const int64_t keys = int64_t{s.key_heads} * s.key_width, values = int64_t{s.heads} * s.value_width;
     const int32_t decay_width = s.by_key ? s.key_width : 1;
     const float unit = 1.0f / std::sqrt(static_cast<float>(s.key_width));
-    const auto q = floats(static_cast<size_t>(rows * keys), 1, unit), k = floats(static_cast<size_t>(rows * keys), 2, unit),
+    const auto q = floats(static_cast<size_t>(rows * keys), 1, unit),
+               k = floats(static_cast<size_t>(rows * keys), 2, unit),
                v = floats(static_cast<size_t>(rows * values), 3);
     auto g = floats(static_cast<size_t>(rows * s.heads * decay_width), 4),
          beta = floats(static_cast<size_t>(rows * s.heads), 5);
@@ -198,9 +207,8 @@ void expect_delta(hearth_isa isa, const DeltaShape& s, int64_t rows) {
                     column[i] *= std::exp(double{gt[s.by_key ? i : 0]});
                     known += column[i] * kt[i];
                 }
-                const double change =
-                    beta[static_cast<size_t>(t * s.heads + head)] *
-                    (v[static_cast<size_t>(t * values + head * s.value_width + j)] - known);
+                const double change = beta[static_cast<size_t>(t * s.heads + head)] *
+                                      (v[static_cast<size_t>(t * values + head * s.value_width + j)] - known);
                 for (int32_t i = 0; i < s.key_width; ++i) {
                     column[i] += kt[i] * change;
                     sum += column[i] * qt[i];
@@ -208,8 +216,8 @@ void expect_delta(hearth_isa isa, const DeltaShape& s, int64_t rows) {
                 expected.push_back(0.25 * sum);
             }
         }
-    const hearth_delta_parameters p{0,           s.heads, s.key_heads, s.key_width, s.value_width, decay_width,
-                                    s.keys_in_turns, 0.25f};
+    const hearth_delta_parameters p{0,           s.heads,         s.key_heads, s.key_width, s.value_width,
+                                    decay_width, s.keys_in_turns, 0.25f};
     expect_definition({rows, values, values * s.key_width,
                        [&](const StateSteps& steps, float* output, ThreadPool& pool) {
                            hearth::delta_rule(isa,
@@ -221,15 +229,19 @@ void expect_delta(hearth_isa isa, const DeltaShape& s, int64_t rows) {
                                                {output, rows, values}},
                                               p, steps, pool);
                        }},
-                      expected, std::string(hearth::isa_name(isa)) + " heads " + std::to_string(s.heads) + " keys " +
-                                    std::to_string(s.key_width) + " values " + std::to_string(s.value_width) +
-                                    " rows " + std::to_string(rows));
+                      expected,
+                      std::string(hearth::isa_name(isa)) + " heads " + std::to_string(s.heads) + " keys " +
+                          std::to_string(s.key_width) + " values " + std::to_string(s.value_width) +
+                          " rows " + std::to_string(rows));
 }
 
 TEST(States, TheDeltaRuleGivesTheReference) {
     for (hearth_isa isa : isas_here())
-        for (const DeltaShape& shape : {DeltaShape{1, 1, 1, 1, 0, false}, {4, 2, 64, 64, 0, false},
-                                        {4, 2, 64, 64, 1, false}, {2, 2, 128, 128, 0, true}, {6, 3, 17, 75, 1, true}})
+        for (const DeltaShape& shape : {DeltaShape{1, 1, 1, 1, 0, false},
+                                        {4, 2, 64, 64, 0, false},
+                                        {4, 2, 64, 64, 1, false},
+                                        {2, 2, 128, 128, 0, true},
+                                        {6, 3, 17, 75, 1, true}})
             for (int64_t rows : {1, 4, 29}) expect_delta(isa, shape, rows);
 }
 
@@ -243,8 +255,8 @@ class StateStep : public testing::Test {
         source.widths.assign(3, kWidth);
         const int32_t table = source.weight(kTokens, kWidth), taps = source.weight(1, kTaps * kWidth);
         source.add(HEARTH_EMBED, {}, {0}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
-        source.add(HEARTH_SHORT_CONVOLUTION, {0}, {1}, {taps}).parameters.convolution = {0, kTaps,
-                                                                                        HEARTH_FUNCTION_NONE};
+        source.add(HEARTH_SHORT_CONVOLUTION, {0}, {1}, {taps}).parameters.convolution = {
+            0, kTaps, HEARTH_FUNCTION_NONE};
         source.add(HEARTH_GATHER, {1}, {2}, {});
         source.result = 2;
         model_ = create_model(engine_.get(), source);
@@ -296,7 +308,9 @@ class StateStep : public testing::Test {
         return s;
     }
 
-    std::vector<float> last(size_t rows) const { return {output_.end() - static_cast<std::ptrdiff_t>(rows * kWidth), output_.end()}; }
+    std::vector<float> last(size_t rows) const {
+        return {output_.end() - static_cast<std::ptrdiff_t>(rows * kWidth), output_.end()};
+    }
 
     EnginePointer engine_ = make_engine();
     ModelPointer model_{nullptr, hearth_model_destroy};
@@ -307,9 +321,12 @@ class StateStep : public testing::Test {
 TEST_F(StateStep, ForksCheckpointsAndSavedStatesGoOnAlike) {
     ASSERT_EQ(run({1, 2, 3, 4, 5}, {sequence(0, 5, 0, -1, 0)}), HEARTH_OK) << hearth_last_error();
     const std::vector<float> expected = last(2);
-    // A checkpoint after three rows, from which a fork reads the rest while another sequence does something else.
-    ASSERT_EQ(run({1, 2, 3, 0}, {sequence(0, 4, 0, -1, 1, 0, 1)}, {{3, 2}}), HEARTH_OK) << hearth_last_error();
-    ASSERT_EQ(run({0, 5, 4, 5}, {sequence(0, 2, 4, 1, 1), sequence(2, 2, 3, 2, 3)}), HEARTH_OK) << hearth_last_error();
+    // A checkpoint after three rows, from which a fork reads the rest while another sequence does something
+    // else.
+    ASSERT_EQ(run({1, 2, 3, 0}, {sequence(0, 4, 0, -1, 1, 0, 1)}, {{3, 2}}), HEARTH_OK)
+        << hearth_last_error();
+    ASSERT_EQ(run({0, 5, 4, 5}, {sequence(0, 2, 4, 1, 1), sequence(2, 2, 3, 2, 3)}), HEARTH_OK)
+        << hearth_last_error();
     EXPECT_EQ(last(2), expected);
     // Its state is as it was: another may go on from it, too, after it went through the caller's memory.
     uint64_t bytes = 0;
@@ -365,13 +382,16 @@ TEST_F(StateStep, ACacheOfOtherStatesIsRefused) {
     options.state_layer_count = 1;
     options.state_count = 1;
     hearth_cache* cache = nullptr;
-    ASSERT_EQ(hearth_cache_create(engine_.get(), &options, sizeof options, &cache), HEARTH_OK) << hearth_last_error();
+    ASSERT_EQ(hearth_cache_create(engine_.get(), &options, sizeof options, &cache), HEARTH_OK)
+        << hearth_last_error();
     cache_.reset(cache);
     EXPECT_EQ(run({1}, {sequence(0, 1, 0, -1, 0)}), HEARTH_INVALID_ARGUMENT);
     for (const int64_t width : {int64_t{0}, int64_t{-1}, INT64_MAX}) {
         const int64_t wrong[] = {width};
         options.state_widths = wrong;
-        EXPECT_EQ(hearth_cache_create(engine_.get(), &options, sizeof options, &cache), HEARTH_INVALID_ARGUMENT) << width;
+        EXPECT_EQ(hearth_cache_create(engine_.get(), &options, sizeof options, &cache),
+                  HEARTH_INVALID_ARGUMENT)
+            << width;
     }
     options.state_widths = widths;
     options.state_count = 0;

@@ -92,13 +92,6 @@ public sealed class ChatCompletionServiceTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Function_calling_is_refused_until_it_is_built()
-    {
-        var settings = new HearthPromptExecutionSettings { FunctionChoiceBehavior = FunctionChoiceBehavior.Auto() };
-        await Assert.ThrowsAsync<NotSupportedException>(() => Service.GetChatMessageContentsAsync(new ChatHistory("a"), settings));
-    }
-
-    [Fact]
     public async Task An_empty_history_is_refused()
         => await Assert.ThrowsAsync<ArgumentException>(() => Service.GetChatMessageContentsAsync([]));
 

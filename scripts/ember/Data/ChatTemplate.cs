@@ -2,8 +2,8 @@ using System.Text;
 
 namespace Hearth.Ember.Data;
 
-/// <summary>A stretch of the rendered text; Learned marks what the assistant says.</summary>
-public sealed record Segment(string Text, bool Learned);
+/// <summary>A stretch of the rendered text and how much it matters to predict it: 0 for what the assistant does not say.</summary>
+public sealed record Segment(string Text, float Weight);
 
 /// <summary>Renders dialogues exactly as chat_template.jinja does (scripts/ember/check-template compares the two).</summary>
 public static class ChatTemplate
@@ -40,13 +40,13 @@ public static class ChatTemplate
                 prompt.Append(turn.Content).Append("<|im_end|>\n");
                 continue;
             }
-            segments.Add(new(prompt.ToString(), false));
+            segments.Add(new(prompt.ToString(), 0));
             prompt.Clear();
-            segments.Add(new(Reply(turn) + "<|im_end|>", true));
+            segments.AddRange(CallText.Segments(turn, dialogue.Tools));
             prompt.Append('\n');
         }
         if (addGenerationPrompt) prompt.Append("<|im_start|>assistant\n");
-        segments.Add(new(prompt.ToString(), false));
+        segments.Add(new(prompt.ToString(), 0));
         return segments;
     }
 

@@ -13,7 +13,10 @@ public sealed class OfferedTool
     private readonly Dictionary<string, string> _names = [];
     private readonly Dictionary<string, string> _types = [];
 
-    public OfferedTool(Draw draw, ToolFamily family)
+    /// <param name="draw">Chooses names, styles and what the schema says.</param>
+    /// <param name="family">What the tool is.</param>
+    /// <param name="isTerse">Whether the schema says no more than it must.</param>
+    public OfferedTool(Draw draw, ToolFamily family, bool isTerse = false)
     {
         Family = family;
         Name = Style(draw, draw.One(family.Names));
@@ -27,8 +30,11 @@ public sealed class OfferedTool
             _names[p.Name] = camel ? Camel(name, false) : name;
             _types[p.Name] = p.JsonType(draw);
         }
-        Schema = BuildSchema(draw);
+        Schema = BuildSchema(draw, isTerse);
     }
+
+    /// <summary>What this schema calls a parameter of the family.</summary>
+    public string NameOf(string parameter) => _names[parameter];
 
     /// <summary>The arguments object for slot values, in the order of the schema.</summary>
     public JsonObject Arguments(IReadOnlyDictionary<string, string> values)
@@ -47,9 +53,9 @@ public sealed class OfferedTool
         return arguments;
     }
 
-    private JsonObject BuildSchema(Draw draw)
+    private JsonObject BuildSchema(Draw draw, bool isTerse)
     {
-        bool explain = draw.Chance(0.5), typeFirst = draw.Chance(0.7);
+        bool explain = !isTerse && draw.Chance(0.5), typeFirst = draw.Chance(0.7);
         var properties = new JsonObject();
         foreach (var p in Family.Parameters)
         {

@@ -11,6 +11,12 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
         "There is no tool for that here, sorry.", "That is not something my tools can do.",
     ];
 
+    private static readonly string[] Leads =
+    [
+        "Sorry to bother you.", "I have a request.", "One more thing:", "Listen,", "By the way,", "Now", "Also,", "First,", "Finally,", "And then:", "I forgot:", "Good morning!", "Dear Ember,", "Could you help me?",
+        "It is urgent!", "Not sure if you can do this:", "Look,", "Right,", "Alright,", "My boss asked me:", "We have guests.", "I am in a hurry.", "Good evening.", "I was wondering:", "Let me ask you something.", "Ember,",
+    ];
+
     private static readonly string[] Errors =
     [
         "not found", "timeout", "permission denied", "no connection", "service unavailable", "invalid input", "not allowed", "no such entry",
@@ -27,7 +33,11 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
 
     /// <summary>One request in this many, by its text, is never used in training.</summary>
     public static bool IsHeldOutWording(ToolFamily family, Request request) =>
-        family.Requests.Count >= 4 && Draw.IsHeldOut(family.Names[0] + ":" + request.Text);
+        family.Kin is null && family.Requests.Count >= 4 && Draw.IsHeldOut(family.Names[0] + ":" + request.Text);
+
+    /// <summary>Whether a made-up tool happens to bear the name of one that training must not know.</summary>
+    public static bool IsHeldOutName(ToolFamily family) => family.Names.Any(HeldOutNames.Contains);
+    private static readonly HashSet<string> HeldOutNames = [.. ToolFile.Families.Where(f => f.HeldOut).Concat(ToolFile.Others).SelectMany(f => f.Names)];
 
     public Dialogue Build()
     {
@@ -61,7 +71,7 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
             string[] words = target.Names[0].Split('_', 2);
             if (draw.Chance(0.3) && words.Length == 2) other = draw.Chance(0.5) ? InventedTools.Make(draw, noun: words[1]) : InventedTools.Make(draw, verb: words[0]);
             else other = draw.Chance(0.35) ? Invented() : draw.One(Known(Side.Training));
-            if (tools.Any(t => t.Family.Names.Intersect(other.Names).Any())) continue;
+            if (IsHeldOutName(other) || tools.Any(t => t.Family.Names.Intersect(other.Names).Any())) continue;
             var offered = new OfferedTool(draw, other);
             if (tools.All(t => t.Name != offered.Name)) tools.Add(offered);
         }
@@ -72,13 +82,20 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
     }
 
     /// <summary>The tool that the latest <see cref="Offer"/> was about.</summary>
-    public OfferedTool Target { get; private set; } = null!;
+    public OfferedTool Target { get; set; } = null!;
 
-    private ToolFamily Invented() => lookUps && draw.Chance(0.35) ? InventedTools.MakeLookUp(draw) : InventedTools.Make(draw);
+    private ToolFamily Invented()
+    {
+        ToolFamily family;
+        do family = lookUps && draw.Chance(0.35) ? InventedTools.MakeLookUp(draw) : InventedTools.Make(draw);
+        while (IsHeldOutName(family));
+        return family;
+    }
 
     private OfferedTool Pick(List<OfferedTool> tools) => draw.Chance(0.6) ? Target : draw.One(tools);
 
-    private Request PickRequest(ToolFamily family) => draw.One([.. family.Requests.Where(r => !IsHeldOutWording(family, r))]);
+    /// <summary>One of a family's requests that training may use.</summary>
+    public Request PickRequest(ToolFamily family) => draw.One([.. family.Requests.Where(r => !IsHeldOutWording(family, r))]);
 
     private void AddCall(Dialogue dialogue, bool endsWithCall, List<OfferedTool> tools)
     {
@@ -99,8 +116,20 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
     {
         bool lower = draw.Chance(0.12);
         var values = Values(tool.Family, request, lower);
-        dialogue.Turns.Add(Turn.User(Dress(Fill(request.Text, values), lower)));
+        string text = request.Text;
+        if (draw.Chance(0.12) && MayGoOn(tool.Family, text)) text = text.TrimEnd('.') + draw.Either(" ", ", ", " ") + draw.One(ComposedTools.Tails);
+        dialogue.Turns.Add(Turn.User(Dress(Fill(text, values), lower)));
         return values;
+    }
+
+    // Behind a free text nobody could tell what belongs to it.
+    private static bool MayGoOn(ToolFamily family, string text)
+    {
+        if (text.EndsWith('?')) return false;
+        string last = text.TrimEnd('.');
+        if (!last.EndsWith('}')) return true;
+        string kind = family.Parameter(ToolFile.Slots(last).Last()).Kind.Split(' ')[0];
+        return kind is not ("Text" or "Topic" or "Title" or "Expression");
     }
 
     private Dictionary<string, string> Values(ToolFamily family, Request request, bool lower)
@@ -162,7 +191,8 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
         Finish(dialogue, tool, values);
     }
 
-    private void AddUnmatched(Dialogue dialogue, List<OfferedTool> tools)
+    /// <summary>A request that none of the offered tools fits, and the answer that says so.</summary>
+    public void AddUnmatched(Dialogue dialogue, List<OfferedTool> tools)
     {
         var family = draw.One(Known(Side.Training));
         // Tools of one kind share words, so only a family with no word in common counts as unmatched.
@@ -217,6 +247,7 @@ public sealed class ToolDialogues(Draw draw, ChatDialogues chat, bool lookUps = 
         if (lower) text = char.ToLowerInvariant(text[0]) + text[1..];
         if (draw.Chance(0.08)) text = text.TrimEnd('.', '?');
         if (draw.Chance(0.12)) text = draw.Either("Please: ", "Hey, ", "Hi! ", "Hello. ", "OK, ", "Hi Ember, ", "So, ", "Quick question: ", "Next: ") + text;
+        else if (draw.Chance(0.12)) text = draw.One(Leads) + " " + text;
         if (draw.Chance(0.06)) text += draw.Either(" Thanks!", " please", " Thank you.", "?", " :)");
         return text;
     }

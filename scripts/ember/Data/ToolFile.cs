@@ -27,17 +27,23 @@ public sealed record ToolFamily(
     bool HeldOut, string[] Names, List<string> Descriptions, List<Parameter> Parameters, List<(string Name, string Kind)> Results,
     List<Request> Requests, List<Request> FollowUps, List<VagueRequest> Vague, List<string> Answers, List<string> Sentences)
 {
+    /// <summary>Noun and action of a composed tool, by which its siblings are made; null for others.</summary>
+    public string? Kin { get; init; }
+
     public Parameter Parameter(string name) => Parameters.First(p => p.Name == name);
 }
 
-/// <summary>Reads Text/tools.txt, whose head explains the format.</summary>
+/// <summary>Reads Text/tools.txt, whose head explains the format, and Text/more-tools.txt.</summary>
 public static partial class ToolFile
 {
     [GeneratedRegex(@"\{([a-z_]+)\}")] public static partial Regex Slot();
 
     public static IEnumerable<string> Slots(string text) => Slot().Matches(text).Select(m => m.Groups[1].Value).Distinct();
 
-    public static IReadOnlyList<ToolFamily> Families { get; } = Read(TextFiles.Lines("tools.txt"));
+    public static IReadOnlyList<ToolFamily> Families { get; } = [.. Read(TextFiles.Lines("tools.txt")), .. Read(TextFiles.Lines("more-tools.txt"))];
+
+    /// <summary>Tools of a category of the held-out set, which training does not know of.</summary>
+    public static IReadOnlyList<ToolFamily> Others { get; } = Read(TextFiles.Lines("heldout-tools.txt"));
 
     private static List<ToolFamily> Read(IEnumerable<string> lines)
     {
@@ -66,8 +72,13 @@ public static partial class ToolFile
                     break;
                 case '=': family.Answers.Add(rest); break;
                 case '!': family.Sentences.Add(rest); break;
-                default: throw new InvalidDataException($"tools.txt: cannot read '{line}'");
+                default: throw new InvalidDataException($"cannot read '{line}' in a file of tools");
             }
+        }
+        foreach (var family in families.Where(f => f.Answers.Count == 0))
+        {
+            family.Answers.AddRange(["ok", "done", "{\"status\": \"ok\"}"]);
+            family.Sentences.AddRange(["Done.", "That is done.", "It worked."]);
         }
         return families;
     }
@@ -78,7 +89,8 @@ public static partial class ToolFile
     {
         var parts = List(text, '|');
         var head = parts[0].Split(' ', 2);
-        return new(head[0], head[1], required, List(parts[1], ','), List(parts[2], ';'));
+        string[] names = parts.Length > 1 ? List(parts[1], ',') : [head[0]], descriptions = parts.Length > 2 ? List(parts[2], ';') : [$"the {head[0]}"];
+        return new(head[0], head[1], required, names, descriptions);
     }
 
     private static Request ReadRequest(string text)

@@ -9,6 +9,12 @@ public static partial class Evaluator
 {
     [GeneratedRegex(@"<tool_call>(.*?)</tool_call>", RegexOptions.Singleline)] private static partial Regex CallText();
 
+    private static readonly (string Name, string[] Categories)[] Groups =
+    [
+        ("tools it has met", ["known tool", "second call", "new wording"]),
+        ("tools never seen", ["invented tool", "new tool", "other tool"]),
+    ];
+
     /// <summary>Runs all cases; with verbose, prints every wrong reply. Returns the share of right tool calls.</summary>
     public static async Task<double> RunAsync(IResponder responder, IReadOnlyList<HeldOutCase> cases, bool verbose)
     {
@@ -25,6 +31,11 @@ public static partial class Evaluator
             if (!right && verbose) Console.WriteLine(Explain(cases[i], replies[i]));
         }
         foreach (var (category, (right, all)) in scores) Print(category, right, all);
+        foreach (var (group, categories) in Groups)
+        {
+            var members = scores.Where(s => categories.Contains(s.Key)).Select(s => s.Value).ToList();
+            if (members.Count > 0) Print(group, members.Sum(m => m.Right), members.Sum(m => m.All));
+        }
         var calls = cases.Where(c => c.Calls.Count > 0).Select(c => c.Category).Distinct().ToList();
         int rightCalls = calls.Sum(c => scores[c].Right), allCalls = calls.Sum(c => scores[c].All);
         Print("all tool calls", rightCalls, allCalls);

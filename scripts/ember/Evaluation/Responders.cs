@@ -12,35 +12,59 @@ public interface IResponder
     Task<string> ReplyAsync(Dialogue dialogue);
 }
 
-/// <summary>The model file itself, decoded greedily. Safe for concurrent use.</summary>
+/// <summary>
+/// The model file itself, decoded greedily; constrained, a call's text is held to the offered tools. Safe for concurrent use.
+/// </summary>
 public sealed class FileResponder : IResponder
 {
     private const int LongestReply = 200;
     private readonly PlainLlama _model;
     private readonly BpeTokenizer _tokenizer;
+    private readonly bool _isConstrained;
+    private readonly string[] _bytes;
 
-    public FileResponder(string path)
+    public FileResponder(string path, bool isConstrained)
     {
         var file = new GgufReader(path);
         _model = new PlainLlama(file);
         _tokenizer = new BpeTokenizer([.. ((object[])file.Metadata["tokenizer.ggml.merges"]).Cast<string>()]);
+        _isConstrained = isConstrained;
+        _bytes = [.. Enumerable.Range(0, _tokenizer.Count).Select(_tokenizer.Latin1)];
     }
 
     public Task<string> ReplyAsync(Dialogue dialogue)
     {
         string prompt = string.Concat(ChatTemplate.Render(dialogue, addGenerationPrompt: true).Select(s => s.Text));
-        int end = _tokenizer.Id("<|im_end|>");
+        int end = _tokenizer.Id("<|im_end|>"), open = _tokenizer.Id("<tool_call>"), close = _tokenizer.Id("</tool_call>");
+        var syntax = new CallSyntax(dialogue.Tools);
+        string? call = null;   // the text of the call that is open
         var cache = _model.NewCache();
         var reply = new List<int>();
         float[] logits = _model.Forward(_tokenizer.Encode(prompt), cache);
         while (reply.Count < LongestReply)
         {
-            int best = Array.IndexOf(logits, logits.Max());
+            int best = call is null ? Array.IndexOf(logits, logits.Max()) : Likeliest(logits, call, syntax, close);
             if (best == end) break;
+            if (best == close) call = null;
+            else if (call is not null) call += _bytes[best];
+            else if (best == open && _isConstrained && dialogue.Tools.Count > 0) call = "";
             reply.Add(best);
             logits = _model.Forward([best], cache);
         }
         return Task.FromResult(_tokenizer.Decode(reply));
+    }
+
+    private int Likeliest(float[] logits, string call, CallSyntax syntax, int close)
+    {
+        if (syntax.IsWhole(call)) return close;
+        int plain = logits.Length - BpeTokenizer.Specials.Length;
+        var left = logits[..plain];
+        while (true)
+        {
+            int best = Array.IndexOf(left, left.Max());
+            if (syntax.CanBegin(call + _bytes[best])) return best;
+            left[best] = float.NegativeInfinity;
+        }
     }
 }
 

@@ -21,6 +21,12 @@ public sealed class EmberModel
     public Tensor OutputNorm { get; }
     public IReadOnlyList<Layer> Layers { get; }
 
+    private const long QueryBlock = 160;
+
+    // Numbers that products with tensors take by reference: a temporary may be finalized while the native code still reads it.
+    private static readonly Scalar One = 1.0.ToScalar(), MinusOne = (-1.0).ToScalar(), Epsilon = ((double)EmberShape.NormEpsilon).ToScalar();
+    private readonly Scalar _scale;
+
     private readonly Tensor _cos, _sin;   // [context, headSize / 2]
     private readonly Tensor _mask;        // [context, context], minus infinity after the diagonal
     private readonly ScalarType _compute;
@@ -29,6 +35,7 @@ public sealed class EmberModel
     {
         Shape = shape;
         _compute = compute;
+        _scale = (1 / Math.Sqrt(shape.HeadSize)).ToScalar();
         manual_seed(seed);
         int e = shape.Embedding;
         Tensor Weight(int rows, int columns, double std) => (randn(rows, columns) * std).requires_grad_(trainable);
@@ -50,7 +57,7 @@ public sealed class EmberModel
     {
         static Tensor Share(Tensor t) => t.detach().requires_grad_(true);
         Shape = other.Shape;
-        (_compute, _cos, _sin, _mask) = (other._compute, other._cos, other._sin, other._mask);
+        (_compute, _cos, _sin, _mask, _scale) = (other._compute, other._cos, other._sin, other._mask, other._scale);
         Embedding = Share(other.Embedding);
         OutputNorm = Share(other.OutputNorm);
         Layers = [.. other.Layers.Select(l => new Layer(
@@ -77,8 +84,8 @@ public sealed class EmberModel
         yield return ("output_norm", OutputNorm);
     }
 
-    /// <summary>Hidden states after the last norm, [B * T, E], for tokens [B, T].</summary>
-    public Tensor Hidden(Tensor tokens)
+    /// <summary>Hidden states after the last norm, [N, E], for tokens [B, T] at N positions of the B * T.</summary>
+    public Tensor Hidden(Tensor tokens, Tensor positions)
     {
         using var scope = NewDisposeScope();
         long rows = tokens.shape[0], length = tokens.shape[1];
@@ -87,8 +94,10 @@ public sealed class EmberModel
         var x = Embedding.index_select(0, tokens.view(-1)).to(_compute);
         foreach (var layer in Layers)
         {
-            x = x + Attention(layer, Norm(x, layer.AttentionNorm), rows, length, cos, sin);
-            x = x + FeedForward(layer, Norm(x, layer.FfnNorm));
+            x = Add(x, Attention(layer, Norm(x, layer.AttentionNorm), rows, length, cos, sin));
+            // Behind the last attention only the asked positions matter.
+            if (layer == Layers[^1]) x = x.index_select(0, positions);
+            x = Add(x, FeedForward(layer, Norm(x, layer.FfnNorm)));
         }
         return Norm(x, OutputNorm).MoveToOuterDisposeScope();
     }
@@ -103,11 +112,18 @@ public sealed class EmberModel
         var parts = nn.functional.linear(x, layer.Qkv.to(_compute)).split([Shape.Embedding + Shape.KvLength, Shape.KvLength], -1);
         var queriesKeys = Rotate(parts[0].view(rows, length, heads + kvHeads, size).transpose(1, 2), cos, sin);
         Tensor Flat(Tensor t) => t.reshape(-1, length, size);
-        var q = Flat(queriesKeys.slice(1, 0, heads, 1)) * (1 / Math.Sqrt(size));
+        var q = Flat(queriesKeys.slice(1, 0, heads, 1)).mul(_scale);
         var k = Flat(queriesKeys.slice(1, heads, heads + kvHeads, 1).repeat_interleave(group, 1));
         var v = Flat(parts[1].view(rows, length, kvHeads, size).transpose(1, 2).repeat_interleave(group, 1));
-        var mask = _mask.slice(0, 0, length, 1).slice(1, 0, length, 1);
-        var mixed = q.bmm(k.transpose(1, 2)).add_(mask).softmax(-1).bmm(v).view(rows, heads, length, size);
+        // Blocks of queries: keys behind a block's end need no product and no mask.
+        var blocks = new List<Tensor>();
+        for (long start = 0; start < length; start += QueryBlock)
+        {
+            long end = Math.Min(start + QueryBlock, length);
+            var mask = _mask.slice(0, start, end, 1).slice(1, 0, end, 1);
+            blocks.Add(q.slice(1, start, end, 1).bmm(k.slice(1, 0, end, 1).transpose(1, 2)).add_(mask, One).softmax(-1).bmm(v.slice(1, 0, end, 1)));
+        }
+        var mixed = (blocks.Count > 1 ? cat(blocks, 1) : blocks[0]).view(rows, heads, length, size);
         return nn.functional.linear(mixed.transpose(1, 2).reshape(rows * length, Shape.Embedding), layer.AttentionOutput.to(_compute));
     }
 
@@ -117,16 +133,18 @@ public sealed class EmberModel
         return nn.functional.linear(nn.functional.silu(both[0]) * both[1], layer.Down.to(_compute));
     }
 
+    private static Tensor Add(Tensor a, Tensor b) => a.add(b, One);
+
     private Tensor Norm(Tensor x, Tensor weight)
     {
-        var scale = (x.to(ScalarType.Float32).square().mean([-1], keepdim: true) + EmberShape.NormEpsilon).rsqrt();
+        var scale = (x.to(ScalarType.Float32).square().mean([-1], keepdim: true).add(Epsilon)).rsqrt();
         return x * scale.to(_compute) * weight.to(_compute);
     }
 
     private static Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
     {
         var half = x.chunk(2, -1);
-        return cat([half[0] * cos - half[1] * sin, half[1] * cos + half[0] * sin], -1);
+        return cat([(half[0] * cos).add(half[1] * sin, MinusOne), Add(half[1] * cos, half[0] * sin)], -1);
     }
 
     private (Tensor Cos, Tensor Sin) RotaryTables()

@@ -75,6 +75,9 @@ public sealed partial class BpeTokenizer
         return Encoding.UTF8.GetString([.. bytes]);
     }
 
+    /// <summary>A token's bytes, each as the character of its number.</summary>
+    public string Latin1(int id) => id >= Count - Specials.Length ? Tokens[id] : string.Concat(Tokens[id].Select(c => (char)TextByte(c)));
+
     private void EncodePlain(string text, List<int> ids)
     {
         foreach (string piece in Split(text)) ids.AddRange(_cache.GetOrAdd(piece, Merge));

@@ -1,3 +1,4 @@
+using System.Text;
 using Hearth.Ember.Data;
 using Hearth.Ember.Tokenizer;
 
@@ -15,10 +16,10 @@ public sealed class Batches(BpeTokenizer tokenizer, int seed)
     private const int TokensPerPool = 84_000, TokensPerBatch = 2304;
 
     // Short dialogues first: copying is learned sooner over short distances, and attention costs less.
-    private static int LongestRow(long pool) => pool < 12 ? 224 : pool < 24 ? 400 : 1536;
+    private static int LongestRow(long pool) => pool < 12 ? 224 : pool < 24 ? 400 : 900;
 
     // The prompt is learned a little too: names repeated inside a schema are early lessons in copying.
-    private const float PromptWeight = 0.2f, PromptShare = 0.3f;
+    private const float PromptWeight = 0.2f, PromptShare = 0.08f;
 
     public List<Batch> Pool(long pool)
     {
@@ -49,17 +50,21 @@ public sealed class Batches(BpeTokenizer tokenizer, int seed)
         return batches;
     }
 
+    // A token is worth what the most important of its bytes is.
     private (long[] Tokens, float[] Weights) Encode(Dialogue dialogue, Random random)
     {
+        var segments = ChatTemplate.Render(dialogue);
+        var bytes = new List<float>();
+        foreach (var segment in segments) bytes.AddRange(Enumerable.Repeat(segment.Weight, Encoding.UTF8.GetByteCount(segment.Text)));
         var tokens = new List<long>();
         var weights = new List<float>();
-        foreach (var segment in ChatTemplate.Render(dialogue))
+        int at = 0;
+        foreach (int id in tokenizer.Encode(string.Concat(segments.Select(s => s.Text))))
         {
-            foreach (int id in tokenizer.Encode(segment.Text))
-            {
-                tokens.Add(id);
-                weights.Add(segment.Learned ? 1 : random.NextSingle() < PromptShare ? PromptWeight : 0);
-            }
+            float weight = 0;
+            for (int end = at + tokenizer.Latin1(id).Length; at < end; at++) weight = Math.Max(weight, bytes[at]);
+            tokens.Add(id);
+            weights.Add(weight > 0 ? weight : random.NextSingle() < PromptShare ? PromptWeight : 0);
         }
         return ([.. tokens], [.. weights]);
     }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Hearth.Ember.Evaluation;
 using Hearth.Ember.Model;
 using Hearth.Ember.Tokenizer;
 using TorchSharp;
@@ -7,68 +6,68 @@ using static TorchSharp.torch;
 
 namespace Hearth.Ember.Training;
 
-public sealed record TrainingOptions(string CheckpointPath, long TokenBudget, int Seed, int Threads);
+/// <param name="Seconds">How long to train at all, runs before an interruption included; the rate falls with it.</param>
+/// <param name="Peak">The highest rates as a share of those for training from nothing; about a half when going on from a trained file.</param>
+/// <param name="Threads">Batches worked on at once; a second one only while other programs leave a core idle.</param>
+public sealed record TrainingOptions(string CheckpointPath, double Seconds, double Peak, int Seed, int Threads);
 
-/// <summary>The training loop. It resumes from its checkpoint and stops when the token budget is spent.</summary>
+/// <summary>The training loop. It resumes from its checkpoint and stops when its time is spent.</summary>
 public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
 {
     private const double MatrixRate = 0.016, VectorRate = 0.004;
     private const int WarmupSteps = 80;
-    private const double DecayStart = 0.375;   // share of the budget after which the rates fall linearly to zero
+    private const double DecayStart = 0.3;   // share of the time after which the rates fall linearly to zero
+    private const int BatchesPerStep = 2;
 
-    private const double SaveEverySeconds = 240, EvaluateEverySeconds = 480;
+    private const double SaveEverySeconds = 60;
 
     public void Run()
     {
         // Threads work on whole batches: torch itself runs each on one thread, so nobody waits after every operation.
         set_num_threads(1);
-        var model = new EmberModel(EmberShape.Shipped(tokenizer.Count), options.Seed, trainable: true);
+        var model = new EmberModel(File.Exists(options.CheckpointPath) ? Checkpoint.ReadHead(options.CheckpointPath).Shape : EmberShape.Shipped(tokenizer.Count), options.Seed, trainable: true);
         var optimizer = new Muon(model);
-        EmberModel[] workers = [model, .. Enumerable.Range(1, options.Threads - 1).Select(_ => model.Replica())];
+        EmberModel[] workers = [model, .. Enumerable.Range(1, BatchesPerStep - 1).Select(_ => model.Replica())];
         var progress = File.Exists(options.CheckpointPath) ? Checkpoint.Load(options.CheckpointPath, model, optimizer) : new Progress(0, 0, 0, 0);
-        Log($"{model.Shape.Parameters:n0} parameters, {model.Shape}; at {progress.Tokens:n0} of {options.TokenBudget:n0} tokens");
+        Log($"{model.Shape.Parameters:n0} parameters, {model.Shape}; at {progress.Tokens:n0} tokens, {progress.Seconds:f0} of {options.Seconds:f0} s");
 
         var source = new Batches(tokenizer, options.Seed);
-        var heldOut = HeldOutSet.Make();
+        var others = new OtherLoad();
         var clock = Stopwatch.StartNew();
-        double saved = 0, evaluated = 0, lossSum = 0;
-        int lossCount = 0;
+        double saved = 0, lossSum = 0, before = progress.Seconds;
+        int lossCount = 0, doubled = 0, steps = 0;
         var next = Task.Run(() => source.Pool(progress.NextPool));
-        while (progress.Tokens < options.TokenBudget)
+        while (progress.Seconds < options.Seconds)
         {
             var pool = next.Result;
             long following = progress.NextPool + 1;
             next = Task.Run(() => source.Pool(following));
             long tokens = progress.Tokens;
             double poolStart = clock.Elapsed.TotalSeconds;
-            foreach (var group in pool.Chunk(workers.Length))
+            double rate = 0;
+            foreach (var group in pool.Chunk(BatchesPerStep))
             {
                 var losses = new double[group.Length];
-                Parallel.For(0, group.Length, i => losses[i] = Backward(workers[i], group[i], 1.0 / group.Length));
+                int threads = options.Threads > 1 && others.LeaveACore() ? group.Length : 1;
+                doubled += threads - 1;
+                steps++;
+                Parallel.For(0, group.Length, new ParallelOptions { MaxDegreeOfParallelism = threads }, i => losses[i] = Backward(workers[i], group[i], 1.0 / group.Length));
                 SumGradients(workers, group.Length);
                 lossSum += losses.Sum();
                 lossCount += group.Length;
                 tokens += group.Sum(b => b.RealTokens);
-                double rate = Rate(optimizer.StepCount, tokens);
+                rate = Rate(optimizer.StepCount, before + clock.Elapsed.TotalSeconds);
                 optimizer.Step(MatrixRate * rate, VectorRate * rate);
             }
             double seconds = clock.Elapsed.TotalSeconds - poolStart;
             long poolTokens = tokens - progress.Tokens;
-            progress = new(following, tokens, optimizer.StepCount, progress.Seconds + seconds);
-            Log($"pool {following} step {progress.Steps} tokens {tokens:n0} loss {lossSum / lossCount:f4} rate {Rate(progress.Steps, tokens):f3} {poolTokens / seconds:f0} tokens/s, {Process.GetCurrentProcess().TotalProcessorTime.TotalSeconds:f0} s of CPU");
-            (lossSum, lossCount) = (0, 0);
+            progress = new(following, tokens, optimizer.StepCount, before + clock.Elapsed.TotalSeconds);
+            Log($"pool {following} step {progress.Steps} tokens {tokens:n0} loss {lossSum / lossCount:f4} rate {rate:f3} {poolTokens / seconds:f0} tokens/s, {100 * doubled / steps} % on two threads, {Process.GetCurrentProcess().TotalProcessorTime.TotalSeconds:f0} s of CPU");
+            (lossSum, lossCount, doubled, steps) = (0, 0, 0, 0);
 
-            bool last = tokens >= options.TokenBudget;
-            if (last || clock.Elapsed.TotalSeconds - saved > SaveEverySeconds)
-            {
-                Checkpoint.Save(options.CheckpointPath, model, optimizer, progress);
-                saved = clock.Elapsed.TotalSeconds;
-            }
-            if (last || clock.Elapsed.TotalSeconds - evaluated > EvaluateEverySeconds)
-            {
-                Log(ExactReplies.Measure(model, tokenizer, heldOut));
-                evaluated = clock.Elapsed.TotalSeconds;
-            }
+            if (progress.Seconds < options.Seconds && clock.Elapsed.TotalSeconds - saved < SaveEverySeconds) continue;
+            Checkpoint.Save(options.CheckpointPath, model, optimizer, progress);
+            saved = clock.Elapsed.TotalSeconds;
         }
     }
 
@@ -86,14 +85,14 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
         }
     }
 
-    private double Rate(int step, long tokens)
+    private double Rate(int step, double seconds)
     {
-        double share = Math.Min(1.0, (double)tokens / options.TokenBudget);
+        double share = Math.Min(1.0, seconds / options.Seconds);
         double decay = share < DecayStart ? 1 : (1 - share) / (1 - DecayStart);
-        return Math.Min(1.0, (step + 1.0) / WarmupSteps) * Math.Max(decay, 0.01);
+        return options.Peak * Math.Min(1.0, (step + 1.0) / WarmupSteps) * Math.Max(decay, 0.01);
     }
 
-    /// <summary>Adds the batch's gradient and returns the loss on what the assistant says.</summary>
+    /// <summary>Adds the batch's gradient and returns its loss.</summary>
     private static double Backward(EmberModel model, Batch batch, double scale)
     {
         using var scope = NewDisposeScope();
@@ -110,12 +109,11 @@ public sealed class Trainer(BpeTokenizer tokenizer, TrainingOptions options)
             weights.Add(batch.Weights[i]);
         }
         var weight = tensor(weights);
-        var logits = model.Logits(model.Hidden(tokens).index_select(0, tensor(positions)));
+        var logits = model.Logits(model.Hidden(tokens, tensor(positions)));
         var each = nn.functional.cross_entropy(logits, tensor(targets), reduction: nn.Reduction.None);
         ((each * weight).sum() * (scale / weights.Sum())).backward();
         using var noGrad = no_grad();
-        var learned = weight.ge(1).to(ScalarType.Float32);
-        return ((each * learned).sum() / learned.sum()).item<float>();
+        return ((each * weight).sum() / weight.sum()).item<float>();
     }
 
     private static void Log(string text)

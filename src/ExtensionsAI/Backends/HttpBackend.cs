@@ -20,6 +20,8 @@ internal sealed class HttpBackend(HttpClient client, Uri endpoint, string? model
 
     public ILanguageModel? Model => null;
 
+    public IHearthBackend For(string modelId) => modelId == ModelId ? this : new HttpBackend(client, endpoint, modelId);
+
     public async IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         WireRequests.RefuseUnspoken(request);

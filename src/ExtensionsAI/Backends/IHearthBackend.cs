@@ -15,6 +15,10 @@ internal interface IHearthBackend
     /// <summary>The model, where it is in this process and loaded.</summary>
     ILanguageModel? Model { get; }
 
+    /// <summary>The same with another of its models.</summary>
+    /// <exception cref="NotSupportedException">It has but one, which is not that.</exception>
+    IHearthBackend For(string modelId);
+
     /// <summary>Answers a chat, see <see cref="ChatTurn.ChatAsync"/>.</summary>
     IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, CancellationToken cancellationToken);
 

@@ -12,6 +12,9 @@ internal sealed class LocalBackend(IModelSource<ILanguageModel> source, string? 
 
     public ILanguageModel? Model => source.Loaded;
 
+    public IHearthBackend For(string modelId)
+        => modelId == ModelId ? this : throw new NotSupportedException($"the model '{modelId}' is asked for, but the model here is '{ModelId}'");
+
     public async IAsyncEnumerable<BackendUpdate> ChatAsync(ChatTurnRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var use = await source.UseAsync(cancellationToken).ConfigureAwait(false);

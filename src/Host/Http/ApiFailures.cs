@@ -37,6 +37,9 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
             case OutOfModelMemoryException memory:
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, memory.Message) { Code = "out_of_memory", RetryAfter = 5 };
+            case OutOfMemoryException:
+                logger.LogError("a request took more memory than the process may have");
+                return new ApiException(StatusCodes.Status503ServiceUnavailable, "the service has no memory left for this request") { Code = "out_of_memory", RetryAfter = 5 };
             case HearthException own:
                 logger.LogError("{Message}", own.Message);
                 return new ApiException(StatusCodes.Status500InternalServerError, own.Message);

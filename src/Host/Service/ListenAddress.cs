@@ -13,6 +13,11 @@ internal static class ListenAddress
     public static IReadOnlyList<BindingAddress> ParseAll(string list, string source)
     {
         var addresses = list.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(url => Parse(url, source)).ToList();
+        if (addresses.GroupBy(address => address).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
+            throw Refused(twice.Key.ToString(), source, "is there twice");
+        }
+
         return addresses.Count > 0 ? addresses : throw new HearthException($"{source}: an address to listen on is expected, such as {ServiceConfiguration.DefaultUrls}, found '{list}'");
     }
 
@@ -85,7 +90,12 @@ internal static class ListenAddress
     // The server's own error does not always say which of several addresses it means.
     private static string? FindFault(BindingAddress address)
     {
-        if (address.IsUnixPipe || address.IsNamedPipe)
+        if (address.IsUnixPipe)
+        {
+            return Path.GetDirectoryName(address.UnixPipePath) is { Length: > 0 } folder && !Directory.Exists(folder) ? $"there is no folder {folder}" : null;
+        }
+
+        if (address.IsNamedPipe)
         {
             return null;
         }

@@ -56,7 +56,8 @@ uint32_t available_isas() {
         uint32_t found = 1u << HEARTH_ISA_SCALAR;
 #if defined(__x86_64__)
         __builtin_cpu_init();
-        // Every set's units are compiled with what the sets before it may use: a virtual machine may mask some.
+        // Every set's units are compiled with what the sets before it may use: a virtual machine may mask
+        // some.
         const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() &&
                           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
         if (avx2) found |= 1u << HEARTH_ISA_AVX2;

@@ -23,12 +23,32 @@ constexpr int32_t kMaxStack = 1 << 14;
 constexpr int32_t kMaxKeyWidth = 1 << 12;  // of a head whose state is a matrix
 constexpr int64_t kMaxStateWidth = int64_t{1} << 32;
 
-constexpr const char* kNames[] = {"",           "embed",          "linear",     "rms_norm", "layer_norm",
-                                  "rope",       "cache_write",    "attention",  "add",      "multiply",
-                                  "scale",      "activation",     "softcap",    "gather",   "clamp",
-                                  "slice",      "concat",         "pool",       "router",   "expert_linear",
-                                  "expert_sum", "grouped_linear", "log_softmax",
-                                  "short_convolution", "selective_scan", "delta_rule"};
+constexpr const char* kNames[] = {"",
+                                  "embed",
+                                  "linear",
+                                  "rms_norm",
+                                  "layer_norm",
+                                  "rope",
+                                  "cache_write",
+                                  "attention",
+                                  "add",
+                                  "multiply",
+                                  "scale",
+                                  "activation",
+                                  "softcap",
+                                  "gather",
+                                  "clamp",
+                                  "slice",
+                                  "concat",
+                                  "pool",
+                                  "router",
+                                  "expert_linear",
+                                  "expert_sum",
+                                  "grouped_linear",
+                                  "log_softmax",
+                                  "short_convolution",
+                                  "selective_scan",
+                                  "delta_rule"};
 constexpr int32_t kLastKind = HEARTH_DELTA_RULE;
 static_assert(std::size(kNames) == kLastKind + 1);
 

@@ -251,7 +251,8 @@ void StepChecker::check_memory_pages(const Cache& memory, bool is_written) const
     }
 }
 
-// A state that is written in this step belongs to its writer alone. cache is null where the program keeps none.
+// A state that is written in this step belongs to its writer alone. cache is null where the program keeps
+// none.
 void StepChecker::check_states(const Cache* cache, const hearth_step& step) {
     runs_.clear();
     run_begins_.clear();
@@ -268,8 +269,8 @@ void StepChecker::check_states(const Cache* cache, const hearth_step& step) {
         const hearth_sequence& s = step.sequences[i];
         if (s.state_from < -1 || s.state_from >= cache->state_count() || (s.state_from < 0) != (s.past == 0))
             fail(HEARTH_INVALID_ARGUMENT,
-                 "sequence %d: after %d rows it goes on from state %d, expected %s of the cache's %d", i, s.past,
-                 s.state_from, s.past == 0 ? "-1 and none" : "one", cache->state_count());
+                 "sequence %d: after %d rows it goes on from state %d, expected %s of the cache's %d", i,
+                 s.past, s.state_from, s.past == 0 ? "-1 and none" : "one", cache->state_count());
         run_begins_.push_back(static_cast<int32_t>(runs_.size()));
         add_runs(i, s, step);
         for (size_t r = static_cast<size_t>(run_begins_.back()); r < runs_.size(); ++r)
@@ -279,8 +280,8 @@ void StepChecker::check_states(const Cache* cache, const hearth_step& step) {
     for (int32_t i = 0; i < step.sequence_count; ++i) {
         const hearth_sequence& s = step.sequences[i];
         if (s.state_from < 0) continue;
-        // Only as the last of its states may a sequence write over the one that it goes on from: each operation
-        // reads that first.
+        // Only as the last of its states may a sequence write over the one that it goes on from: each
+        // operation reads that first.
         const int32_t writer = state_writer_[static_cast<size_t>(s.state_from)];
         if (writer >= 0 && writer != i)
             fail(HEARTH_INVALID_ARGUMENT, "state %d is read by sequence %d while sequence %d writes it",

@@ -65,8 +65,8 @@ ThreadPool::ThreadPool(int threads, std::vector<int32_t> processors)
     } catch (const std::system_error& error) {
         const size_t started = workers_.size();
         stop();
-        fail(HEARTH_OUT_OF_MEMORY, "%zu of an engine's %d threads could be started: %s", started + 1, threads_,
-             error.what());
+        fail(HEARTH_OUT_OF_MEMORY, "%zu of an engine's %d threads could be started: %s", started + 1,
+             threads_, error.what());
     } catch (...) {
         stop();
         throw;

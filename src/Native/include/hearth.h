@@ -8,10 +8,10 @@
  * a cache keep their engine alive, so handles may be destroyed in any order.
  *   - Nothing allocated on one side is freed on the other; pointers passed in are read during the call only,
  * unless the function says otherwise. Every pointer's size travels with it.
- *   - Calls may come from any thread. What changes one handle (loading, running, writing pages and states of a
- * cache that a step uses) waits for whoever else does; reading and writing pages and states is the exception:
- * they may run beside a step that touches other pages and states. Nothing else uses a handle while it is
- * destroyed.
+ *   - Calls may come from any thread. What changes one handle (loading, running, writing pages and states of
+ * a cache that a step uses) waits for whoever else does; reading and writing pages and states is the
+ * exception: they may run beside a step that touches other pages and states. Nothing else uses a handle while
+ * it is destroyed.
  *   - No exception, no C++ type and no callback crosses this line. All sizes, indices and page numbers are
  * checked before they are used.
  *   - Axis letters: R rows of a step, O rows whose output is wanted, W width of a value, S sequences of a
@@ -192,18 +192,21 @@ typedef enum hearth_operation_kind {
     HEARTH_GROUPED_LINEAR = 21, /* group g of output0 = group g of input0 * weight0[g]^T; weight0 is a stack
                                    of as many matrices as there are groups */
     HEARTH_LOG_SOFTMAX = 22,    /* output0 = input0 - log(sum of exp(input0)), row by row */
-    /* Layers that remember by a state (hearth_cache_options.states); each operation has a state of its own. */
+    /* Layers that remember by a state (hearth_cache_options.states); each operation has a state of its own.
+     */
     HEARTH_SHORT_CONVOLUTION = 23, /* output0 [R, W], channel by channel = f(sum over k of weight0[k] *
-                                      input0 of k - taps + 1 rows on + weight1), weight0 [taps * W] tap by tap,
-                                      weight1 [W] optional */
-    HEARTH_SELECTIVE_SCAN = 24, /* input0 x [R, heads * head_width], input1 step sizes [R, heads], input2 B and
-                                   input3 C [R, groups * state_width]; weight0 A [heads], or [state_width * heads]
-                                   where decays_by_state, weight1 D [heads] optional:
-                                     h = h * exp(dt A) + dt B x,  output0 = C h + D x */
-    HEARTH_DELTA_RULE = 25 /* input0 q and input1 k [R, key_heads * key_width], input2 v [R, heads *
-                              value_width], input3 the decay's logarithm g [R, heads * decay_width], input4 beta
-                              [R, heads]; for each head
-                                S = diag(exp g) S,  S = S + k (beta (v - k^T S)),  output0 = scale q^T S */
+                                      input0 of k - taps + 1 rows on + weight1), weight0 [taps * W] tap by
+                                      tap, weight1 [W] optional */
+    HEARTH_SELECTIVE_SCAN =
+        24, /* input0 x [R, heads * head_width], input1 step sizes [R, heads], input2 B and
+               input3 C [R, groups * state_width]; weight0 A [heads], or [state_width * heads]
+               where decays_by_state, weight1 D [heads] optional:
+                 h = h * exp(dt A) + dt B x,  output0 = C h + D x */
+    HEARTH_DELTA_RULE =
+        25 /* input0 q and input1 k [R, key_heads * key_width], input2 v [R, heads *
+              value_width], input3 the decay's logarithm g [R, heads * decay_width], input4 beta
+              [R, heads]; for each head
+                S = diag(exp g) S,  S = S + k (beta (v - k^T S)),  output0 = scale q^T S */
 } hearth_operation_kind;
 
 typedef enum hearth_index {
@@ -363,16 +366,16 @@ typedef struct hearth_cache_write_parameters {
     int32_t key_width, value_width; /* value_width 0: the values lie in the keys */
 } hearth_cache_write_parameters;
 
-/* A convolution over the rows of a sequence that sees no later row, channel by channel (Mamba, arXiv 2312.00752;
-   LFM2). */
+/* A convolution over the rows of a sequence that sees no later row, channel by channel (Mamba, arXiv
+   2312.00752; LFM2). */
 typedef struct hearth_convolution_parameters {
     int32_t state;    /* of the cache: [taps - 1, W], the rows before the next */
     int32_t taps;     /* 2 to 64; the last is for the row itself */
     int32_t function; /* hearth_function, without parameters */
 } hearth_convolution_parameters;
 
-/* Mamba's selective scan (arXiv 2312.00752) where decays_by_state, with head_width 1: heads are channels. Else
-   Mamba-2's (arXiv 2405.21060): one decay a head. */
+/* Mamba's selective scan (arXiv 2312.00752) where decays_by_state, with head_width 1: heads are channels.
+   Else Mamba-2's (arXiv 2405.21060): one decay a head. */
 typedef struct hearth_scan_parameters {
     int32_t state; /* of the cache: [heads, state_width, head_width], by 16 heads where decays_by_state */
     int32_t heads, head_width;
@@ -384,7 +387,7 @@ typedef struct hearth_scan_parameters {
 /* The gated delta rule (Gated DeltaNet, arXiv 2412.06464), with a decay for each value of a key Kimi's
    (KDA, arXiv 2510.26692). */
 typedef struct hearth_delta_parameters {
-    int32_t state; /* of the cache: [heads, key_width, value_width] */
+    int32_t state;            /* of the cache: [heads, key_width, value_width] */
     int32_t heads, key_heads; /* key_heads divides heads */
     int32_t key_width, value_width;
     int32_t decay_width;   /* 1, or key_width */
@@ -397,8 +400,8 @@ enum { HEARTH_INPUTS = 6 };
 typedef struct hearth_operation {
     int32_t kind;                 /* hearth_operation_kind */
     int32_t input[HEARTH_INPUTS]; /* value numbers; -1 where there is none */
-    int32_t output[3]; /* likewise */
-    int32_t weight[6]; /* weight numbers; -1 where there is none */
+    int32_t output[3];            /* likewise */
+    int32_t weight[6];            /* weight numbers; -1 where there is none */
     union {
         hearth_embed_parameters embed;
         hearth_linear_parameters linear;
@@ -573,20 +576,21 @@ typedef struct hearth_step {
     const float* embeddings;  /* [R, W of the first value], or null */
     const int32_t* positions; /* [R] for rope and learned positions, at least 0 */
     const hearth_sequence* sequences;
-    const int32_t* pages;       /* page tables of all sequences, one after another */
-    const int32_t* output_rows; /* [O] rows whose output is wanted, rising */
-    float* output;              /* [O, W of the result] */
-    size_t output_size;         /* in floats */
-    size_t embeddings_size;     /* in floats: R * W, or 0 */
+    const int32_t* pages;                 /* page tables of all sequences, one after another */
+    const int32_t* output_rows;           /* [O] rows whose output is wanted, rising */
+    float* output;                        /* [O, W of the result] */
+    size_t output_size;                   /* in floats */
+    size_t embeddings_size;               /* in floats: R * W, or 0 */
     const hearth_checkpoint* checkpoints; /* of all sequences */
     int32_t row_count, sequence_count, page_count, output_count;
     int32_t checkpoint_count;
     int32_t reserved; /* 0 */
 } hearth_step;
 
-/* One step; cache is written and read, its states too, memory is only read (HEARTH_SOURCE_MEMORY); each may be null where the
-   program uses none. Any number of sequences may share the memory's pages. Both may be the same cache as long
-   as no page is written and read as memory in one step. Steps of one engine run one after another. */
+/* One step; cache is written and read, its states too, memory is only read (HEARTH_SOURCE_MEMORY); each may
+   be null where the program uses none. Any number of sequences may share the memory's pages. Both may be the
+   same cache as long as no page is written and read as memory in one step. Steps of one engine run one after
+   another. */
 HEARTH_API hearth_status hearth_model_run(hearth_model* model, hearth_cache* cache, hearth_cache* memory,
                                           const hearth_step* step, size_t step_size);
 
@@ -613,8 +617,9 @@ HEARTH_API hearth_status hearth_model_probe(hearth_model* model, hearth_cache* c
 
 /* Attention on caller's memory: queries [R, heads, key_width], keys [N, kv_heads, key_width], values [N,
    kv_heads, value_width], output [R, heads, value_width]. Query i stands at position past + i;
-   parameters.source and layer are not read, relative_distances must be 0. sinks [heads] may be null; biases [bias_buckets, heads] where
-   parameters.bias_buckets > 0, else null; values are null where parameters.values_in_keys. */
+   parameters.source and layer are not read, relative_distances must be 0. sinks [heads] may be null; biases
+   [bias_buckets, heads] where parameters.bias_buckets > 0, else null; values are null where
+   parameters.values_in_keys. */
 typedef struct hearth_attention_call {
     const float *queries, *keys, *values, *sinks, *biases;
     float* output;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
@@ -111,9 +112,8 @@ public static class ModelBenchmark
         var perSequence = options.Depth + Math.Max(options.PromptTokens, options.GeneratedTokens) + 1;
         if (program.Program.LearnedPositions is { } learned && perSequence - 1 > learned)
             throw new ContextLengthExceededException(perSequence - 1, learned);
-        var pagesEach = (perSequence + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * options.Sequences), model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16, program.Program.StateWidths, options.Sequences);
-        var work = new Work(program, store, options, pagesEach, cancellationToken);
+        using var run = new TextRun(program, perSequence, model.KeyType ?? CacheType.F16, model.ValueType ?? CacheType.F16, options.Sequences);
+        var work = new Work(run, options, cancellationToken);
         if (options.PromptTokens > 0)
             work.WarmUp(work.ReadPrompt);
         if (options.GeneratedTokens > 0)
@@ -136,7 +136,7 @@ public static class ModelBenchmark
             BytesPerStep = program.Program.BytesPerStep,
             WeightBytes = memory.Weights,
             ScratchBytes = memory.Scratch,
-            CacheBytes = (store.PageBytes * store.PageCount) + (store.StateBytes * store.StateCount),
+            CacheBytes = run.CacheBytes,
             FileBytes = file.Length,
             MostResidentBytes = mostResident,
             Draws = SamplingBenchmark.Run(program.Program.OutputWidth, cancellationToken: cancellationToken),
@@ -165,23 +165,20 @@ public static class ModelBenchmark
     /// <summary>The measured work on sequences of made-up tokens.</summary>
     private sealed class Work
     {
-        private readonly StepRunner _runner;
+        private readonly TextRun _run;
         private readonly BenchmarkOptions _options;
         private readonly CancellationToken _cancellationToken;
-        private readonly int[][] _pages;
         private readonly int[] _tokens;
         private readonly float[] _logits;
-        private readonly StepBatch _batch = new();
 
-        public Work(CompiledProgram program, EnginePageStore store, BenchmarkOptions options, int pagesEach, CancellationToken cancellationToken)
+        public Work(TextRun run, BenchmarkOptions options, CancellationToken cancellationToken)
         {
-            _runner = new StepRunner(program, store.Handle);
+            _run = run;
             _options = options;
             _cancellationToken = cancellationToken;
-            _pages = [.. Enumerable.Range(0, options.Sequences).Select(s => Enumerable.Range(s * pagesEach, pagesEach).ToArray())];
             var random = new Random(1);
-            _tokens = [.. Enumerable.Range(0, Math.Max(options.Depth, options.PromptTokens) + 1).Select(_ => random.Next(_runner.VocabularySize))];
-            _logits = new float[(long)options.Sequences * _runner.VocabularySize];
+            _tokens = [.. Enumerable.Range(0, Math.Max(options.Depth, options.PromptTokens) + 1).Select(_ => random.Next(run.Width))];
+            _logits = new float[(long)options.Sequences * run.Width];
         }
 
         /// <summary>Does the work once, after what must be in the cache before.</summary>
@@ -213,13 +210,14 @@ public static class ModelBenchmark
 
         public int Generate()
         {
+            for (var sequence = 0; sequence < _options.Sequences; sequence++)
+                _run.Return(sequence, _options.Depth);
             for (var i = 0; i < _options.GeneratedTokens; i++)
             {
                 _cancellationToken.ThrowIfCancellationRequested();
-                _batch.Clear();
-                for (var sequence = 0; sequence < _pages.Length; sequence++)
-                    _batch.Add(_options.Depth + i, _tokens.AsSpan(i % _tokens.Length, 1), _pages[sequence], outputs: 1, states: _runner.StateInPlace(sequence, _options.Depth + i));
-                _runner.Run(_batch, _logits);
+                for (var sequence = 0; sequence < _options.Sequences; sequence++)
+                    _run.Append(sequence, _tokens.AsSpan(i % _tokens.Length, 1), outputs: 1);
+                _run.Run(_logits);
             }
 
             return _options.GeneratedTokens * _options.Sequences;
@@ -227,14 +225,14 @@ public static class ModelBenchmark
 
         private void Read(int sequence, int past, int count)
         {
-            for (var done = 0; done < count; done += _runner.MaxRows)
+            _run.Return(sequence, past);
+            for (var done = 0; done < count; done += _run.MaxRows)
             {
                 _cancellationToken.ThrowIfCancellationRequested();
-                var rows = Math.Min(_runner.MaxRows, count - done);
-                var last = done + rows == count;
-                _batch.Clear();
-                _batch.Add(past + done, _tokens.AsSpan(done, rows), _pages[sequence], outputs: last ? 1 : 0, states: _runner.StateInPlace(sequence, past + done));
-                _runner.Run(_batch, _logits);
+                var rows = Math.Min(_run.MaxRows, count - done);
+                var outputs = done + rows == count ? 1 : 0;
+                _run.Append(sequence, _tokens.AsSpan(done, rows), outputs);
+                _run.Run(_logits.AsSpan(0, outputs * _run.Width));
             }
         }
     }

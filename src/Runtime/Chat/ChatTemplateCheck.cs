@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Hearth.Runtime.Tokenizers;
-using TokenKind = Hearth.Runtime.Tokenizers.TokenKind;
 
 namespace Hearth.Runtime.Chat;
 

@@ -172,7 +172,7 @@ internal sealed class EmbeddingLoop : IAsyncDisposable
                 if (_batch.RowCount + tokens.Length > _runner.MaxRows)
                     break;
                 var pages = _pageTokens == 0 ? 0 : (tokens.Length + _pageTokens - 1) / _pageTokens;
-                _batch.AddText(tokens, _pages.AsSpan(firstPage, pages), _pooling is PoolingKind.First or PoolingKind.Rank ? 0 : tokens.Length - 1, _keepsStates ? StateMove.InPlace(_step.Count, past: 0) : default);
+                _batch.AddText(tokens, _pages.AsSpan(firstPage, pages), [_pooling is PoolingKind.First or PoolingKind.Rank ? 0 : tokens.Length - 1], _keepsStates ? StateMove.InPlace(_step.Count, past: 0) : default);
                 firstPage += pages;
                 if (_step.Count == 0 || _step[^1].Job != first.Value)
                     _running++;

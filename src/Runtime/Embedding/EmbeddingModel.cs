@@ -3,7 +3,6 @@ using Hearth.Runtime.Caching;
 using Hearth.Runtime.Embedding;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
-using Hearth.Runtime.Models;
 using Hearth.Runtime.Tokenizers;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -37,8 +36,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
         Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), program.Limits.MaxRows) };
         Pooling = program.Pooling!.Value;
-        var ranksByLastToken = PooledHead.RanksByLastToken(Information.Architecture);
-        Classifier = Pooling == PoolingKind.Rank ? ClassifierTerms.Read(loaded.Metadata, program.OutputWidth, areProbabilities: ranksByLastToken) : null;
+        Classifier = Pooling == PoolingKind.Rank ? ClassifierTerms.Read(loaded.Metadata, program.OutputWidth, areProbabilities: program.Ranking is { AreProbabilities: true }) : null;
         if (Classifier is not null && _tokenizers.Input is not null)
             _ = _pair.Value; // a template that cannot be used is told of now
         var capacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity));
@@ -49,7 +47,7 @@ public sealed class EmbeddingModel : IEmbeddingModel, IAsyncDisposable
             _store = new EnginePageStore(_program.Engine, program.CacheLayers, CacheSizing.PageTokens, pages, options.KeyType ?? CacheType.F16, options.ValueType ?? CacheType.F16, program.StateWidths, program.Limits.MaxOutputRows);
         }
 
-        _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), Pooling == PoolingKind.Rank && ranksByLastToken ? PoolingKind.Last : Pooling, _store, capacity, logger);
+        _loop = new EmbeddingLoop(new StepRunner(_program, _store?.Handle), program.Ranking?.Pooling ?? Pooling, _store, capacity, logger);
     }
 
     /// <inheritdoc/>

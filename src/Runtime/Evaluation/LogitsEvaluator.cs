@@ -1,6 +1,5 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
-using Hearth.Runtime.Loading;
 
 namespace Hearth.Runtime.Evaluation;
 
@@ -25,74 +24,53 @@ internal static class LogitsEvaluator
             return;
         }
 
-        using var memory = encoder is null ? null : Read(encoder, source, cacheType);
-        var memoryPages = memory is null ? [] : Enumerable.Range(0, memory.PageCount).ToArray();
-        var held = program.Program.Recurrence is { } recurrence
-            ? (int)Math.Min(tokens.Length, recurrence.MostHeld(program.Program.Limits.MaxRows, CacheSizing.PageTokens))
-            : tokens.Length;
-        using var store = Store(program, held, cacheType);
-        using var sequence = new KvCache(store).CreateSequence();
-        var runner = new StepRunner(program, store.Handle, memory?.Handle);
-        var piece = Math.Min(runner.MaxRows, runner.MaxOutputRows);
-        var logits = new float[(long)Math.Min(piece, tokens.Length) * runner.VocabularySize];
-        var batch = new StepBatch();
+        using var read = encoder is null ? null : Read(encoder, source, cacheType);
+        using var run = new TextRun(program, TextRun.MostHeld(program, tokens.Length), cacheType, cacheType, source: read);
+        var piece = Math.Min(run.MaxRows, run.MaxOutputRows);
+        var logits = new float[(long)Math.Min(piece, tokens.Length) * run.Width];
         for (var past = 0; past < tokens.Length; past += piece)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var rows = Math.Min(piece, tokens.Length - past);
-            if (!sequence.TryReserve(rows))
-                throw new InvalidOperationException("the cache was made for the whole text");
-            batch.Clear();
-            batch.Add(sequence.Length, tokens.Slice(past, rows), sequence.Pages, rows, memoryPages, source.Length, sequence.States);
-            var filled = logits.AsSpan(0, rows * runner.VocabularySize);
-            runner.Run(batch, filled);
-            sequence.Commit(tokens.Slice(past, rows));
-            if (program.Program.Recurrence is { } segments)
-                sequence.Forget(segments.Forgettable(sequence.Length, CacheSizing.PageTokens));
+            run.Append(0, tokens.Slice(past, rows), outputs: rows);
+            var filled = logits.AsSpan(0, rows * run.Width);
+            run.Run(filled);
+            run.Forget(0);
             receive(past, filled);
         }
     }
 
-    private static EnginePageStore Read(CompiledProgram encoder, ReadOnlySpan<int> source, CacheType cacheType)
+    private static TextRun Read(CompiledProgram encoder, ReadOnlySpan<int> source, CacheType cacheType)
     {
-        var memory = Store(encoder, source.Length, cacheType);
+        var run = new TextRun(encoder, source.Length, cacheType, cacheType);
         try
         {
-            var batch = new StepBatch();
-            batch.Add(0, source, Enumerable.Range(0, memory.PageCount).ToArray(), outputs: 0);
-            new StepRunner(encoder, memory.Handle).Run(batch, []);
-            return memory;
+            run.Append(0, source, outputs: 0);
+            run.Run([]);
+            return run;
         }
         catch
         {
-            memory.Dispose();
+            run.Dispose();
             throw;
         }
-    }
-
-    private static EnginePageStore Store(CompiledProgram program, int tokens, CacheType cacheType)
-    {
-        var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, cacheType, cacheType, program.Program.StateWidths, stateCount: 2);
     }
 
     // Every row sees all others, so each piece of the logits takes a step over the whole text.
     private static void RunWhole(CompiledProgram program, ReadOnlySpan<int> tokens, LogitsReceiver receive, CancellationToken cancellationToken)
     {
-        var runner = new StepRunner(program, cache: null);
-        if (tokens.Length > runner.MaxRows)
-            throw new ContextLengthExceededException(tokens.Length, runner.MaxRows);
-        var piece = Math.Min(tokens.Length, runner.MaxOutputRows);
-        var logits = new float[(long)piece * runner.VocabularySize];
-        var batch = new StepBatch();
-        batch.Add(past: 0, tokens, pages: [], outputs: 0);
+        using var run = new TextRun(program, tokens.Length, CacheType.F32, CacheType.F32);
+        if (tokens.Length > run.MaxRows)
+            throw new ContextLengthExceededException(tokens.Length, run.MaxRows);
+        var piece = Math.Min(tokens.Length, run.MaxOutputRows);
+        var logits = new float[(long)piece * run.Width];
         for (var first = 0; first < tokens.Length; first += piece)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var rows = Math.Min(piece, tokens.Length - first);
-            batch.WantOnly(first, rows);
-            var filled = logits.AsSpan(0, rows * runner.VocabularySize);
-            runner.Run(batch, filled);
+            run.AppendWhole(tokens, [.. Enumerable.Range(first, rows)]);
+            var filled = logits.AsSpan(0, rows * run.Width);
+            run.Run(filled);
             receive(first, filled);
         }
     }

@@ -1,6 +1,4 @@
-using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
-using Hearth.Runtime.Loading;
 
 namespace Hearth.Runtime.Evaluation;
 
@@ -12,22 +10,20 @@ namespace Hearth.Runtime.Evaluation;
 /// </remarks>
 internal sealed class PerplexityEvaluator
 {
-    private readonly StepRunner _runner;
+    private readonly TextRun _run;
     private readonly int[] _tokens;
     private readonly PerplexityOptions _options;
     private readonly int? _beginOfText;
     private readonly int _length;
     private readonly int _first;
-    private readonly int[][] _pages;
+    private readonly int _group; // chunks of a step
     private readonly float[] _logits;
-    private readonly StepBatch _batch = new();
 
-    private PerplexityEvaluator(StepRunner runner, int[] tokens, PerplexityOptions options, int? beginOfText, int length, int group, int pagesEach)
+    private PerplexityEvaluator(TextRun run, int[] tokens, PerplexityOptions options, int? beginOfText, int length, int group)
     {
-        (_runner, _tokens, _options, _beginOfText, _length) = (runner, tokens, options, beginOfText, length);
+        (_run, _tokens, _options, _beginOfText, _length, _group) = (run, tokens, options, beginOfText, length, group);
         _first = options.Stride > 0 ? length - options.Stride - 1 : length / 2;
-        _pages = [.. Enumerable.Range(0, group).Select(i => Enumerable.Range(i * pagesEach, pagesEach).ToArray())];
-        _logits = new float[(long)Math.Min(runner.MaxOutputRows, group * (length - 1 - _first)) * runner.VocabularySize];
+        _logits = new float[(long)Math.Min(run.MaxOutputRows, group * (length - 1 - _first)) * run.Width];
     }
 
     /// <summary>Tokens of a chunk.</summary>
@@ -50,10 +46,8 @@ internal sealed class PerplexityEvaluator
         // Only as many sequences as one step takes whole; longer chunks go through in pieces.
         var scored = options.Stride > 0 ? options.Stride : length - 1 - (length / 2);
         var group = Math.Max(1, Math.Min(limits.MaxRows / (length - 1), limits.MaxOutputRows / scored));
-        var pagesEach = (length + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        using var store = new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, checked(pagesEach * group), options.CacheType, options.CacheType, program.Program.StateWidths, group);
-        var evaluator = new PerplexityEvaluator(new StepRunner(program, store.Handle), tokens, options, beginOfText, length, group, pagesEach);
-        return evaluator.Measure(receive, cancellationToken);
+        using var run = new TextRun(program, length, options.CacheType, options.CacheType, group);
+        return new PerplexityEvaluator(run, tokens, options, beginOfText, length, group).Measure(receive, cancellationToken);
     }
 
     private PerplexityEstimate Measure(Action<PerplexityEstimate>? receive, CancellationToken cancellationToken)
@@ -63,9 +57,9 @@ internal sealed class PerplexityEvaluator
         var total = Math.Min(_options.Chunks ?? possible, possible);
         var sum = new PerplexitySum();
         PerplexityEstimate estimate = default;
-        for (var chunk = 0; chunk < total; chunk += _pages.Length)
+        for (var chunk = 0; chunk < total; chunk += _group)
         {
-            var starts = Enumerable.Range(chunk, Math.Min(_pages.Length, total - chunk)).Select(i => i * step).ToArray();
+            var starts = Enumerable.Range(chunk, Math.Min(_group, total - chunk)).Select(i => i * step).ToArray();
             foreach (var losses in Score(starts, cancellationToken))
             {
                 foreach (var loss in losses)
@@ -82,18 +76,19 @@ internal sealed class PerplexityEvaluator
     private double[][] Score(int[] starts, CancellationToken cancellationToken)
     {
         var losses = starts.Select(_ => new double[_length - 1 - _first]).ToArray();
+        for (var i = 0; i < starts.Length; i++)
+            _run.Return(i, 0);
+
         // The last token of a chunk is only predicted, never read.
         for (int past = 0, end; past < _length - 1; past = end)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            end = Math.Min(_length - 1, past + (_runner.MaxRows / starts.Length));
-            end = Math.Min(end, Math.Max(past, _first) + (_runner.MaxOutputRows / starts.Length));
+            end = Math.Min(_length - 1, past + (_run.MaxRows / starts.Length));
+            end = Math.Min(end, Math.Max(past, _first) + (_run.MaxOutputRows / starts.Length));
             var outputs = Math.Max(0, end - Math.Max(past, _first));
-            _batch.Clear();
             for (var i = 0; i < starts.Length; i++)
-                _batch.Add(past, Piece(starts[i], past, end), _pages[i], outputs, states: _runner.StateInPlace(i, past));
-            var logits = _logits.AsSpan(0, starts.Length * outputs * _runner.VocabularySize);
-            _runner.Run(_batch, logits);
+                _run.Append(i, Piece(starts[i], past, end), outputs);
+            _run.Run(_logits.AsSpan(0, starts.Length * outputs * _run.Width));
             if (outputs > 0)
                 TakeLosses(starts, end - outputs, outputs, losses);
         }
@@ -113,7 +108,7 @@ internal sealed class PerplexityEvaluator
 
     private void TakeLosses(int[] starts, int position, int outputs, double[][] losses)
     {
-        var width = _runner.VocabularySize;
+        var width = _run.Width;
         Parallel.For(0, starts.Length * outputs, () => new float[width], (row, _, scratch) =>
         {
             var (chunk, offset) = Math.DivRem(row, outputs);

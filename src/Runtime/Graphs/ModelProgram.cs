@@ -61,6 +61,9 @@ internal sealed class ModelProgram
     /// <summary>How an output row comes of a text's hidden states; null where the output is logits.</summary>
     public PoolingKind? Pooling { get; init; }
 
+    /// <summary>How a classifier reads the text, where <see cref="Pooling"/> is <see cref="PoolingKind.Rank"/>; null: it is none, or its scores are of the first token.</summary>
+    public RankingTerms? Ranking { get; init; }
+
     /// <summary>Floats of one output row.</summary>
     public int OutputWidth => ValueWidths[Result];
 

@@ -481,10 +481,18 @@ internal sealed unsafe partial class ProgramBuilder
     /// <param name="encoder">The program that fills the memory, for an encoder–decoder.</param>
     /// <param name="pooling">How the result comes of a text's hidden states; null: it is logits.</param>
     /// <param name="recurrence">How text is read in segments; null: as one.</param>
-    public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null, Recurrence? recurrence = null)
+    /// <param name="ranking">How a classifier reads a text, where it is pooled for one.</param>
+    public ModelProgram Build(Value result, StepLimits limits, ModelProgram? encoder = null, PoolingKind? pooling = null, Recurrence? recurrence = null, RankingTerms? ranking = null)
     {
         ArgumentNullException.ThrowIfNull(result);
-        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits) { StateWidths = [.. _stateWidths], Encoder = encoder, Pooling = pooling, Recurrence = recurrence };
+        return new ModelProgram([.. _operations], [.. _widths], [.. _weights], [.. _cacheLayers], [.. _memoryLayers], result.Number, limits)
+        {
+            StateWidths = [.. _stateWidths],
+            Encoder = encoder,
+            Pooling = pooling,
+            Recurrence = recurrence,
+            Ranking = ranking,
+        };
     }
 
     /// <summary>Rows of the shortest table that is read by position; null where none is.</summary>

@@ -63,23 +63,12 @@ internal sealed class StepBatch
         AddRows(past, tokens, pages, memoryPages, memoryLength, states);
     }
 
-    /// <summary>Adds a whole text of which one row is wanted.</summary>
+    /// <summary>Adds a whole text of which some rows are wanted.</summary>
     /// <param name="tokens">The text; at least one token.</param>
     /// <param name="pages">Pages for its positions; empty for a program without a cache.</param>
-    /// <param name="outputRow">The wanted row, 0 to tokens.Length - 1.</param>
-    /// <param name="states">Where the sequence's state is; default for a model that keeps none.</param>
-    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputRow, StateMove states = default)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(outputRow);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(outputRow, tokens.Length);
-        _outputRows.Add(RowCount + outputRow);
-        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0, states);
-    }
-
-    /// <summary>Adds a whole text of which some rows are wanted, for a program without a cache.</summary>
-    /// <param name="tokens">The text; at least one token.</param>
     /// <param name="outputRows">The wanted rows, rising, each 0 to tokens.Length - 1; at least one.</param>
-    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> outputRows)
+    /// <param name="states">Where the sequence's state is; default for a model that keeps none.</param>
+    public void AddText(ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> outputRows, StateMove states = default)
     {
         ArgumentOutOfRangeException.ThrowIfZero(outputRows.Length);
         var last = -1;
@@ -92,7 +81,7 @@ internal sealed class StepBatch
 
         foreach (var row in outputRows)
             _outputRows.Add(RowCount + row);
-        AddRows(past: 0, tokens, pages: default, memoryPages: default, memoryLength: 0, states: default);
+        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0, states);
     }
 
     private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength, StateMove states)
@@ -110,18 +99,6 @@ internal sealed class StepBatch
 
         _pages.AddRange(pages);
         _pages.AddRange(memoryPages);
-    }
-
-    /// <summary>Asks for other rows than those that were asked for as rows were added.</summary>
-    /// <param name="first">The first row, counted through the step.</param>
-    /// <param name="count">How many, at least one.</param>
-    public void WantOnly(int first, int count)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(first);
-        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(first + count, RowCount);
-        _outputRows.Clear();
-        _outputRows.AddRange(Enumerable.Range(first, count));
     }
 
     internal ReadOnlySpan<int> TokenSpan => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_tokens);

@@ -15,7 +15,7 @@ internal static class FileCheck
         const int Rows = 8;
         var kind = ModelKinds.Of(file.Metadata);
         var limits = new StepLimits(Rows, Rows) { Embedding = kind == ModelKind.Encoder ? new EmbeddingTerms() : null };
-        var program = ModelFamilies.Find(file)(file, limits);
+        var program = ModelFamilies.Find(file).Build(file, limits);
         ModelChecks.RequireRows(file, program);
         if (program.Encoder is not null)
             _ = ModelChecks.RequireDecoderStart(file.Metadata, program);

@@ -39,8 +39,9 @@ public static class ModelKinds
     internal static ModelKind Of(GgufMetadata metadata)
     {
         var architecture = metadata.Get<string>("general.architecture");
-        if (ModelFamilies.IsEncoder(architecture) || metadata.Get($"{architecture}.pooling_type", 0) != 0)
+        var family = ModelFamilies.TryFind(architecture);
+        if (family is { IsEncoder: true } || metadata.Get($"{architecture}.pooling_type", 0) != 0)
             return ModelKind.Encoder;
-        return ModelFamilies.IsEncoderDecoder(architecture) ? ModelKind.EncoderDecoder : ModelKind.Decoder;
+        return family is { IsEncoderDecoder: true } ? ModelKind.EncoderDecoder : ModelKind.Decoder;
     }
 }

@@ -62,10 +62,10 @@ internal static class ModelLoader
     {
         var family = ModelFamilies.Find(file);
         var architecture = file.Metadata.Get<string>("general.architecture");
-        if (limits.FillsMasks && !ModelFamilies.FillsMasks(architecture))
+        if (limits.FillsMasks && !family.FillsMasks)
             throw new UnsupportedModelException($"filling masks with '{architecture}'", ["encoders of BERT's kind with a head for masked words"]);
         var engine = Engine.Get(Checked(options.Threads ?? 0, 0, 512, nameof(ModelOptions.Threads)), options.PinThreads ?? false);
-        var program = family(file, limits with { MaxOutputRows = Math.Min(limits.MaxRows, limits.MaxOutputRows), ContextLength = options.ContextLength ?? 0 });
+        var program = family.Build(file, limits with { MaxOutputRows = Math.Min(limits.MaxRows, limits.MaxOutputRows), ContextLength = options.ContextLength ?? 0 });
         if (program.Pooling is not null && limits.Embedding is null)
             throw new UnsupportedModelException($"generating text with '{architecture}', which computes embeddings", ["embeddings"]);
         if (program.Pooling is null && limits.Embedding is not null)

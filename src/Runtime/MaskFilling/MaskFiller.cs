@@ -1,9 +1,10 @@
 using System.Numerics.Tensors;
 using System.Text;
+using Hearth.Runtime.Caching;
+using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
 using Hearth.Runtime.Tokenizers;
-using TokenKind = Hearth.Runtime.Tokenizers.TokenKind;
 
 namespace Hearth.Runtime;
 
@@ -43,7 +44,7 @@ public sealed class MaskFiller : IAsyncDisposable
     public const int MostMasks = 64;
 
     private readonly CompiledProgram _program;
-    private readonly StepRunner _runner;
+    private readonly TextRun _run;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly ModelTokenizers _tokenizers;
     private int _disposed;
@@ -51,11 +52,11 @@ public sealed class MaskFiller : IAsyncDisposable
     private MaskFiller(LoadedModel loaded, ModelOptions options)
     {
         _program = loaded.Program;
-        _runner = new StepRunner(_program, cache: null);
+        _run = new TextRun(_program, length: 0, CacheType.F32, CacheType.F32);
         Metadata = loaded.Metadata;
         _tokenizers = loaded.Texts.Tokenizers;
         var context = Math.Min(options.ContextLength ?? loaded.Information.ContextLength, loaded.Information.ContextLength);
-        Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), _runner.MaxRows) };
+        Information = loaded.Information with { ContextLength = Math.Min(ModelLoader.Checked(context, 1, int.MaxValue, nameof(ModelOptions.ContextLength)), _run.MaxRows) };
     }
 
     /// <summary>What the model is.</summary>
@@ -134,6 +135,7 @@ public sealed class MaskFiller : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _turn.WaitAsync().ConfigureAwait(false);
+        _run.Dispose();
         _program.Dispose();
         _turn.Release();
     }
@@ -159,26 +161,24 @@ public sealed class MaskFiller : IAsyncDisposable
     // As many texts share a step as fit into it.
     private void RunSteps(IReadOnlyList<MaskedTokens> texts, LogitsOfText receive, CancellationToken cancellationToken)
     {
-        var batch = new StepBatch();
         float[] logits = [];
         for (var first = 0; first < texts.Count;)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            batch.Clear();
             var end = first;
-            for (; end < texts.Count && Fits(batch, texts[end]); end++)
-                batch.AddText(texts[end].Tokens, texts[end].Positions);
-            var size = batch.OutputCount * _runner.VocabularySize;
+            for (; end < texts.Count && Fits(texts[end]); end++)
+                _run.AppendWhole(texts[end].Tokens, texts[end].Positions);
+            var size = _run.OutputRows * _run.Width;
             logits = logits.Length < size ? new float[size] : logits;
-            _runner.Run(batch, logits.AsSpan(0, size));
+            _run.Run(logits.AsSpan(0, size));
             for (var (row, text) = (0, first); text < end; row += texts[text++].Positions.Length)
-                receive(text, logits.AsSpan(row * _runner.VocabularySize, texts[text].Positions.Length * _runner.VocabularySize));
+                receive(text, logits.AsSpan(row * _run.Width, texts[text].Positions.Length * _run.Width));
             first = end;
         }
     }
 
-    private bool Fits(StepBatch batch, MaskedTokens text)
-        => batch.RowCount + text.Tokens.Length <= _runner.MaxRows && batch.OutputCount + text.Positions.Length <= _runner.MaxOutputRows;
+    private bool Fits(MaskedTokens text)
+        => _run.Rows + text.Tokens.Length <= _run.MaxRows && _run.OutputRows + text.Positions.Length <= _run.MaxOutputRows;
 
     private MaskedTokens Read(string text, int index, int most)
     {
@@ -190,8 +190,8 @@ public sealed class MaskFiller : IAsyncDisposable
             throw new MaskCountException(positions.Length, most, MaskSpelling, index);
         if (tokens.Length > Information.ContextLength)
             throw new ContextLengthExceededException(tokens.Length, Information.ContextLength, index);
-        if (positions.Length > _runner.MaxOutputRows)
-            throw new MaskCountException(positions.Length, _runner.MaxOutputRows, MaskSpelling, index);
+        if (positions.Length > _run.MaxOutputRows)
+            throw new MaskCountException(positions.Length, _run.MaxOutputRows, MaskSpelling, index);
         return new MaskedTokens(tokens, positions);
     }
 
@@ -201,7 +201,7 @@ public sealed class MaskFiller : IAsyncDisposable
             throw new HearthException($"the model '{Information.Id}' computes a value that is not finite for text {index}; its weights are damaged, or not made for such a text");
         var masks = new FilledMask[read.Positions.Length];
         for (var i = 0; i < masks.Length; i++)
-            masks[i] = new FilledMask(read.Positions[i], Best(logits.Slice(i * _runner.VocabularySize, _runner.VocabularySize), top));
+            masks[i] = new FilledMask(read.Positions[i], Best(logits.Slice(i * _run.Width, _run.Width), top));
         return new FilledText(Insert(text, masks), read.Tokens.Length, masks);
     }
 

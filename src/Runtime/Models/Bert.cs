@@ -94,6 +94,7 @@ internal static class Bert
             NormalizesEmbedding = true,
             NormalizesFirstLayer = false,
             Head = HeadWeights.None,
+            Ranking = RankingTerms.OfMean,
         };
     }
 }

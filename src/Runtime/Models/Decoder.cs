@@ -16,10 +16,14 @@ internal sealed class Decoder
     private readonly ProgramBuilder _program;
     private readonly int _width;
     private readonly PoolingKind? _pooling;
+    private readonly RankingTerms? _ranking;
 
     private Decoder(ModelFile model, DecoderDescription description)
     {
-        _pooling = PooledHead.Kind(model, isEncoder: description.Head == HeadWeights.None);
+        _ranking = description.Ranking ?? (description.Head == HeadWeights.None ? RankingTerms.OfFirstToken : null);
+        _pooling = PooledHead.Kind(model, isEncoder: description.Head == HeadWeights.None, ranks: _ranking is not null);
+        if (_pooling != PoolingKind.Rank)
+            _ranking = null;
         _model = model;
         _description = description;
         _program = model.Program;
@@ -39,7 +43,7 @@ internal sealed class Decoder
         var decoder = new Decoder(model, description);
         var result = decoder.Forward();
         model.RequireAllUsed(name => description.Ignores?.Invoke(name) == true || model.Sizes.IsBeyond(name) || PooledHead.Ignores(name, decoder._pooling, limits.FillsMasks));
-        return model.Program.Build(result, limits, pooling: decoder._pooling);
+        return model.Program.Build(result, limits, pooling: decoder._pooling, ranking: decoder._ranking);
     }
 
     private Value Forward()
@@ -57,7 +61,7 @@ internal sealed class Decoder
 
         x = Norm(x, _description.OutputNorm);
         if (_pooling is { } pooling)
-            return PooledHead.Write(_model, x, pooling);
+            return PooledHead.Write(_model, x, pooling, _ranking);
         return _model.Limits.FillsMasks ? MaskHead.Write(_model, x, embedding, _description.Norm) : Logits(x, embedding);
     }
 

@@ -115,6 +115,9 @@ internal sealed record DecoderDescription
     /// <summary>Cap of the logits; 0: none.</summary>
     public float LogitCap { get; init; }
 
+    /// <summary>How a classifier in place of the head reads a text; null: as BERT's for encoders, and a decoder has none.</summary>
+    public RankingTerms? Ranking { get; init; }
+
     /// <summary>Says of a tensor that files of this architecture hold it though it is not used: an image tower's, say.</summary>
     public Func<string, bool>? Ignores { get; init; }
 }

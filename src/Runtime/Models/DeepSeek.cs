@@ -14,7 +14,7 @@ internal static class DeepSeek
     public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new()
     {
         ["deepseek"] = First,
-        ["deepseek2"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved)),
+        ["deepseek2"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved, raisesScoresAlone: true)),
         ["mistral4"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved)),
         ["deepseek2-ocr"] = model => Second(model, model.Attention(RopeLayout.Halves)),
         ["bailingmoe"] = Bailing,
@@ -167,11 +167,11 @@ internal static class DeepSeek
         Head = HeadWeights.Embedding,
     };
 
-    private static Func<int, AttentionPart> LatentAttention(ModelFile model, RopeLayout layout)
+    private static Func<int, AttentionPart> LatentAttention(ModelFile model, RopeLayout layout, bool raisesScoresAlone = false)
     {
         var rotation = model.Rotation(layout);
         var sizes = LatentSizes.Read(model, rotation.Terms);
-        var (terms, magnitude) = Magnitude(model, rotation.Terms);
+        var (terms, magnitude) = Magnitude(model, rotation.Terms, raisesScoresAlone);
         var length = model.Keys.Size("attention.temperature_length", int.MaxValue, otherwise: 0, least: 0);
         var temperature = model.Keys.Number("attention.temperature_scale", 0);
         return layer => new LatentAttention(
@@ -186,8 +186,8 @@ internal static class DeepSeek
     }
 
     // YaRN raises the rotated values' magnitude with the context; these models raise the whole score instead, by the
-    // square of one plus a tenth of the multiplier times the logarithm of the factor.
-    private static (RopeTerms Terms, float Score) Magnitude(ModelFile model, RopeTerms terms)
+    // square of one plus a tenth of the multiplier times the logarithm of the factor; and some nothing else.
+    private static (RopeTerms Terms, float Score) Magnitude(ModelFile model, RopeTerms terms, bool raisesScoresAlone)
     {
         if (terms.Extrapolation == 0 || terms.FrequencyScale >= 1)
             return (terms, 1);
@@ -195,7 +195,7 @@ internal static class DeepSeek
         var multiplier = model.Keys.Number("rope.scaling.yarn_log_multiplier", 0) / 0.1f;
         var usual = 1 + 0.1f * log;
         var raised = 1 + 0.1f * multiplier * log;
-        var rotated = multiplier == 0 ? usual : model.Sizes.Architecture == "deepseek2" ? 1 : usual / raised;
+        var rotated = multiplier == 0 ? usual : raisesScoresAlone ? 1 : usual / raised;
         rotated *= terms.AttentionFactor;
         return (terms with { AttentionFactor = rotated / usual }, rotated * raised);
     }

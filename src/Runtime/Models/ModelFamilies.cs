@@ -3,8 +3,19 @@ using Hearth.Runtime.Graphs;
 
 namespace Hearth.Runtime.Models;
 
-/// <summary>Writes the program of a model file.</summary>
-internal delegate ModelProgram ModelFamily(GgufFile file, StepLimits limits);
+/// <summary>An architecture, or several that are alike.</summary>
+/// <param name="Build">Writes the program of a model file.</param>
+internal sealed record ModelFamily(Func<GgufFile, StepLimits, ModelProgram> Build)
+{
+    /// <summary>Whether it computes vectors of texts and nothing else.</summary>
+    public bool IsEncoder { get; init; }
+
+    /// <summary>Whether its files may have a head for masked words.</summary>
+    public bool FillsMasks { get; init; }
+
+    /// <summary>Whether an encoder reads before its decoder writes.</summary>
+    public bool IsEncoderDecoder { get; init; }
+}
 
 /// <summary>The families that are built in, by GGUF's general.architecture.</summary>
 internal static class ModelFamilies
@@ -12,35 +23,36 @@ internal static class ModelFamilies
     /// <summary>Tokens of a text that an encoder reads: in one step, all of whose rows are in memory at once.</summary>
     public const int LongestSource = 8192;
 
-    private static readonly Dictionary<string, ModelFamily> _families = new(Collect(
-        Llama.Architectures,
-        Qwen.Architectures,
-        Granite.Architectures,
-        Gpt.Architectures,
-        ParallelBlocks.Architectures,
-        PostNorm.Architectures,
-        Gemma.Architectures,
-        Gemma4.Architectures,
-        Apertus.Architectures,
-        Talkie.Architectures,
-        Diffusion.Architectures,
-        Bert.Architectures,
-        DecoderEmbedding.Architectures,
-        Mixtral.Architectures,
-        DeepSeek.Architectures,
-        WindowedExperts.Architectures,
-        GptOss.Architectures,
-        Llama4.Architectures,
-        Mamba.Architectures,
-        Lfm2.Architectures,
-        DeltaNet.Architectures))
-    {
-        ["gemma3n"] = Gemma3n.Build,
-        ["t5"] = T5.Build,
-        ["t5encoder"] = T5.Build,
-        ["encoder-decoder"] = EncoderDecoder.Build,
-        ["transformer-xl"] = TransformerXl.Build,
-    };
+    private static readonly Dictionary<string, ModelFamily> _families = new(
+    [
+        .. Described(Bert.Architectures, isEncoder: true, fillsMasks: true),
+        .. Described(DecoderEmbedding.Architectures, isEncoder: true),
+        .. Described(Llama.Architectures),
+        .. Described(Qwen.Architectures),
+        .. Described(Granite.Architectures),
+        .. Described(Gpt.Architectures),
+        .. Described(ParallelBlocks.Architectures),
+        .. Described(PostNorm.Architectures),
+        .. Described(Gemma.Architectures),
+        .. Described(Gemma4.Architectures),
+        .. Described(Apertus.Architectures),
+        .. Described(Talkie.Architectures),
+        .. Described(Diffusion.Architectures),
+        .. Described(Mixtral.Architectures),
+        .. Described(DeepSeek.Architectures),
+        .. Described(WindowedExperts.Architectures),
+        .. Described(GptOss.Architectures),
+        .. Described(Llama4.Architectures),
+        .. Described(Mamba.Architectures),
+        .. Described(Lfm2.Architectures),
+        .. Described(DeltaNet.Architectures),
+        new("gemma3n", new ModelFamily(Gemma3n.Build)),
+        new("t5", new ModelFamily(T5.Build) { IsEncoderDecoder = true }),
+        new("t5encoder", new ModelFamily(T5.Build) { IsEncoder = true }),
+        new("encoder-decoder", new ModelFamily(EncoderDecoder.Build) { IsEncoderDecoder = true }),
+        new("transformer-xl", new ModelFamily(TransformerXl.Build)),
+    ],
+    StringComparer.Ordinal);
 
     // What these need beside the operations that there are.
     private static readonly Dictionary<string, string> _lacking = new()
@@ -68,14 +80,8 @@ internal static class ModelFamilies
             : throw new UnsupportedModelException($"architecture '{architecture}'{Reason(architecture)}", Architectures);
     }
 
-    /// <summary>Whether an architecture computes vectors of texts and nothing else.</summary>
-    public static bool IsEncoder(string architecture) => architecture == "t5encoder" || Bert.Architectures.ContainsKey(architecture) || DecoderEmbedding.Architectures.ContainsKey(architecture);
-
-    /// <summary>Whether an architecture's files may have a head for masked words.</summary>
-    public static bool FillsMasks(string architecture) => Bert.Architectures.ContainsKey(architecture);
-
-    /// <summary>Whether an architecture has an encoder before its decoder.</summary>
-    public static bool IsEncoderDecoder(string architecture) => architecture is "t5" or "encoder-decoder";
+    /// <summary>The family of an architecture; null where it is not built in.</summary>
+    public static ModelFamily? TryFind(string architecture) => _families.GetValueOrDefault(architecture);
 
     /// <summary>Refuses to make vectors with an encoder–decoder.</summary>
     /// <exception cref="UnsupportedModelException">Vectors are asked for.</exception>
@@ -106,15 +112,7 @@ internal static class ModelFamilies
     private static string Reason(string architecture)
         => _lacking.TryGetValue(architecture, out var lacking) ? $" ({lacking})" : "";
 
-    private static Dictionary<string, ModelFamily> Collect(params ReadOnlySpan<Dictionary<string, Func<ModelFile, DecoderDescription>>> decoders)
-    {
-        var all = new Dictionary<string, ModelFamily>(StringComparer.Ordinal);
-        foreach (var kin in decoders)
-        {
-            foreach (var (architecture, describe) in kin)
-                all.Add(architecture, (file, limits) => Decoder.Build(file, limits, describe));
-        }
-
-        return all;
-    }
+    private static IEnumerable<KeyValuePair<string, ModelFamily>> Described(Dictionary<string, Func<ModelFile, DecoderDescription>> kin, bool isEncoder = false, bool fillsMasks = false)
+        => kin.Select(entry => KeyValuePair.Create(
+            entry.Key, new ModelFamily((file, limits) => Decoder.Build(file, limits, entry.Value)) { IsEncoder = isEncoder, FillsMasks = fillsMasks }));
 }

@@ -16,8 +16,8 @@ internal static class Qwen
         ["qwen"] = First,
         ["qwen2"] = Llama.Halves,
         ["qwen2vl"] = Llama.Halves,
-        ["qwen3"] = NormalizedHeads,
-        ["qwen3vl"] = NormalizedHeads,
+        ["qwen3"] = Third,
+        ["qwen3vl"] = Third,
     };
 
     /// <summary>Qwen3's block.</summary>
@@ -25,6 +25,8 @@ internal static class Qwen
     {
         Attention = model.Attention(RopeLayout.Halves, a => a with { QueryKeyNorm = new(Norm.Rms) }),
     };
+
+    private static DecoderDescription Third(ModelFile model) => NormalizedHeads(model) with { Ranking = RankingTerms.OfLastToken };
 
     // feed_forward_length counts gate and up together.
     private static DecoderDescription First(ModelFile model) => Llama.Halves(model) with

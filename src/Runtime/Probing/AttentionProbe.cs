@@ -47,11 +47,11 @@ public static class AttentionProbe
             run.Plan(model.Encoder.Program, AttentionKind.EncoderSelf, source.Length, memory: 0);
         run.Plan(model.Program.Program, AttentionKind.DecoderSelf, tokens.Length, source.Length);
         run.Allocate();
-        using var memory = model.Encoder is null ? null : run.Encode(model.Encoder, source);
+        using var read = model.Encoder is null ? null : run.Encode(model.Encoder, source);
         if (model.Program.Program.NeedsWholeText)
             run.ReadWhole(model.Program, tokens);
         else
-            run.Decode(model.Program, tokens, memory, source.Length);
+            run.Decode(model.Program, tokens, read);
         return run.Result(model.Information, Named(tokens, model.OptionalOutputTokenizer), Named(source, model.OptionalTokenizer));
     }
 

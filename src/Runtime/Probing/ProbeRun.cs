@@ -1,4 +1,4 @@
-using Hearth.Runtime.Caching;
+using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
 using Hearth.Runtime.Loading;
@@ -86,61 +86,54 @@ internal sealed class ProbeRun
             : $"not even one head fits with these texts: one head's texts may have about {(long)Math.Sqrt(most)} tokens";
     }
 
-    /// <summary>Runs an encoder and gives its output, for a decoder to attend to.</summary>
-    public EnginePageStore Encode(CompiledProgram encoder, ReadOnlySpan<int> source)
+    /// <summary>Runs an encoder and gives what it read, for a decoder to attend to.</summary>
+    public TextRun Encode(CompiledProgram encoder, ReadOnlySpan<int> source)
     {
-        var memory = Store(encoder, source.Length);
+        var run = Texts(encoder, source.Length);
         try
         {
-            var batch = new StepBatch();
-            batch.Add(0, source, AllPages(memory), outputs: 0);
-            Step(encoder, new StepRunner(encoder, memory.Handle), batch, [], firstRow: 0);
-            return memory;
+            run.Append(0, source, outputs: 0);
+            Step(encoder, run, [], firstRow: 0);
+            return run;
         }
         catch
         {
-            memory.Dispose();
+            run.Dispose();
             throw;
         }
     }
 
     /// <summary>Runs a decoder over a text in pieces.</summary>
-    public void Decode(CompiledProgram decoder, ReadOnlySpan<int> tokens, EnginePageStore? memory, int memoryLength)
+    public void Decode(CompiledProgram decoder, ReadOnlySpan<int> tokens, TextRun? source)
     {
         // Of a recurrent model, too, every position is kept: keys are then numbered as the text's tokens are.
-        using var store = Store(decoder, tokens.Length);
-        var runner = new StepRunner(decoder, store.Handle, memory?.Handle);
-        var (pages, memoryPages) = (AllPages(store), memory is null ? [] : AllPages(memory));
-        var batch = new StepBatch();
-        for (var past = 0; past < tokens.Length; past += runner.MaxRows)
+        using var run = Texts(decoder, tokens.Length, source);
+        for (var past = 0; past < tokens.Length; past += run.MaxRows)
         {
             _cancellationToken.ThrowIfCancellationRequested();
-            batch.Clear();
-            batch.Add(past, tokens.Slice(past, Math.Min(runner.MaxRows, tokens.Length - past)), pages, outputs: 0, memoryPages, memoryLength, runner.StateInPlace(0, past));
-            Step(decoder, runner, batch, [], past);
+            run.Append(0, tokens.Slice(past, Math.Min(run.MaxRows, tokens.Length - past)), outputs: 0);
+            Step(decoder, run, [], past);
         }
     }
 
     /// <summary>Runs a program whose rows see each other, or whose output is one row a text: all in one step.</summary>
     public void ReadWhole(CompiledProgram program, ReadOnlySpan<int> tokens)
     {
-        var runner = new StepRunner(program, cache: null);
-        if (tokens.Length > runner.MaxRows)
-            throw new ContextLengthExceededException(tokens.Length, runner.MaxRows);
-        using var store = program.Program.CacheLayers.Count == 0 && program.Program.StateWidths.Count == 0 ? null : Store(program, tokens.Length);
-        var batch = new StepBatch();
-        batch.AddText(tokens, store is null ? [] : AllPages(store), outputRow: tokens.Length - 1, program.Program.StateInPlace(0, past: 0));
+        if (tokens.Length > program.Program.Limits.MaxRows)
+            throw new ContextLengthExceededException(tokens.Length, program.Program.Limits.MaxRows);
+        using var run = Texts(program, tokens.Length);
+        run.AppendWhole(tokens, [tokens.Length - 1]);
         _cancellationToken.ThrowIfCancellationRequested();
-        Step(program, new StepRunner(program, store?.Handle), batch, new float[program.Program.OutputWidth], firstRow: 0);
+        Step(program, run, new float[run.Width], firstRow: 0);
     }
 
     public AttentionMaps Result(ModelInformation model, ProbedToken[] tokens, ProbedToken[] source)
         => new(model.Id, model.Architecture, tokens, source, [.. _probed.Select(p => p.Layer).OrderBy(l => l.Kind).ThenBy(l => l.Layer)]);
 
-    private unsafe void Step(CompiledProgram program, StepRunner runner, StepBatch batch, Span<float> output, int firstRow)
+    private unsafe void Step(CompiledProgram program, TextRun run, Span<float> output, int firstRow)
     {
         var wanted = _probed.Where(p => p.Program == program.Program).ToArray();
-        var rows = batch.RowCount;
+        var rows = run.Rows;
         // Weights of the step, [rows, heads, keys] of each probe; together no more than all that was asked for.
         var buffers = wanted.Select(p => GC.AllocateUninitializedArray<float>(rows * p.Layer.HeadCount * p.Layer.Keys, pinned: true)).ToArray();
         var probes = new NativeProbe[wanted.Length];
@@ -157,7 +150,7 @@ internal sealed class ProbeRun
             };
         }
 
-        runner.Run(batch, output, probes);
+        run.Run(output, probes);
         for (var i = 0; i < wanted.Length; i++)
             Take(wanted[i], buffers[i], rows, firstRow);
         GC.KeepAlive(buffers);
@@ -173,11 +166,6 @@ internal sealed class ProbeRun
         }
     }
 
-    private EnginePageStore Store(CompiledProgram program, int tokens)
-    {
-        var pages = (tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens;
-        return new EnginePageStore(program.Engine, program.Program.CacheLayers, CacheSizing.PageTokens, pages, _options.CacheType, _options.CacheType, program.Program.StateWidths, stateCount: 1);
-    }
-
-    private static int[] AllPages(EnginePageStore store) => [.. Enumerable.Range(0, store.PageCount)];
+    private TextRun Texts(CompiledProgram program, int length, TextRun? source = null)
+        => new(program, length, _options.CacheType, _options.CacheType, source: source);
 }

@@ -65,9 +65,9 @@ internal static class Arithmetic
         _ => throw Raise.Type($"bad operand type for unary +: '{TypeNames.Of(value)}'"),
     };
 
-    public static object? Apply(Interpreter interpreter, TokenKind op, object? left, object? right)
+    public static object? Apply(Interpreter interpreter, SyntaxKind op, object? left, object? right)
     {
-        if (op == TokenKind.Mod && Strings.Is(left, out var format))
+        if (op == SyntaxKind.Mod && Strings.Is(left, out var format))
             return PercentFormat.Apply(interpreter, left, format, right);
         if (left is UndefinedValue u)
             throw u.Error();
@@ -77,8 +77,8 @@ internal static class Arithmetic
             return ApplyNumbers(interpreter, op, left!, right!);
         return op switch
         {
-            TokenKind.Add => Concatenate(interpreter, left, right) ?? throw Unsupported("+", left, right),
-            TokenKind.Mul => Repeat(interpreter, left, right) ?? throw Unsupported("*", left, right),
+            SyntaxKind.Add => Concatenate(interpreter, left, right) ?? throw Unsupported("+", left, right),
+            SyntaxKind.Mul => Repeat(interpreter, left, right) ?? throw Unsupported("*", left, right),
             _ => throw Unsupported(new Token(op, null, 0).Describe(), left, right),
         };
     }
@@ -139,15 +139,15 @@ internal static class Arithmetic
         return result;
     }
 
-    private static object ApplyNumbers(Interpreter interpreter, TokenKind op, object left, object right)
+    private static object ApplyNumbers(Interpreter interpreter, SyntaxKind op, object left, object right)
     {
         // Sums touch each word once; products and quotients every pair of words.
         var (a, b) = (SizeOf(left), SizeOf(right));
         if (a + b > 2)
-            interpreter.Charge(op is TokenKind.Add or TokenKind.Sub ? (a + b) / 8 : ((a * b) / 32) + ((a + b) / 8));
-        if (op == TokenKind.Div)
+            interpreter.Charge(op is SyntaxKind.Add or SyntaxKind.Sub ? (a + b) / 8 : ((a * b) / 32) + ((a + b) / 8));
+        if (op == SyntaxKind.Div)
             return Divide(left, right);
-        if (op == TokenKind.Pow)
+        if (op == SyntaxKind.Pow)
             return Power(interpreter, left, right);
         if (left is double || right is double)
             return ApplyDoubles(op, ToDouble(left), ToDouble(right));
@@ -156,15 +156,15 @@ internal static class Arithmetic
         return ApplyLongs(op, ToIndex(left), ToIndex(right));
     }
 
-    private static object ApplyLongs(TokenKind op, long a, long b)
+    private static object ApplyLongs(SyntaxKind op, long a, long b)
     {
         try
         {
             switch (op)
             {
-                case TokenKind.Add: return checked(a + b);
-                case TokenKind.Sub: return checked(a - b);
-                case TokenKind.Mul: return checked(a * b);
+                case SyntaxKind.Add: return checked(a + b);
+                case SyntaxKind.Sub: return checked(a - b);
+                case SyntaxKind.Mul: return checked(a * b);
             }
         }
         catch (OverflowException)
@@ -175,44 +175,44 @@ internal static class Arithmetic
         return a == long.MinValue || b == 0 ? ApplyBig(op, a, b) : ApplyFloored(op, a, b);
     }
 
-    private static long ApplyFloored(TokenKind op, long a, long b)
+    private static long ApplyFloored(SyntaxKind op, long a, long b)
     {
         var remainder = a % b;
         var adjust = remainder != 0 && (remainder < 0) != (b < 0);
-        if (op == TokenKind.FloorDiv)
+        if (op == SyntaxKind.FloorDiv)
             return (a / b) - (adjust ? 1 : 0);
         return adjust ? remainder + b : remainder;
     }
 
-    private static object ApplyBig(TokenKind op, BigInteger a, BigInteger b)
+    private static object ApplyBig(SyntaxKind op, BigInteger a, BigInteger b)
     {
         switch (op)
         {
-            case TokenKind.Add: return Numbers.Normalize(a + b);
-            case TokenKind.Sub: return Numbers.Normalize(a - b);
-            case TokenKind.Mul: return Numbers.Normalize(a * b);
+            case SyntaxKind.Add: return Numbers.Normalize(a + b);
+            case SyntaxKind.Sub: return Numbers.Normalize(a - b);
+            case SyntaxKind.Mul: return Numbers.Normalize(a * b);
         }
 
         if (b.IsZero)
             throw Raise.ZeroDivision("integer division or modulo by zero");
         var quotient = BigInteger.DivRem(a, b, out var remainder);
         var adjust = !remainder.IsZero && remainder.Sign != b.Sign;
-        if (op == TokenKind.FloorDiv)
+        if (op == SyntaxKind.FloorDiv)
             return Numbers.Normalize(adjust ? quotient - 1 : quotient);
         return Numbers.Normalize(adjust ? remainder + b : remainder);
     }
 
-    private static double ApplyDoubles(TokenKind op, double a, double b)
+    private static double ApplyDoubles(SyntaxKind op, double a, double b)
     {
         switch (op)
         {
-            case TokenKind.Add: return a + b;
-            case TokenKind.Sub: return a - b;
-            case TokenKind.Mul: return a * b;
+            case SyntaxKind.Add: return a + b;
+            case SyntaxKind.Sub: return a - b;
+            case SyntaxKind.Mul: return a * b;
         }
 
         if (b == 0)
-            throw Raise.ZeroDivision(op == TokenKind.Mod ? "float modulo" : "float floor division by zero");
+            throw Raise.ZeroDivision(op == SyntaxKind.Mod ? "float modulo" : "float floor division by zero");
         var remainder = a % b;
         var quotient = (a - remainder) / b;
         if (remainder != 0)
@@ -228,7 +228,7 @@ internal static class Arithmetic
             remainder = Math.CopySign(0, b);
         }
 
-        if (op == TokenKind.Mod)
+        if (op == SyntaxKind.Mod)
             return remainder;
         if (quotient == 0)
             return Math.CopySign(0, a / b);

@@ -31,6 +31,7 @@ internal sealed class BraceFormat
     {
         if (depth < 0)
             throw Raise.Value("Max string recursion exceeded");
+        _interpreter.Charge(format.Length / 4);
         var result = new StringBuilder();
         for (var i = 0; i < format.Length;)
         {
@@ -129,6 +130,7 @@ internal sealed class BraceFormat
         var value = First(first, isWhole: end < 0);
         for (var at = first.Length; at < name.Length;)
         {
+            _interpreter.Charge(4);
             if (name[at] == '.')
             {
                 var next = name.AsSpan(at + 1).IndexOfAny('.', '[');

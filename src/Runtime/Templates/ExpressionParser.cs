@@ -85,14 +85,14 @@ internal sealed partial class Parser
 
     private Comparison? ComparisonAhead() => Current.Kind switch
     {
-        TokenKind.Equal => Comparison.Equal,
-        TokenKind.NotEqual => Comparison.NotEqual,
-        TokenKind.Less => Comparison.Less,
-        TokenKind.LessEqual => Comparison.LessEqual,
-        TokenKind.Greater => Comparison.Greater,
-        TokenKind.GreaterEqual => Comparison.GreaterEqual,
-        TokenKind.Name when Current.Text == "in" => Comparison.In,
-        TokenKind.Name when Current.Text == "not" && Ahead.IsName("in") => Comparison.NotIn,
+        SyntaxKind.Equal => Comparison.Equal,
+        SyntaxKind.NotEqual => Comparison.NotEqual,
+        SyntaxKind.Less => Comparison.Less,
+        SyntaxKind.LessEqual => Comparison.LessEqual,
+        SyntaxKind.Greater => Comparison.Greater,
+        SyntaxKind.GreaterEqual => Comparison.GreaterEqual,
+        SyntaxKind.Name when Current.Text == "in" => Comparison.In,
+        SyntaxKind.Name when Current.Text == "not" && Ahead.IsName("in") => Comparison.NotIn,
         _ => null,
     };
 
@@ -100,7 +100,7 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         var left = ParseConcat();
-        while (Current.Kind is TokenKind.Add or TokenKind.Sub)
+        while (Current.Kind is SyntaxKind.Add or SyntaxKind.Sub)
             left = Deepen(new BinaryExpression(Next().Kind, left, ParseConcat(), line));
         return left;
     }
@@ -109,10 +109,10 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         var first = ParseProduct();
-        if (Current.Kind != TokenKind.Tilde)
+        if (Current.Kind != SyntaxKind.Tilde)
             return first;
         var parts = new List<Expression> { first };
-        while (SkipIf(TokenKind.Tilde))
+        while (SkipIf(SyntaxKind.Tilde))
             parts.Add(ParseProduct());
         return Deepen(new ConcatExpression(parts, line));
     }
@@ -121,7 +121,7 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         var left = ParsePower();
-        while (Current.Kind is TokenKind.Mul or TokenKind.Div or TokenKind.FloorDiv or TokenKind.Mod)
+        while (Current.Kind is SyntaxKind.Mul or SyntaxKind.Div or SyntaxKind.FloorDiv or SyntaxKind.Mod)
             left = Deepen(new BinaryExpression(Next().Kind, left, ParsePower(), line));
         return left;
     }
@@ -131,7 +131,7 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         var left = ParseUnary();
-        while (Current.Kind == TokenKind.Pow)
+        while (Current.Kind == SyntaxKind.Pow)
             left = Deepen(new BinaryExpression(Next().Kind, left, ParseUnary(), line));
         return left;
     }
@@ -140,10 +140,10 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         Expression node;
-        if (Current.Kind is TokenKind.Sub or TokenKind.Add)
+        if (Current.Kind is SyntaxKind.Sub or SyntaxKind.Add)
         {
             Enter();
-            var isNegative = Next().Kind == TokenKind.Sub;
+            var isNegative = Next().Kind == SyntaxKind.Sub;
             node = Deepen(new SignExpression(isNegative, ParseUnary(withFilter: false), line));
             _nesting--;
         }
@@ -161,7 +161,7 @@ internal sealed partial class Parser
         var token = Current;
         switch (token.Kind)
         {
-            case TokenKind.Name:
+            case SyntaxKind.Name:
                 Next();
                 return token.Text switch
                 {
@@ -170,18 +170,18 @@ internal sealed partial class Parser
                     "none" or "None" => new Constant(null, token.Line),
                     _ => new Name(token.Text, token.Line),
                 };
-            case TokenKind.String:
+            case SyntaxKind.String:
                 return ParseStrings();
-            case TokenKind.Integer or TokenKind.Float:
+            case SyntaxKind.Integer or SyntaxKind.Float:
                 return new Constant(Next().Value, token.Line);
-            case TokenKind.LeftParen:
+            case SyntaxKind.LeftParen:
                 Next();
                 var inner = ParseTuple(explicitParentheses: true);
-                Expect(TokenKind.RightParen);
+                Expect(SyntaxKind.RightParen);
                 return inner;
-            case TokenKind.LeftBracket:
+            case SyntaxKind.LeftBracket:
                 return ParseList();
-            case TokenKind.LeftBrace:
+            case SyntaxKind.LeftBrace:
                 return ParseMap();
             default:
                 throw Raise.Syntax($"unexpected '{token.Describe()}'", token.Line);
@@ -191,10 +191,10 @@ internal sealed partial class Parser
     private Constant ParseStrings()
     {
         var first = Next();
-        if (Current.Kind != TokenKind.String)
+        if (Current.Kind != SyntaxKind.String)
             return new Constant(Pooled(first.Text), first.Line);
         var text = new System.Text.StringBuilder(first.Text);
-        while (Current.Kind == TokenKind.String)
+        while (Current.Kind == SyntaxKind.String)
             text.Append(Next().Text);
         return new Constant(Pooled(text.ToString()), first.Line);
     }
@@ -206,7 +206,7 @@ internal sealed partial class Parser
         return pooled;
     }
 
-    private bool IsTupleEnd(string? endName) => Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd or TokenKind.RightParen
+    private bool IsTupleEnd(string? endName) => Current.Kind is SyntaxKind.VariableEnd or SyntaxKind.BlockEnd or SyntaxKind.RightParen
         || (endName is not null && Current.IsName(endName));
 
     // What stands between commas, up to the end of a tuple; one comma, be it the last, makes it one.
@@ -217,11 +217,11 @@ internal sealed partial class Parser
         while (true)
         {
             if (items.Count > 0)
-                Expect(TokenKind.Comma);
+                Expect(SyntaxKind.Comma);
             if (IsTupleEnd(endName))
                 break;
             items.Add(parseItem());
-            if (Current.Kind != TokenKind.Comma)
+            if (Current.Kind != SyntaxKind.Comma)
                 break;
             isTuple = true;
         }
@@ -248,11 +248,11 @@ internal sealed partial class Parser
     {
         var line = Next().Line;
         var items = new List<Expression>();
-        while (Current.Kind != TokenKind.RightBracket)
+        while (Current.Kind != SyntaxKind.RightBracket)
         {
             if (items.Count > 0)
-                Expect(TokenKind.Comma);
-            if (Current.Kind == TokenKind.RightBracket)
+                Expect(SyntaxKind.Comma);
+            if (Current.Kind == SyntaxKind.RightBracket)
                 break;
             items.Add(ParseExpression());
         }
@@ -265,14 +265,14 @@ internal sealed partial class Parser
     {
         var line = Next().Line;
         var items = new List<(Expression, Expression)>();
-        while (Current.Kind != TokenKind.RightBrace)
+        while (Current.Kind != SyntaxKind.RightBrace)
         {
             if (items.Count > 0)
-                Expect(TokenKind.Comma);
-            if (Current.Kind == TokenKind.RightBrace)
+                Expect(SyntaxKind.Comma);
+            if (Current.Kind == SyntaxKind.RightBrace)
                 break;
             var key = ParseExpression();
-            Expect(TokenKind.Colon);
+            Expect(SyntaxKind.Colon);
             items.Add((key, ParseExpression()));
         }
 
@@ -286,9 +286,9 @@ internal sealed partial class Parser
         {
             switch (Current.Kind)
             {
-                case TokenKind.Dot: node = ParseAttribute(node); break;
-                case TokenKind.LeftBracket: node = ParseIndex(node); break;
-                case TokenKind.LeftParen: node = ParseCall(node); break;
+                case SyntaxKind.Dot: node = ParseAttribute(node); break;
+                case SyntaxKind.LeftBracket: node = ParseIndex(node); break;
+                case SyntaxKind.LeftParen: node = ParseCall(node); break;
                 default: return node;
             }
         }
@@ -298,11 +298,11 @@ internal sealed partial class Parser
     {
         while (true)
         {
-            if (Current.Kind == TokenKind.Pipe)
+            if (Current.Kind == SyntaxKind.Pipe)
                 node = ParseFilters(node)!;
             else if (Current.IsName("is"))
                 node = ParseTest(node);
-            else if (Current.Kind == TokenKind.LeftParen)
+            else if (Current.Kind == SyntaxKind.LeftParen)
                 node = ParseCall(node);
             else
                 return node;
@@ -315,8 +315,8 @@ internal sealed partial class Parser
         var token = Next();
         return token.Kind switch
         {
-            TokenKind.Name => Deepen(new AttributeExpression(node, token.Text, line)),
-            TokenKind.Integer => Deepen(new IndexExpression(node, new Constant(token.Value, token.Line), line)),
+            SyntaxKind.Name => Deepen(new AttributeExpression(node, token.Text, line)),
+            SyntaxKind.Integer => Deepen(new IndexExpression(node, new Constant(token.Value, token.Line), line)),
             _ => throw Raise.Syntax("expected name or number", token.Line),
         };
     }
@@ -325,10 +325,10 @@ internal sealed partial class Parser
     {
         var line = Next().Line;
         var items = new List<Expression>();
-        while (Current.Kind != TokenKind.RightBracket)
+        while (Current.Kind != SyntaxKind.RightBracket)
         {
             if (items.Count > 0)
-                Expect(TokenKind.Comma);
+                Expect(SyntaxKind.Comma);
             items.Add(ParseSubscript());
         }
 
@@ -343,21 +343,21 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         Expression? start = null;
-        if (Current.Kind != TokenKind.Colon)
+        if (Current.Kind != SyntaxKind.Colon)
         {
             start = ParseExpression();
-            if (Current.Kind != TokenKind.Colon)
+            if (Current.Kind != SyntaxKind.Colon)
                 return start;
         }
 
         Next();
         var stop = ParseBound();
-        var step = SkipIf(TokenKind.Colon) ? ParseBound() : null;
+        var step = SkipIf(SyntaxKind.Colon) ? ParseBound() : null;
         return Deepen(new SliceExpression(start, stop, step, line));
     }
 
     private Expression? ParseBound()
-        => Current.Kind is TokenKind.Colon or TokenKind.RightBracket or TokenKind.Comma ? null : ParseExpression();
+        => Current.Kind is SyntaxKind.Colon or SyntaxKind.RightBracket or SyntaxKind.Comma ? null : ParseExpression();
 
     private CallExpression ParseCall(Expression node)
     {
@@ -367,15 +367,15 @@ internal sealed partial class Parser
 
     private ArgumentList ParseArguments()
     {
-        var line = Expect(TokenKind.LeftParen).Line;
+        var line = Expect(SyntaxKind.LeftParen).Line;
         var list = new ArgumentList();
         var requireComma = false;
-        while (Current.Kind != TokenKind.RightParen)
+        while (Current.Kind != SyntaxKind.RightParen)
         {
             if (requireComma)
             {
-                Expect(TokenKind.Comma);
-                if (Current.Kind == TokenKind.RightParen)
+                Expect(SyntaxKind.Comma);
+                if (Current.Kind == SyntaxKind.RightParen)
                     break;
             }
 
@@ -389,19 +389,19 @@ internal sealed partial class Parser
 
     private void ParseArgument(ArgumentList list, int line)
     {
-        if (Current.Kind == TokenKind.Mul)
+        if (Current.Kind == SyntaxKind.Mul)
         {
             Ensure(list.Spread is null && list.KeywordSpread is null, line);
             Next();
             list.Spread = ParseExpression();
         }
-        else if (Current.Kind == TokenKind.Pow)
+        else if (Current.Kind == SyntaxKind.Pow)
         {
             Ensure(list.KeywordSpread is null, line);
             Next();
             list.KeywordSpread = ParseExpression();
         }
-        else if (Current.Kind == TokenKind.Name && Ahead.Kind == TokenKind.Assign)
+        else if (Current.Kind == SyntaxKind.Name && Ahead.Kind == SyntaxKind.Assign)
         {
             Ensure(list.KeywordSpread is null, line);
             var name = Next().Text;
@@ -425,22 +425,22 @@ internal sealed partial class Parser
 
     private string ParseDottedName()
     {
-        var name = Expect(TokenKind.Name).Text;
-        while (SkipIf(TokenKind.Dot))
-            name += "." + Expect(TokenKind.Name).Text;
+        var name = Expect(SyntaxKind.Name).Text;
+        while (SkipIf(SyntaxKind.Dot))
+            name += "." + Expect(SyntaxKind.Name).Text;
         return name;
     }
 
     private Expression? ParseFilters(Expression? node, bool startInline = false)
     {
-        while (startInline || Current.Kind == TokenKind.Pipe)
+        while (startInline || Current.Kind == SyntaxKind.Pipe)
         {
             if (!startInline)
                 Next();
             startInline = false;
             var line = Current.Line;
             var name = ParseDottedName();
-            var arguments = Current.Kind == TokenKind.LeftParen ? ParseArguments() : ArgumentList.Empty;
+            var arguments = Current.Kind == SyntaxKind.LeftParen ? ParseArguments() : ArgumentList.Empty;
             node = Deepen(new FilterExpression(node, name, arguments, line));
         }
 
@@ -453,7 +453,7 @@ internal sealed partial class Parser
         var negated = SkipIf("not");
         var name = ParseDottedName();
         var arguments = ArgumentList.Empty;
-        if (Current.Kind == TokenKind.LeftParen)
+        if (Current.Kind == SyntaxKind.LeftParen)
         {
             arguments = ParseArguments();
         }
@@ -471,8 +471,8 @@ internal sealed partial class Parser
 
     private bool StartsTestArgument() => Current.Kind switch
     {
-        TokenKind.Name => Current.Text is not ("else" or "or" or "and"),
-        TokenKind.String or TokenKind.Integer or TokenKind.Float or TokenKind.LeftBracket or TokenKind.LeftBrace => true,
+        SyntaxKind.Name => Current.Text is not ("else" or "or" or "and"),
+        SyntaxKind.String or SyntaxKind.Integer or SyntaxKind.Float or SyntaxKind.LeftBracket or SyntaxKind.LeftBrace => true,
         _ => false,
     };
 }

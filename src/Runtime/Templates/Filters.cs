@@ -111,10 +111,10 @@ internal static class Filters
             throw Raise.FilterArgument("method must be common, ceil or floor");
         if (name == "common")
             return RoundCommon(interpreter, value, precision);
-        var factor = Arithmetic.Apply(interpreter, TokenKind.Pow, 10L, precision);
-        var scaled = Arithmetic.ToDouble(Arithmetic.Apply(interpreter, TokenKind.Mul, value, factor));
+        var factor = Arithmetic.Apply(interpreter, SyntaxKind.Pow, 10L, precision);
+        var scaled = Arithmetic.ToDouble(Arithmetic.Apply(interpreter, SyntaxKind.Mul, value, factor));
         var whole = Numbers.Normalize(Numbers.Truncate(name == "ceil" ? Math.Ceiling(scaled) : Math.Floor(scaled)));
-        return Arithmetic.Apply(interpreter, TokenKind.Div, whole, factor)!;
+        return Arithmetic.Apply(interpreter, SyntaxKind.Div, whole, factor)!;
     }
 
     private static object RoundCommon(Interpreter interpreter, object? value, object? precision)
@@ -127,6 +127,7 @@ internal static class Filters
         {
             if (precision is null)
                 return Numbers.Normalize(Numbers.Truncate(Math.Round(d, MidpointRounding.ToEven)));
+            interpreter.Charge(650 + Math.Min(1000, Math.Abs(Math.Max(-1000, Arithmetic.ToIndex(precision)))));
             var rounded = Numbers.Round(d, (int)Math.Clamp(Arithmetic.ToIndex(precision), -1000, 1000));
             return double.IsFinite(rounded) || !double.IsFinite(d) ? rounded : throw Raise.Overflow("rounded value too large to represent");
         }

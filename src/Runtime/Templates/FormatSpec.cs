@@ -155,7 +155,7 @@ internal sealed class FormatSpec
     {
         if (_type is not ('\0' or 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%' or 'n'))
             throw Raise.Value($"Unknown format code '{_type}' for object of type 'float'");
-        Numbers.ChargeDigits(interpreter, 2L * (Math.Min(_precision ?? 0, MaxPrecision) + 32));
+        Numbers.ChargeFloat(interpreter, value, _precision);
         var text = Digits(value, _type == 'n' ? 'g' : _type, _precision, _alternate);
         var end = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
         var (whole, rest) = end < 0 ? (text, "") : (text[..end], text[end..]);
@@ -172,13 +172,12 @@ internal sealed class FormatSpec
     {
         if (_grouping != '\0')
         {
-            if (_fill == "0" && _align == '=')
+            if (_fill == "0" && _align == '=' && whole.Length > 0)
             {
-                interpreter.ChargeText(_width);
-                while (sign.Length + Grouped(whole, group).Length + rest.Length < _width)
-                    whole = new string('0', (int)Math.Max(1, (_width - sign.Length - Grouped(whole, group).Length - rest.Length) / 2)) + whole;
-                while (whole.StartsWith('0') && whole.Length > 1 && sign.Length + Grouped(whole[1..], group).Length + rest.Length >= _width)
-                    whole = whole[1..];
+                // The fewest digits that fill the width with a separator before every group but the first.
+                var room = Math.Max(1, _width - sign.Length - rest.Length);
+                interpreter.ChargeText(_width, _width * 2);
+                whole = whole.PadLeft((int)(room - ((room - 1) / (group + 1))), '0');
             }
 
             whole = Grouped(whole, group);
@@ -206,6 +205,7 @@ internal sealed class FormatSpec
         if (missing <= 0)
             return sign + body;
         interpreter.ChargeText((missing * _fill.Length) + body.Length + sign.Length);
+        interpreter.Charge(body.Length / 8);
         return (_align == '\0' ? standard : _align) switch
         {
             '<' => sign + body + interpreter.Repeat(_fill, missing),

@@ -13,6 +13,7 @@ internal static class Html
         var text = Representation.Str(interpreter, value);
         if (!text.AsSpan().ContainsAny("&<>'\""))
             return new MarkupValue(text);
+        interpreter.Charge(text.Length / 2);
         var result = new StringBuilder(text.Length + 16);
         foreach (var c in text)
         {

@@ -106,7 +106,7 @@ internal sealed partial class Interpreter
     {
         if (length > Limits.MaxTextLength)
             throw Raise.Limit($"a text has more than {Limits.MaxTextLength} characters");
-        Charge(added / 16);
+        Charge(added / 8);
     }
 
     public void ChargeText(long length) => ChargeText(length, length);
@@ -116,7 +116,7 @@ internal sealed partial class Interpreter
     {
         if (count > Limits.MaxCollectionLength)
             throw Raise.Limit($"a list or dictionary has more than {Limits.MaxCollectionLength} elements");
-        Charge(count / 4);
+        Charge(count / 2);
     }
 
     public string Concat(string left, string right)
@@ -130,7 +130,13 @@ internal sealed partial class Interpreter
         if (text.Length == 0 || times <= 0)
             return "";
         ChargeText(times > int.MaxValue ? long.MaxValue : text.Length * times);
-        return text.Length == 1 ? new string(text[0], (int)times) : new StringBuilder().Insert(0, text, (int)times).ToString();
+        return text.Length == 1 ? new string(text[0], (int)times) : string.Create((int)(text.Length * times), text, static (all, part) =>
+        {
+            // What is there already is copied behind itself.
+            part.CopyTo(all);
+            for (var filled = part.Length; filled < all.Length; filled *= 2)
+                all[..Math.Min(filled, all.Length - filled)].CopyTo(all[filled..]);
+        });
     }
 
     /// <summary>Runs <paramref name="body"/> one call deeper.</summary>

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Hearth.Runtime.Templates;
 
-internal enum TokenKind
+internal enum SyntaxKind
 {
     Data, BlockBegin, BlockEnd, VariableBegin, VariableEnd,
     Name, String, Integer, Float,
@@ -13,22 +13,22 @@ internal enum TokenKind
 }
 
 /// <summary>A piece of a template. <see cref="Value"/> is the text of data, names and strings, or the number.</summary>
-internal readonly record struct Token(TokenKind Kind, object? Value, int Line)
+internal readonly record struct Token(SyntaxKind Kind, object? Value, int Line)
 {
     public string Text => Value as string ?? "";
 
-    public bool IsName(string name) => Kind == TokenKind.Name && Text == name;
+    public bool IsName(string name) => Kind == SyntaxKind.Name && Text == name;
 
     public string Describe() => Kind switch
     {
-        TokenKind.Name => Text,
-        TokenKind.End => "end of template",
-        TokenKind.BlockEnd => "end of statement block",
-        TokenKind.VariableEnd => "end of print statement",
-        TokenKind.BlockBegin => "begin of statement block",
-        TokenKind.VariableBegin => "begin of print statement",
-        TokenKind.Data => "template data",
-        TokenKind.String or TokenKind.Integer or TokenKind.Float => Kind.ToString().ToLowerInvariant(),
+        SyntaxKind.Name => Text,
+        SyntaxKind.End => "end of template",
+        SyntaxKind.BlockEnd => "end of statement block",
+        SyntaxKind.VariableEnd => "end of print statement",
+        SyntaxKind.BlockBegin => "begin of statement block",
+        SyntaxKind.VariableBegin => "begin of print statement",
+        SyntaxKind.Data => "template data",
+        SyntaxKind.String or SyntaxKind.Integer or SyntaxKind.Float => Kind.ToString().ToLowerInvariant(),
         _ => Lexer.TextOf(Kind),
     };
 }
@@ -37,18 +37,18 @@ internal readonly record struct Token(TokenKind Kind, object? Value, int Line)
 /// <remarks>Source: Jinja2 3.1, "Whitespace Control" in Template Designer Documentation, and the behaviour of its lexer.</remarks>
 internal sealed class Lexer
 {
-    public static readonly (string Text, TokenKind Kind)[] Operators =
+    public static readonly (string Text, SyntaxKind Kind)[] Operators =
     [
-        ("//", TokenKind.FloorDiv), ("**", TokenKind.Pow), ("==", TokenKind.Equal), ("!=", TokenKind.NotEqual),
-        (">=", TokenKind.GreaterEqual), ("<=", TokenKind.LessEqual), ("+", TokenKind.Add), ("-", TokenKind.Sub),
-        ("/", TokenKind.Div), ("*", TokenKind.Mul), ("%", TokenKind.Mod), ("~", TokenKind.Tilde),
-        ("[", TokenKind.LeftBracket), ("]", TokenKind.RightBracket), ("(", TokenKind.LeftParen), (")", TokenKind.RightParen),
-        ("{", TokenKind.LeftBrace), ("}", TokenKind.RightBrace), (">", TokenKind.Greater), ("<", TokenKind.Less),
-        ("=", TokenKind.Assign), (".", TokenKind.Dot), (":", TokenKind.Colon), ("|", TokenKind.Pipe), (",", TokenKind.Comma),
-        (";", TokenKind.Semicolon),
+        ("//", SyntaxKind.FloorDiv), ("**", SyntaxKind.Pow), ("==", SyntaxKind.Equal), ("!=", SyntaxKind.NotEqual),
+        (">=", SyntaxKind.GreaterEqual), ("<=", SyntaxKind.LessEqual), ("+", SyntaxKind.Add), ("-", SyntaxKind.Sub),
+        ("/", SyntaxKind.Div), ("*", SyntaxKind.Mul), ("%", SyntaxKind.Mod), ("~", SyntaxKind.Tilde),
+        ("[", SyntaxKind.LeftBracket), ("]", SyntaxKind.RightBracket), ("(", SyntaxKind.LeftParen), (")", SyntaxKind.RightParen),
+        ("{", SyntaxKind.LeftBrace), ("}", SyntaxKind.RightBrace), (">", SyntaxKind.Greater), ("<", SyntaxKind.Less),
+        ("=", SyntaxKind.Assign), (".", SyntaxKind.Dot), (":", SyntaxKind.Colon), ("|", SyntaxKind.Pipe), (",", SyntaxKind.Comma),
+        (";", SyntaxKind.Semicolon),
     ];
 
-    public static string TextOf(TokenKind kind) => Operators.FirstOrDefault(o => o.Kind == kind).Text ?? kind.ToString();
+    public static string TextOf(SyntaxKind kind) => Operators.FirstOrDefault(o => o.Kind == kind).Text ?? kind.ToString();
 
     private readonly string _source;
     private readonly List<Token> _tokens = [];
@@ -59,7 +59,7 @@ internal sealed class Lexer
 
     private Lexer(string source) => _source = source;
 
-    /// <summary>Cuts <paramref name="source"/>; the last token is <see cref="TokenKind.End"/>.</summary>
+    /// <summary>Cuts <paramref name="source"/>; the last token is <see cref="SyntaxKind.End"/>.</summary>
     public static List<Token> Tokenize(string source)
     {
         var normalized = source.Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n');
@@ -67,7 +67,7 @@ internal sealed class Lexer
             normalized = normalized[..^1];
         var lexer = new Lexer(normalized);
         lexer.Root();
-        lexer._tokens.Add(new Token(TokenKind.End, null, lexer._line));
+        lexer._tokens.Add(new Token(SyntaxKind.End, null, lexer._line));
         return lexer._tokens;
     }
 
@@ -92,8 +92,8 @@ internal sealed class Lexer
             switch (kind)
             {
                 case '#': Comment(); break;
-                case '%': Tag(TokenKind.BlockBegin, TokenKind.BlockEnd); break;
-                default: Tag(TokenKind.VariableBegin, TokenKind.VariableEnd); break;
+                case '%': Tag(SyntaxKind.BlockBegin, SyntaxKind.BlockEnd); break;
+                default: Tag(SyntaxKind.VariableBegin, SyntaxKind.VariableEnd); break;
             }
         }
     }
@@ -132,7 +132,7 @@ internal sealed class Lexer
     private void EmitData(string text)
     {
         if (text.Length > 0)
-            _tokens.Add(new Token(TokenKind.Data, text, _line));
+            _tokens.Add(new Token(SyntaxKind.Data, text, _line));
     }
 
     /// <summary>Moves on, counting lines; remembers whether what was passed ended a line.</summary>
@@ -213,7 +213,7 @@ internal sealed class Lexer
 
     private bool StartsWith(int at, string text) => string.CompareOrdinal(_source, at, text, 0, text.Length) == 0;
 
-    private void Tag(TokenKind begin, TokenKind end)
+    private void Tag(SyntaxKind begin, SyntaxKind end)
     {
         _tokens.Add(new Token(begin, null, _line));
         _open.Clear();
@@ -225,14 +225,14 @@ internal sealed class Lexer
         }
     }
 
-    private bool TryEndTag(TokenKind end)
+    private bool TryEndTag(SyntaxKind end)
     {
         var sign = SignAt(_position);
         var at = sign == '\0' ? _position : _position + 1;
-        if (!StartsWith(at, end == TokenKind.BlockEnd ? "%}" : "}}") || (end == TokenKind.VariableEnd && sign == '+'))
+        if (!StartsWith(at, end == SyntaxKind.BlockEnd ? "%}" : "}}") || (end == SyntaxKind.VariableEnd && sign == '+'))
             return false;
         _tokens.Add(new Token(end, null, _line));
-        Advance(end == TokenKind.VariableEnd && sign == '\0' ? at + 2 : EndOfTag(at, sign));
+        Advance(end == SyntaxKind.VariableEnd && sign == '\0' ? at + 2 : EndOfTag(at, sign));
         return true;
     }
 
@@ -273,7 +273,7 @@ internal sealed class Lexer
         var text = _source[_position..end];
         if (!PythonText.IsIdentifier(text))
             throw Raise.Syntax("Invalid character in identifier", _line);
-        _tokens.Add(new Token(TokenKind.Name, text, _line));
+        _tokens.Add(new Token(SyntaxKind.Name, text, _line));
         Advance(end);
     }
 
@@ -292,14 +292,14 @@ internal sealed class Lexer
         throw Raise.Syntax($"unexpected char {Representation.Repr(c.ToString())} at {_position}", _line);
     }
 
-    private void Balance(char c, TokenKind kind)
+    private void Balance(char c, SyntaxKind kind)
     {
         switch (kind)
         {
-            case TokenKind.LeftParen: _open.Push(')'); break;
-            case TokenKind.LeftBracket: _open.Push(']'); break;
-            case TokenKind.LeftBrace: _open.Push('}'); break;
-            case TokenKind.RightParen or TokenKind.RightBracket or TokenKind.RightBrace:
+            case SyntaxKind.LeftParen: _open.Push(')'); break;
+            case SyntaxKind.LeftBracket: _open.Push(']'); break;
+            case SyntaxKind.LeftBrace: _open.Push('}'); break;
+            case SyntaxKind.RightParen or SyntaxKind.RightBracket or SyntaxKind.RightBrace:
                 if (!_open.TryPop(out var expected))
                     throw Raise.Syntax($"unexpected '{c}'", _line);
                 if (expected != c)
@@ -315,12 +315,12 @@ internal sealed class Lexer
         if (end > 0)
         {
             var value = double.Parse(Digits(_position, end), NumberStyles.Float, CultureInfo.InvariantCulture);
-            _tokens.Add(new Token(TokenKind.Float, value, _line));
+            _tokens.Add(new Token(SyntaxKind.Float, value, _line));
         }
         else
         {
             end = EndOfInteger(out var radix);
-            _tokens.Add(new Token(TokenKind.Integer, ParseInteger(_position, end, radix), _line));
+            _tokens.Add(new Token(SyntaxKind.Integer, ParseInteger(_position, end, radix), _line));
         }
 
         Advance(end);
@@ -408,7 +408,7 @@ internal sealed class Lexer
             at += _source[at] == '\\' ? 2 : 1;
         if (at >= _source.Length)
             throw Raise.Syntax($"unexpected char {Representation.Repr(quote.ToString())} at {_position}", _line);
-        _tokens.Add(new Token(TokenKind.String, Unescape(_source.AsSpan(_position + 1, at - _position - 1)), _line));
+        _tokens.Add(new Token(SyntaxKind.String, Unescape(_source.AsSpan(_position + 1, at - _position - 1)), _line));
         Advance(at + 1);
     }
 

@@ -164,9 +164,9 @@ internal sealed class TestExpression(Expression target, string name, ArgumentLis
     public override IEnumerable<Node> Children => [Target, .. Arguments.All];
 }
 
-internal sealed class BinaryExpression(TokenKind op, Expression left, Expression right, int line) : Expression(line)
+internal sealed class BinaryExpression(SyntaxKind op, Expression left, Expression right, int line) : Expression(line)
 {
-    public TokenKind Operator { get; } = op;
+    public SyntaxKind Operator { get; } = op;
 
     public Expression Left { get; } = left;
 

@@ -20,6 +20,17 @@ internal static class Numbers
     public static void ChargeDigits(Interpreter interpreter, long digits, bool isDecimal = true)
         => interpreter.Charge(digits * digits / (isDecimal ? 1 << 12 : 100));
 
+    /// <summary>Charges for spelling a float's digits: those before its point or the zeros behind it, and as many as are asked for.</summary>
+    /// <param name="interpreter">Pays.</param>
+    /// <param name="value">The float.</param>
+    /// <param name="places">Digits behind the point; null: a few.</param>
+    public static void ChargeFloat(Interpreter interpreter, double value, int? places)
+    {
+        var magnitude = value == 0 || !double.IsFinite(value) ? 0 : Math.Abs(Math.Log10(Math.Abs(value)));
+        var digits = (long)magnitude + Math.Clamp(places ?? 0, 0, FormatSpec.MaxPrecision) + 32;
+        interpreter.Charge(digits + (digits * digits / 800));
+    }
+
     public static int DigitValue(char c) => c switch
     {
         >= '0' and <= '9' => c - '0',

@@ -30,7 +30,7 @@ internal sealed partial class Parser
     {
         var parser = new Parser(Lexer.Tokenize(source));
         var body = parser.ParseBody([]);
-        if (parser.Current.Kind != TokenKind.End)
+        if (parser.Current.Kind != SyntaxKind.End)
             throw parser.UnknownTag(parser.Current.Text, parser.Current.Line, []);
         return new TemplateNode(body);
     }
@@ -43,7 +43,7 @@ internal sealed partial class Parser
         return token;
     }
 
-    private bool SkipIf(TokenKind kind)
+    private bool SkipIf(SyntaxKind kind)
     {
         if (Current.Kind != kind)
             return false;
@@ -59,13 +59,13 @@ internal sealed partial class Parser
         return true;
     }
 
-    private Token Expect(TokenKind kind)
+    private Token Expect(SyntaxKind kind)
     {
         if (Current.Kind == kind)
             return Next();
         var expected = new Token(kind, null, 0).Describe();
         throw Raise.Syntax(
-            Current.Kind == TokenKind.End
+            Current.Kind == SyntaxKind.End
                 ? $"unexpected end of template, expected '{expected}'."
                 : $"expected token '{expected}', got '{Current.Describe()}'",
             Current.Line);
@@ -101,28 +101,28 @@ internal sealed partial class Parser
         Enter();
         var body = new List<Statement>();
         var parts = new List<Expression>();
-        while (Current.Kind != TokenKind.End)
+        while (Current.Kind != SyntaxKind.End)
         {
             var token = Next();
             switch (token.Kind)
             {
-                case TokenKind.Data:
+                case SyntaxKind.Data:
                     parts.Add(new Constant(token.Text, token.Line));
                     break;
-                case TokenKind.VariableBegin:
+                case SyntaxKind.VariableBegin:
                     parts.Add(ParseTuple());
-                    Expect(TokenKind.VariableEnd);
+                    Expect(SyntaxKind.VariableEnd);
                     break;
                 default:
                     Flush(parts, body);
-                    if (Current.Kind == TokenKind.Name && ends.Contains(Current.Text))
+                    if (Current.Kind == SyntaxKind.Name && ends.Contains(Current.Text))
                     {
                         _nesting--;
                         return body;
                     }
 
                     body.Add(ParseStatement(ends));
-                    Expect(TokenKind.BlockEnd);
+                    Expect(SyntaxKind.BlockEnd);
                     break;
             }
         }
@@ -143,7 +143,7 @@ internal sealed partial class Parser
     private Statement ParseStatement(string[] ends)
     {
         var token = Current;
-        if (token.Kind != TokenKind.Name)
+        if (token.Kind != SyntaxKind.Name)
             throw Raise.Syntax("tag name expected", token.Line);
         Func<Statement>? parse = token.Text switch
         {
@@ -174,10 +174,10 @@ internal sealed partial class Parser
     /// <summary>The body of a tag: from the end of its opening to one of <paramref name="ends"/>, whose name is the current token.</summary>
     private List<Statement> ParseStatements(params string[] ends)
     {
-        SkipIf(TokenKind.Colon);
-        Expect(TokenKind.BlockEnd);
+        SkipIf(SyntaxKind.Colon);
+        Expect(SyntaxKind.BlockEnd);
         var body = ParseBody(ends);
-        if (Current.Kind == TokenKind.End)
+        if (Current.Kind == SyntaxKind.End)
         {
             throw Raise.Syntax(
                 $"Unexpected end of template. Jinja was looking for the following tags: '{string.Join("' or '", ends)}'."
@@ -228,7 +228,7 @@ internal sealed partial class Parser
     {
         var line = Next().Line;
         var target = ParseTarget(withNamespace: true);
-        if (SkipIf(TokenKind.Assign))
+        if (SkipIf(SyntaxKind.Assign))
             return new AssignNode(target, ParseTuple(), line);
         var filter = ParseFilters(null) as FilterExpression;
         return new AssignBlockNode(target, filter, ParseClosed("endset"), line);
@@ -238,14 +238,14 @@ internal sealed partial class Parser
     {
         var line = Next().Line;
         List<Expression> targets = [], values = [];
-        while (Current.Kind != TokenKind.BlockEnd)
+        while (Current.Kind != SyntaxKind.BlockEnd)
         {
             if (targets.Count > 0)
-                Expect(TokenKind.Comma);
+                Expect(SyntaxKind.Comma);
             var target = ParseTarget();
             SetUse(target, NameUse.Parameter);
             targets.Add(target);
-            Expect(TokenKind.Assign);
+            Expect(SyntaxKind.Assign);
             values.Add(ParseExpression());
         }
 
@@ -268,10 +268,10 @@ internal sealed partial class Parser
     private BlockNode ParseBlock()
     {
         var line = Next().Line;
-        var name = Expect(TokenKind.Name).Text;
+        var name = Expect(SyntaxKind.Name).Text;
         var scoped = SkipIf("scoped");
         var required = SkipIf("required");
-        if (Current.Kind == TokenKind.Sub)
+        if (Current.Kind == SyntaxKind.Sub)
             throw Raise.Syntax("block names must be identifiers; use an underscore for a hyphen", Current.Line);
         var body = ParseClosed("endblock");
         if (required && body.Any(s => s is not OutputNode o || o.Parts.Any(p => p is not Constant { Value: string t } || !PythonText.IsAllSpace(t))))
@@ -284,10 +284,10 @@ internal sealed partial class Parser
     {
         var line = Next().Line;
         var parts = new List<Expression>();
-        while (Current.Kind != TokenKind.BlockEnd)
+        while (Current.Kind != SyntaxKind.BlockEnd)
         {
             if (parts.Count > 0)
-                Expect(TokenKind.Comma);
+                Expect(SyntaxKind.Comma);
             parts.Add(ParseExpression());
         }
 
@@ -305,7 +305,7 @@ internal sealed partial class Parser
     private CallBlockNode ParseCallBlock()
     {
         var line = Next().Line;
-        var (parameters, defaults) = Current.Kind == TokenKind.LeftParen ? ParseSignature() : ([], []);
+        var (parameters, defaults) = Current.Kind == SyntaxKind.LeftParen ? ParseSignature() : ([], []);
         if (ParseExpression() is not CallExpression call)
             throw Raise.Syntax("expected call", line);
         return new CallBlockNode(call, new MacroBody(parameters, defaults, ParseClosed("endcall")), line);
@@ -322,16 +322,16 @@ internal sealed partial class Parser
     {
         List<Name> parameters = [];
         List<Expression> defaults = [];
-        Expect(TokenKind.LeftParen);
-        while (Current.Kind != TokenKind.RightParen)
+        Expect(SyntaxKind.LeftParen);
+        while (Current.Kind != SyntaxKind.RightParen)
         {
             if (parameters.Count > 0)
-                Expect(TokenKind.Comma);
+                Expect(SyntaxKind.Comma);
             var name = ParseNameTarget();
             name.Use = NameUse.Parameter;
             if (parameters.Any(p => p.Id == name.Id))
                 throw Raise.PythonSyntax($"duplicate argument '{name.Id}' in the signature", name.Line);
-            if (SkipIf(TokenKind.Assign))
+            if (SkipIf(SyntaxKind.Assign))
                 defaults.Add(ParseExpression());
             else if (defaults.Count > 0)
                 throw Raise.Syntax("non-default argument follows default argument", Current.Line);
@@ -381,23 +381,23 @@ internal sealed partial class Parser
         while (true)
         {
             if (targets.Count > 0)
-                Expect(TokenKind.Comma);
-            if (Current.Kind != TokenKind.Name)
-                Expect(TokenKind.Name);
+                Expect(SyntaxKind.Comma);
+            if (Current.Kind != SyntaxKind.Name)
+                Expect(SyntaxKind.Name);
             if (SkipContext())
                 return;
             var name = ParseNameTarget();
             if (name.Id.StartsWith('_'))
                 throw Raise.Assertion("names starting with an underline can not be imported", name.Line);
             targets.Add(SkipIf("as") ? ParseNameTarget() : name);
-            if (SkipContext() || Current.Kind != TokenKind.Comma)
+            if (SkipContext() || Current.Kind != SyntaxKind.Comma)
                 return;
         }
     }
 
     private Name ParseNameTarget()
     {
-        var token = Expect(TokenKind.Name);
+        var token = Expect(SyntaxKind.Name);
         var name = new Name(token.Text, token.Line) { Use = NameUse.Store };
         RequireAssignable(name);
         return name;
@@ -408,7 +408,7 @@ internal sealed partial class Parser
     {
         var line = Current.Line;
         var (items, isTuple) = ParseItems(
-            endName, () => withNamespace && Current.Kind == TokenKind.Name && Ahead.Kind == TokenKind.Dot ? ParseNamespaceRef() : ParsePrimary());
+            endName, () => withNamespace && Current.Kind == SyntaxKind.Name && Ahead.Kind == SyntaxKind.Dot ? ParseNamespaceRef() : ParsePrimary());
         if (!isTuple && items.Count == 0)
             throw Raise.Syntax($"Expected an expression, got '{Current.Describe()}'", Current.Line);
         var target = isTuple ? Deepen(new TupleExpression(items, line)) : items[0];
@@ -421,7 +421,7 @@ internal sealed partial class Parser
     {
         var token = Next();
         Next();
-        return new NamespaceRef(token.Text, Expect(TokenKind.Name).Text, token.Line);
+        return new NamespaceRef(token.Text, Expect(SyntaxKind.Name).Text, token.Line);
     }
 
     private static void SetUse(Expression target, NameUse use)

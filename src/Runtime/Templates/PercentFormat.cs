@@ -38,13 +38,16 @@ internal sealed class PercentFormat
         var result = new StringBuilder();
         while (_at < _format.Length)
         {
+            var from = _at;
             var percent = _format.IndexOf('%', _at);
             var end = percent < 0 ? _format.Length : percent;
             result.Append(_format, _at, end - _at);
             _at = end + 1;
             if (percent >= 0)
                 result.Append(Conversion());
-            _interpreter.ChargeText(result.Length, 16);
+
+            // Flags, digits and keys are read one by one.
+            _interpreter.ChargeText(result.Length, 32 + end + ((_at - end) * 2L) - from);
         }
 
         if (_next < _arguments.Length && !IsMapping)
@@ -159,8 +162,8 @@ internal sealed class PercentFormat
             case 'd' or 'i' or 'u' or 'o' or 'x' or 'X': return Integer(type, value, precision, alternate);
             case 'e' or 'E' or 'f' or 'F' or 'g' or 'G':
                 _interpreter.Charge(Arithmetic.SizeOf(value) / 4);
-                Numbers.ChargeDigits(_interpreter, 2L * (Math.Min(precision ?? 0, FormatSpec.MaxPrecision) + 32));
                 var number = value is UndefinedValue u ? throw u.Error() : Arithmetic.ToDouble(value);
+                Numbers.ChargeFloat(_interpreter, number, precision);
                 return (double.IsNegative(number) && !double.IsNaN(number) ? "-" : "", FormatSpec.Digits(number, type, precision, alternate));
             default:
                 throw Raise.Value($"unsupported format character '{type}' (0x{(int)type:x}) at index {_at - 1}");
@@ -235,7 +238,7 @@ internal sealed class PercentFormat
         var missing = width - sign.Length - PythonText.Length(body);
         if (missing <= 0)
             return sign + body;
-        _interpreter.ChargeText(width);
+        _interpreter.ChargeText(width, 2 * width);
         if (left)
             return sign + body + new string(' ', (int)missing);
         return zero ? sign + new string('0', (int)missing) + body : new string(' ', (int)missing) + sign + body;

@@ -43,7 +43,7 @@ internal static class PrettyPrint
 
     private static object? Sorted(Interpreter interpreter, object? value, int depth)
     {
-        interpreter.Charge(1);
+        interpreter.Charge(16); // each list and tuple is copied, and what many share as often as it is shared
         if (depth >= Comparing.MaxDepth || !System.Runtime.CompilerServices.RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw Raise.Recursion("maximum recursion depth exceeded");
         switch (value)

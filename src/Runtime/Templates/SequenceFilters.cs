@@ -201,7 +201,7 @@ internal static class SequenceFilters
             throw Raise.Type("sum() can't sum strings [use ''.join(seq) instead]");
         var getter = Getter(interpreter, a[1]);
         foreach (var item in Sequences.Iterate(a[0]))
-            total = Arithmetic.Apply(interpreter, TokenKind.Add, total, getter(item));
+            total = Arithmetic.Apply(interpreter, SyntaxKind.Add, total, getter(item));
         return total;
     }
 

@@ -20,9 +20,9 @@ internal static class StringMethods
         yield return Text("capitalize", "", (_, s, _) => CaseMapping.Capitalize(s));
         yield return Text("title", "", (_, s, _) => CaseMapping.Title(s));
         yield return Text("swapcase", "", (_, s, _) => CaseMapping.SwapCase(s));
-        yield return Text("strip", "chars= /", (_, s, a) => PythonText.Strip(s, a.OptionalText(0)));
-        yield return Text("lstrip", "chars= /", (_, s, a) => PythonText.Strip(s, a.OptionalText(0), right: false));
-        yield return Text("rstrip", "chars= /", (_, s, a) => PythonText.Strip(s, a.OptionalText(0), left: false));
+        yield return Text("strip", "chars= /", (i, s, a) => PythonText.Strip(s, Set(i, a)));
+        yield return Text("lstrip", "chars= /", (i, s, a) => PythonText.Strip(s, Set(i, a), right: false));
+        yield return Text("rstrip", "chars= /", (i, s, a) => PythonText.Strip(s, Set(i, a), left: false));
         yield return Text("removeprefix", "prefix /", (_, s, a) => s.StartsWith(a.Text(0), StringComparison.Ordinal) ? s[a.Text(0).Length..] : s);
         yield return Text("removesuffix", "suffix /", (_, s, a) => s.EndsWith(a.Text(0), StringComparison.Ordinal) ? s[..^a.Text(0).Length] : s);
         yield return Text("replace", "old new count= /", (i, s, a) => Replace(i, s, a.Text(0), a.Text(1), a.Integer(2, -1)));
@@ -61,7 +61,28 @@ internal static class StringMethods
         yield return Plain("isupper", "", (_, s, _) => Tests.IsCase(s, CaseMapping.IsUpper, CaseMapping.IsLower));
         yield return Plain("istitle", "", (_, s, _) => IsTitle(s));
         yield return ("striptags", new Method(Signature.None, (i, self, _) => Html.StripTags(i, TextOf(self))));
-        yield return ("unescape", new Method(Signature.None, (_, self, _) => System.Net.WebUtility.HtmlDecode(TextOf(self))));
+        yield return Plain("unescape", "", (_, s, _) => System.Net.WebUtility.HtmlDecode(s));
+    }
+
+    // Those that ask of every character what it is; the others compare whole vectors of them.
+    private static readonly FrozenSet<string> s_byCharacter =
+        FrozenSet.Create("casefold", "capitalize", "title", "swapcase", "translate", "expandtabs", "unescape", "isalpha", "isalnum", "isdecimal",
+            "isdigit", "isnumeric", "isspace", "isprintable", "isidentifier", "islower", "isupper", "istitle");
+
+    private static long CostOf(string name, string text) => name switch
+    {
+        _ when s_byCharacter.Contains(name) => text.Length,
+        "upper" or "lower" when !Ascii.IsValid(text) => text.Length,
+        "upper" or "lower" or "split" or "rsplit" or "splitlines" => text.Length / 4,
+        _ => text.Length / 16,
+    };
+
+    // Each character of it is looked up by its spelling.
+    private static string? Set(Interpreter interpreter, BoundArguments a)
+    {
+        var characters = a.OptionalText(0);
+        interpreter.Charge(2L * (characters?.Length ?? 0));
+        return characters;
     }
 
     private static string TextOf(object self) => Strings.Is(self, out var text) ? text : "";
@@ -70,7 +91,7 @@ internal static class StringMethods
         => (name, new Method(new Signature(signature), (i, self, a) =>
         {
             var text = TextOf(self);
-            i.Charge(text.Length / 16);
+            i.Charge(CostOf(name, text));
             if (self is MarkupValue && name is "format" or "format_map")
                 return new MarkupValue(BraceFormat.Apply(i, text, a.Rest, name == "format" ? a.Named : FromMap(a[0]), escape: true));
             return body(i, text, a);
@@ -80,7 +101,7 @@ internal static class StringMethods
         => (name, new Method(new Signature(signature), (i, self, a) =>
         {
             var text = TextOf(self);
-            i.Charge(text.Length / 16);
+            i.Charge(CostOf(name, text));
             return self is MarkupValue ? Mark(body(i, text, name == "join" ? JoinEscaped(i, a) : Escaped(i, a))) : body(i, text, a);
         }));
 
@@ -151,6 +172,7 @@ internal static class StringMethods
         if (count >= 0)
             found = (int)Math.Min(found, count);
         interpreter.ChargeText(text.Length + (found * ((long)@new.Length - old.Length)));
+        interpreter.Charge(found);
         if (found == 0)
             return text;
         var result = new StringBuilder();
@@ -169,6 +191,7 @@ internal static class StringMethods
     {
         var left = count < 0 ? long.MaxValue : count;
         interpreter.ChargeText(text.Length + (Math.Min(left, text.Length + 1L) * @new.Length));
+        interpreter.Charge(text.Length);
         var result = new StringBuilder();
         foreach (var character in PythonText.Characters(text))
         {
@@ -192,6 +215,7 @@ internal static class StringMethods
                 throw Raise.Type($"sequence item {index}: expected str instance, {TypeNames.Of(item)} found");
             var added = part.Length + (index == 0 ? 0 : separator.Length);
             interpreter.ChargeText((long)result.Length + added, added);
+            interpreter.Charge(2);
             if (index++ > 0)
                 result.Append(separator);
             result.Append(part);
@@ -220,6 +244,7 @@ internal static class StringMethods
 
     private static string ExpandTabs(Interpreter interpreter, string text, long size)
     {
+        interpreter.Charge(text.Length);
         var result = new StringBuilder();
         var column = 0L;
         foreach (var character in PythonText.Characters(text))

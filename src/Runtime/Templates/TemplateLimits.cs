@@ -11,8 +11,8 @@ public sealed record TemplateLimits
     /// <summary>Characters a template's source may have; also bounds the work of parsing. Default 1,048,576.</summary>
     public int MaxSourceLength { get; init; } = 1 << 20;
 
-    /// <summary>Steps: an evaluated node, a loop pass, or 16 characters or elements produced or scanned. Default 33,554,432.</summary>
-    public long MaxSteps { get; init; } = 1L << 25;
+    /// <summary>Steps: an evaluated node, a loop pass, or 8 characters made, 2 elements made, or 4 to 16 characters looked at. Default 16,777,216: less than a second.</summary>
+    public long MaxSteps { get; init; } = 1L << 24;
 
     /// <summary>UTF-16 units that the output, and any single string on the way, may have. Default 16,777,216.</summary>
     public int MaxTextLength { get; init; } = 1 << 24;

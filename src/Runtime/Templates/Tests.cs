@@ -9,8 +9,8 @@ internal static class Tests
 
     private static IEnumerable<FunctionValue> Build()
     {
-        yield return Test("odd", (i, v) => Comparing.AreEqual(Arithmetic.Apply(i, TokenKind.Mod, v, 2L), 1L));
-        yield return Test("even", (i, v) => Comparing.AreEqual(Arithmetic.Apply(i, TokenKind.Mod, v, 2L), 0L));
+        yield return Test("odd", (i, v) => Comparing.AreEqual(Arithmetic.Apply(i, SyntaxKind.Mod, v, 2L), 1L));
+        yield return Test("even", (i, v) => Comparing.AreEqual(Arithmetic.Apply(i, SyntaxKind.Mod, v, 2L), 0L));
         yield return Test("defined", (_, v) => v is not UndefinedValue);
         yield return Test("undefined", (_, v) => v is UndefinedValue);
         yield return Test("filter", (i, v) => Strings.Is(v, out var s) ? Filters.All.ContainsKey(s) : Comparing.Hash(v, i) == int.MinValue);
@@ -32,7 +32,7 @@ internal static class Tests
         yield return Test("escaped", (_, v) => v is MarkupValue);
         yield return Test("sameas", (_, v, other) => IsSame(v, other));
         yield return Test("in", (i, v, other) => Comparing.Contains(i, other, v));
-        yield return Test("divisibleby", (i, v, other) => Comparing.AreEqual(Arithmetic.Apply(i, TokenKind.Mod, v, other), 0L));
+        yield return Test("divisibleby", (i, v, other) => Comparing.AreEqual(Arithmetic.Apply(i, SyntaxKind.Mod, v, other), 0L));
         foreach (var name in new[] { "==", "eq", "equalto" })
             yield return Test(name, (i, v, other) => Comparing.AreEqual(v, other, i));
         foreach (var name in new[] { "!=", "ne" })

@@ -43,6 +43,7 @@ internal static class TextFilters
     private static string Title(Interpreter interpreter, string text)
     {
         interpreter.ChargeText(text.Length);
+        interpreter.Charge(text.Length);
         var result = new StringBuilder(text.Length);
         var start = 0;
         for (var i = 0; i <= text.Length; i++)
@@ -165,7 +166,7 @@ internal static class TextFilters
 
     private static long WordCount(Interpreter interpreter, string text)
     {
-        interpreter.ChargeText(text.Length);
+        interpreter.Charge(text.Length / 2);
         var count = 0L;
         var inWord = false;
         for (var i = 0; i < text.Length; i += PythonText.WidthAt(text, i))

@@ -20,6 +20,7 @@ internal sealed class BytePairTokenizer : Tokenizer
     private readonly int[] _tokenOfSymbol;
     private readonly int[] _symbolOfByte = new int[256];
     private readonly int[][] _fallback;
+    private readonly bool _keepsEveryByte;
     private readonly Dictionary<ulong, (uint Rank, int Merged)> _merges;
     private readonly IdleWorkspaces<Workspace> _idle = new();
 
@@ -51,14 +52,21 @@ internal sealed class BytePairTokenizer : Tokenizer
         CollectionsMarshal.AsSpan(tokens)[known..].Fill(-1);
         _tokenOfSymbol = [.. tokens];
         _fallback = BuildFallback();
+        _keepsEveryByte = FindsEveryByte();
     }
 
     /// <summary>The merge list; Kimi K2 files have none.</summary>
     public static GgufStringList ReadMerges(GgufMetadata metadata, string preTokenizer)
         => preTokenizer == "kimi-k2" && !metadata.Contains(MergesKey) ? new GgufStringList([]) : metadata.GetStrings(MergesKey);
 
-    // White space goes between words of kind "whitespace", and a byte for which there is no token at all goes everywhere.
-    private protected override bool KeepsEveryByte => Model != "whitespace" && Array.TrueForAll(_fallback, tokens => tokens.Length > 0);
+    private protected override bool KeepsEveryByte => _keepsEveryByte;
+
+    // White space goes between words of kind "whitespace". Elsewhere a byte goes that has no token, be it its own or of its
+    // spelling, or that a merge has put into a symbol which is none.
+    private bool FindsEveryByte()
+        => Model != "whitespace"
+            && (Array.TrueForAll(_fallback, tokens => tokens.Length > 0)
+                || (_preTokenizer.IsByteEncoded && Array.TrueForAll(_symbolOfByte, symbol => _tokenOfSymbol[symbol] >= 0) && _merges.Values.All(merge => _tokenOfSymbol[merge.Merged] >= 0)));
 
     private protected override void EncodeText(ReadOnlySpan<byte> text, bool afterSpecial, List<int> ids)
     {

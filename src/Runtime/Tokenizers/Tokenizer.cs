@@ -17,6 +17,7 @@ public abstract class Tokenizer
     private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5", "characters"];
 
     private readonly SpecialTokenSplitter _splitter;
+    private volatile ControlSplitter? _lastWith;
     private readonly PieceTable _pieces;
     private readonly int _longestSpelling;
 
@@ -250,12 +251,18 @@ public abstract class Tokenizer
     /// <param name="control">The token.</param>
     internal List<int> EncodeWith(string text, int control)
     {
-        var splitter = new SpecialTokenSplitter(Enumerable.Range(0, Vocabulary.Count)
-            .Where(id => id == control || Vocabulary.Has(id, TokenAttributes.UserDefined))
-            .Select(id => (id, Vocabulary.Tokens[id].ToArray(), Vocabulary.Attributes[id])));
+        // A model has one mask, so the last splitter is the one that is asked for again; two threads may make it twice.
+        if (_lastWith is not { } last || last.Control != control)
+        {
+            last = new ControlSplitter(control, new SpecialTokenSplitter(Enumerable.Range(0, Vocabulary.Count)
+                .Where(id => id == control || Vocabulary.Has(id, TokenAttributes.UserDefined))
+                .Select(id => (id, Vocabulary.Tokens[id].ToArray(), Vocabulary.Attributes[id]))));
+            _lastWith = last;
+        }
+
         var ids = new List<int>((text.Length / 4) + 4);
         AddFirst(ids);
-        AppendFragments(splitter, Encoding.UTF8.GetBytes(text), parseSpecial: true, mark: [], ids);
+        AppendFragments(last.Splitter, Encoding.UTF8.GetBytes(text), parseSpecial: true, mark: [], ids);
         AddLast(ids);
         return ids;
     }
@@ -279,6 +286,8 @@ public abstract class Tokenizer
             }
         }
     }
+
+    private sealed record ControlSplitter(int Control, SpecialTokenSplitter Splitter);
 
     private static ReadOnlySpan<byte> Without(ReadOnlySpan<byte> text, ReadOnlySpan<byte> mark)
     {

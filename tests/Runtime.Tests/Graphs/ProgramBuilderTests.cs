@@ -81,6 +81,6 @@ public sealed class ProgramBuilderTests : IDisposable
         var path = EditedModel.Of(name).SetTensor("enc.blk.0.extra.weight", [1, 2], 2).Save(folder);
         using var file = GgufFile.Open(path);
         var limits = new StepLimits(16, 16) { Embedding = name == "t5encoder" ? new EmbeddingTerms() : null };
-        Assert.Contains("'enc.blk.0.extra.weight'", Assert.Throws<UnsupportedModelException>(() => ModelFamilies.Find(file)(file, limits)).Message, StringComparison.Ordinal);
+        Assert.Contains("'enc.blk.0.extra.weight'", Assert.Throws<UnsupportedModelException>(() => ModelFamilies.Find(file).Build(file, limits)).Message, StringComparison.Ordinal);
     }
 }

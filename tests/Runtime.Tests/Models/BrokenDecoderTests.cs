@@ -164,7 +164,7 @@ public sealed class BrokenDecoderTests
         return all;
     }
 
-    private static ModelProgram Build(GgufFile file) => ModelFamilies.Find(file)(file, new StepLimits(16, 16));
+    private static ModelProgram Build(GgufFile file) => ModelFamilies.Find(file).Build(file, new StepLimits(16, 16));
 
     private static GgufFile Open(EditedModel model, TemporaryFolder folder) => GgufFile.Open(model.Save(folder));
 

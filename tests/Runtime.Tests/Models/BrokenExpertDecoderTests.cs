@@ -120,7 +120,7 @@ public sealed class BrokenExpertDecoderTests
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 
-    private static ModelProgram Build(GgufFile file) => ModelFamilies.Find(file)(file, new StepLimits(16, 16));
+    private static ModelProgram Build(GgufFile file) => ModelFamilies.Find(file).Build(file, new StepLimits(16, 16));
 
     // The tensors outside layers, and of those in layers the first of each name.
     private static IEnumerable<string> OneOfEachKind(PatchedModel model)

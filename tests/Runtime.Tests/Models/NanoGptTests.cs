@@ -162,7 +162,7 @@ public sealed class NanoGptTests : IDisposable
     private float[] Run(Func<ModelProgram, int> choose, Action<NativeOperation[]>? change = null)
     {
         using var file = GgufFile.Open(Convert());
-        var whole = ModelFamilies.Find(file)(file, new StepLimits(64, 64));
+        var whole = ModelFamilies.Find(file).Build(file, new StepLimits(64, 64));
         change?.Invoke(whole.Operations);
         using var compiled = CompiledProgram.Compile(Engine.Get(1), Returning(whole, choose(whole)));
         using var store = new EnginePageStore(compiled.Engine, compiled.Program.CacheLayers, 16, Sequences, CacheType.F32, CacheType.F32);

@@ -6,7 +6,7 @@ using Hearth.Runtime.Interop;
 using Hearth.Runtime.Loading;
 using Hearth.Runtime.Models;
 using Hearth.Runtime.Tests.Support;
-using TokenKind = Hearth.Runtime.Tokenizers.TokenKind;
+using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime.Tests.Models;
 
@@ -100,7 +100,7 @@ public sealed class OddFileTests : IDisposable
     public void A_model_beyond_the_memory_limit_is_refused_with_the_numbers()
     {
         using var file = GgufFile.Open(ReferenceModels.File("llama-gqa-base"));
-        var program = ModelFamilies.Find(file)(file, new StepLimits(8, 8));
+        var program = ModelFamilies.Find(file).Build(file, new StepLimits(8, 8));
         ModelChecks.RequireMemory(program, new MemoryLimit(1 << 30, 1 << 30, "the memory limit of the control group"));
         var error = Assert.Throws<OutOfModelMemoryException>(() => ModelChecks.RequireMemory(program, new MemoryLimit(1 << 20, 1000, "the memory limit of the control group")));
 
@@ -140,7 +140,7 @@ public sealed class OddFileTests : IDisposable
         var tools = Chat with { Tools = [new System.Text.Json.Nodes.JsonObject { ["type"] = "function" }] };
 
         Assert.NotEmpty(model.TokenizeChat(Chat));
-        Assert.Contains("chat_template.tool_use", Assert.Throws<HearthException>(() => model.TokenizeChat(tools)).Message, StringComparison.Ordinal);
+        Assert.Contains("chat_template.tool_use", Assert.Throws<ChatTemplateFailureException>(() => model.TokenizeChat(tools)).Message, StringComparison.Ordinal);
         Assert.Contains("chat_template.tool_use", Assert.Single(model.Information.Warnings), StringComparison.Ordinal);
         Assert.True(model.Information.HasChatTemplate);
     }

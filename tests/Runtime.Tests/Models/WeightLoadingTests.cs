@@ -87,7 +87,7 @@ public sealed class WeightLoadingTests : IDisposable
             ModelProgram program;
             try
             {
-                program = ModelFamilies.Find(file)(file, new StepLimits(64, 64));
+                program = ModelFamilies.Find(file).Build(file, new StepLimits(64, 64));
             }
             catch (UnsupportedModelException)
             {

@@ -308,26 +308,24 @@ public sealed class StepLoopTests
     {
         var (loop, runner) = Start(pages: 100);
         await using var _ = loop;
+        const int Before = 5;
         var steps = 0;
-        var stepsAtLeave = 0;
+        using var permits = new SemaphoreSlim(Before);
         runner.BeforeRun = _ =>
         {
-            steps++;
-            Thread.Sleep(1);
+            Interlocked.Increment(ref steps);
+            permits.Wait();
         };
         await foreach (var update in loop.Submit(new GenerationRequest { Prompt = [1, 2, 3], Options = s_endless }, new LetterDecoder()))
         {
-            if (update.TokenIds.Count > 0 && steps > 3)
-            {
-                stepsAtLeave = steps;
-                break;
-            }
+            // The step after those that are let through is under way when the client leaves.
+            await Eventually(() => Volatile.Read(ref steps) == Before + 1);
+            break;
         }
 
+        permits.Release(1000);
         await Eventually(() => loop.Load is { RunningRequests: 0, UsedPages: 0 });
-
-        // One step may be under way, and one may begin between reading the counter and leaving.
-        Assert.InRange(steps, stepsAtLeave, stepsAtLeave + 2);
+        Assert.Equal(Before + 1, steps);
     }
 
     [Fact]

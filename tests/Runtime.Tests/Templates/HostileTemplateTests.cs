@@ -101,6 +101,30 @@ public sealed class HostileTemplateTests
         { "{% set a = range(9000)|list %}{% for i in range(9000) %}{{ a == range(9000)|list }}{% endfor %}", "LimitError" },
     };
 
+    /// <summary>Each pass costs by what it touches: so few of them that they would pass if each counted as a step.</summary>
+    public static TheoryData<string> Costly => new(
+        Passes(400, "{% set y = 2.5e300|round(300) %}"),
+        Passes(400, "{% set y = '%f' % 1e300 %}"),
+        Passes(100, "{% set y = '%.2000e' % 1e-308 %}"),
+        Passes(100, "{% set y = '{:.2000f}'.format(1e-308) %}"),
+        Passes(20, "{% set y = '%*d' % (90000, 1) %}"),
+        Passes(20, "{% set y = '{:090000,}'.format(1) %}"),
+        Passes(20, "{% set y = a|replace('a', 'b') %}"),
+        Passes(20, "{% set y = a.replace('', 'b', 1) %}"),
+        Passes(20, "{% set y = a.expandtabs() %}"),
+        Passes(20, "{% set y = a|upper %}"),
+        Passes(3, "{% set y = a.isalpha() %}"),
+        Passes(3, "{% set y = a|title %}"),
+        Passes(3, "{% set y = 'b'.strip(a) %}"),
+        Passes(20, "{% set y = ('<' * 20000)|e %}"),
+        Passes(20, "{% set y = a.split() %}"),
+        Passes(20, "{% set y = ('%' ~ '0' * 90000 ~ 'd') % 1 %}"),
+        Passes(20, "{% set y = ('%(' ~ a ~ ')s') % {a: 1} %}"),
+        Passes(20, "{% set y = ('{{' * 45000).format() %}"),
+        Passes(20, "{% set y = ('{0' ~ '[0]' * 9000 ~ '}').format('a') %}"),
+        Passes(20, "{% set y = range(9000)|join %}"),
+        Passes(60, "{% set y = [1] * 9000 %}"));
+
     /// <summary>Walks over values nested thousands of levels deep: every one has to give up in time.</summary>
     public static TheoryData<string> Walks => new(
         "{{ n.s }}", "{{ n.s|tojson }}", "{{ n.s|pprint }}", "{{ n.s == n.t }}", "{{ n.s < n.t }}", "{{ {n.u: 1} }}", "{{ n.s in [n.t] }}");
@@ -121,6 +145,23 @@ public sealed class HostileTemplateTests
         var error = Assert.Throws<TemplateException>(() => parsed.Render(new Dictionary<string, object?>(), limits: Small));
         Assert.Equal(kind, error.Kind);
     }
+
+    [Theory]
+    [MemberData(nameof(Costly))]
+    public void What_is_touched_counts_not_how_often(string template)
+    {
+        var parsed = ChatTemplate.Parse(template);
+        Assert.Equal("LimitError", Assert.Throws<TemplateException>(() => parsed.Render(new Dictionary<string, object?>(), limits: Small)).Kind);
+    }
+
+    [Theory]
+    [InlineData("'{:010,}'.format(1e999)", "0000000inf")]
+    [InlineData("'{:015,.2f}'.format(1234.5)", "0,000,001,234.50")]
+    [InlineData("'{:012_b}'.format(5)", "00_0000_0101")]
+    [InlineData("'{:08,}'.format(-1234)", "-001,234")]
+    [InlineData("'{:05,}|{:06,}|{:07,}|{:08,}|{:09,}|{:010,}'.format(1234, 1234, 1234, 1234, 1234, 1234)", "1,234|01,234|001,234|0,001,234|0,001,234|00,001,234")]
+    public void Zeros_that_fill_a_width_are_grouped_as_by_Python(string expression, string text)
+        => Assert.Equal(text, ChatTemplate.Parse($"{{{{ {expression} }}}}").Render(new Dictionary<string, object?>()));
 
     [Theory]
     [InlineData("range(0, 4294967297 * 9000, 4294967297)")]
@@ -208,6 +249,8 @@ public sealed class HostileTemplateTests
 
         Assert.InRange(rendered, 1, 2999);
     }
+
+    private static string Passes(int count, string body) => $"{{% set a = 'a' * 90000 %}}{{% for i in range({count}) %}}{body}{{% endfor %}}";
 
     private static string Many(string text, int count = 100_000) => string.Concat(Enumerable.Repeat(text, count));
 }

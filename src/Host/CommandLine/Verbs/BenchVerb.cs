@@ -18,8 +18,9 @@ internal static class BenchVerb
         var depth = Number("--depth", "Tokens that are in the cache beforehand (default: 0).", 0);
         var sequences = Number("--sequences", "Sequences that generate together (default: 1).", 1);
         var repetitions = Number("--repetitions", "Measurements of each kind, after one that is not counted (default: 5).", 1);
+        var constraints = Number("--constraints", "Instead: the steps of a batch of N sequences that each keep to a schema beside N that do not, against 2 N that do not.", 1);
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var command = new Command("bench", "Measure a model's speed.") { prompt, generate, depth, sequences, repetitions, json };
+        var command = new Command("bench", "Measure a model's speed.") { prompt, generate, depth, sequences, repetitions, constraints, json };
         model.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -33,6 +34,26 @@ internal static class BenchVerb
                 Repetitions = parsed.GetValue(repetitions) ?? defaults.Repetitions,
             };
             var configuration = model.Read(parsed);
+            if (parsed.GetValue(constraints) is { } constrained)
+            {
+                if ((parsed.GetValue(prompt) ?? parsed.GetValue(depth) ?? parsed.GetValue(sequences)) is not null || options.GeneratedTokens < 16)
+                {
+                    throw new UsageException("--constraints has sequences of its own: it goes with --generate of 16 or more and --repetitions, not with --prompt, --depth and --sequences");
+                }
+
+                var loaded = await environment.LoadModelAsync(configuration with { MaxSequences = configuration.MaxSequences ?? ((2 * constrained) + 1) }, cancellationToken);
+                try
+                {
+                    var cost = await ConstraintBenchmark.RunAsync(loaded, constrained, options.GeneratedTokens, options.Repetitions, cancellationToken);
+                    WriteConstraints(cost, constrained, parsed.GetValue(json), environment.Output);
+                    return 0;
+                }
+                finally
+                {
+                    await loaded.DisposeModelAsync();
+                }
+            }
+
             var result = await environment.WithProgressAsync(configuration.EffectiveId, progress => ModelLoading.Naming(
                 configuration, () => Task.Run(
                     () => ModelBenchmark.Run(configuration.Path, configuration.ToOptions(), options, ModelLoading.Adapt(progress), cancellationToken), CancellationToken.None)));
@@ -48,6 +69,28 @@ internal static class BenchVerb
             return 0;
         });
         return command;
+    }
+
+    private static void WriteConstraints(ConstraintCost cost, int constrained, bool asJson, TextWriter output)
+    {
+        if (asJson)
+        {
+            output.WriteLine(JsonOutput.Write(new JsonObject
+            {
+                ["sequences"] = 2 * constrained,
+                ["step_seconds"] = cost.Free,
+                ["constrained_step_seconds"] = cost.Constrained,
+                ["constrained_share"] = cost.ConstrainedShare,
+                ["compiling_step_seconds"] = cost.Compiling,
+                ["compiling_share"] = cost.CompilingShare,
+                ["compile_seconds"] = cost.Compile,
+            }));
+            return;
+        }
+
+        output.WriteLine(Invariant($"step        {1000 * cost.Free,10:0.00} ms     ({2 * constrained} sequences that say anything)"));
+        output.WriteLine(Invariant($"            {1000 * cost.Constrained,10:0.00} ms     (half of them under schemas: {100 * cost.ConstrainedShare:+0.0;-0.0} %)"));
+        output.WriteLine(Invariant($"            {1000 * cost.Compiling,10:0.00} ms     (while a schema of 1 MiB is made ready: {100 * cost.CompilingShare:+0.0;-0.0} %; that takes {1000 * cost.Compile:0} ms)"));
     }
 
     private static Option<int?> Number(string name, string description, int least)

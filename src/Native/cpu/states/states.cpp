@@ -87,19 +87,20 @@ void scan_heads(const RowKernels& kernels, const ScanCall& call, const hearth_sc
         const int64_t group = head / (p.heads / p.groups);
         const int64_t offset = head * p.state_width * width + first;
         begin(run, steps, offset, p.state_width, channels, width);
-        kernels.head_scan({.x = rows_of(call.x, run, head * width + first),
-                           .sizes = rows_of(call.sizes, run, head),
-                           .b = rows_of(call.b, run, group * p.state_width),
-                           .c = rows_of(call.c, run, group * p.state_width),
-                           .decay = call.decay[head],
-                           .skip = call.skip ? call.skip[head] : 0.0f,
-                           .output = call.output.data + run.row_begin * call.output.width + head * width + first,
-                           .output_stride = call.output.width,
-                           .state = steps.state(run.to) + offset,
-                           .state_stride = width,
-                           .rows = run.row_count,
-                           .state_width = p.state_width,
-                           .channels = static_cast<int32_t>(channels)});
+        kernels.head_scan(
+            {.x = rows_of(call.x, run, head * width + first),
+             .sizes = rows_of(call.sizes, run, head),
+             .b = rows_of(call.b, run, group * p.state_width),
+             .c = rows_of(call.c, run, group * p.state_width),
+             .decay = call.decay[head],
+             .skip = call.skip ? call.skip[head] : 0.0f,
+             .output = call.output.data + run.row_begin * call.output.width + head * width + first,
+             .output_stride = call.output.width,
+             .state = steps.state(run.to) + offset,
+             .state_stride = width,
+             .rows = run.row_count,
+             .state_width = p.state_width,
+             .channels = static_cast<int32_t>(channels)});
     });
 }
 

@@ -70,6 +70,14 @@ internal sealed class CharAutomaton
         }
     }
 
+    internal CharState Within(CharState state, int characters)
+    {
+        lock (_factory)
+        {
+            return StateOf(_factory.Within(state.Expression, characters));
+        }
+    }
+
     private IEnumerable<(int First, int Last, int Class)> Ranges()
     {
         for (var i = 0; i < _starts.Length; i++)
@@ -217,6 +225,9 @@ internal sealed class CharState
             }
         }
     }
+
+    /// <summary>A state that reads and accepts alike for so many characters, the same one for states that differ in large counts only.</summary>
+    public CharState Within(int characters) => Expression.IsBoolean || Expression.Counts < 2 ? this : _automaton.Within(this, characters);
 
     /// <summary>The state after a scalar value; perhaps a dead one.</summary>
     public CharState Next(int character) => IsEverything ? this : NextOfClass(_automaton.ClassOf(character));

@@ -76,6 +76,12 @@ internal sealed class Expression
             ExpressionKind.Look => parts[0].Shortest,
             _ => 0,
         });
+        Counts = kind == ExpressionKind.Repeat ? Math.Max(least, most == Unlimited ? 0 : most) : 0;
+        foreach (var part in parts)
+        {
+            Counts = Math.Max(Counts, part.Counts);
+        }
+
         IsBoolean = kind is ExpressionKind.All or ExpressionKind.Not or >= ExpressionKind.Ahead || Array.Exists(parts, part => part.IsBoolean);
         Looks = kind switch
         {
@@ -114,6 +120,9 @@ internal sealed class Expression
 
     /// <summary>Characters that a matching text has at least; a lower bound where intersections or complements are in it.</summary>
     public int Shortest { get; }
+
+    /// <summary>The greatest number of times, fewest or most, that a Repeat in it has; 0 where there is none.</summary>
+    public int Counts { get; }
 
     /// <summary>Whether an intersection or complement is in it, so that it may match nothing without looking so.</summary>
     public bool IsBoolean { get; }

@@ -265,6 +265,38 @@ internal sealed partial class ExpressionFactory
         return Either(results);
     }
 
+    /// <summary>An expression without counts that so many characters cannot use up: texts begin and end alike within them.</summary>
+    /// <param name="expression">Without intersections and complements; others are returned as they are.</param>
+    /// <param name="characters">At least 1.</param>
+    public Expression Within(Expression expression, int characters)
+    {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
+        if (expression.IsBoolean || expression.Counts < 2)
+        {
+            return expression;
+        }
+
+        switch (expression.Kind)
+        {
+            case ExpressionKind.Sequence:
+                var parts = new List<Expression>();
+                for (; expression.Kind == ExpressionKind.Sequence; expression = expression.Parts[1])
+                {
+                    parts.Add(Within(expression.Parts[0], characters));
+                }
+
+                return Sequence([.. parts, Within(expression, characters)]);
+            case ExpressionKind.Either:
+                return Either(expression.Parts.Select(part => Within(part, characters)));
+            case ExpressionKind.Repeat:
+                // Each time takes its characters, and the last may only have begun.
+                var times = (characters / Math.Max(1, expression.Parts[0].Shortest)) + 1;
+                return Repeat(Within(expression.Parts[0], characters), Math.Min(expression.Least, times + 1), expression.Most > times ? Expression.Unlimited : expression.Most);
+            default:
+                return expression;
+        }
+    }
+
     private Expression Less(Expression repeat)
         => Repeat(repeat.Parts[0], Math.Max(repeat.Least - 1, 0), repeat.Most == Expression.Unlimited ? Expression.Unlimited : repeat.Most - 1);
 

@@ -9,7 +9,12 @@ internal abstract class LexState
 {
     private static int s_count;
 
+    /// <summary>Transitions up to which they are a list; most states have few.</summary>
+    private const int MostListed = 6;
+
     private LexState?[]? _next;
+    private Transition[] _listed = [];
+    private ByteSet _dead;
     private sbyte _canContinue; // 0: not yet known; 1: yes; -1: no
 
     private readonly byte _first;
@@ -65,18 +70,74 @@ internal abstract class LexState
             return Dead;
         }
 
-        var next = _next ?? Interlocked.CompareExchange(ref _next, new LexState?[_count], null) ?? _next;
-        var state = Volatile.Read(ref next[index]);
-        if (state is null)
+        if (Volatile.Read(ref _next) is { } next)
         {
-            state = Compute(value);
-            if (!state.IsTransient)
+            if (Volatile.Read(ref next[index]) is { } known)
             {
-                Volatile.Write(ref next[index], state);
+                return known;
+            }
+        }
+        else
+        {
+            foreach (var transition in Volatile.Read(ref _listed))
+            {
+                if (transition.Value == value)
+                {
+                    return transition.State;
+                }
+            }
+
+            if ((Volatile.Read(ref _dead[value >> 6]) >> (value & 63) & 1) != 0)
+            {
+                return Dead;
             }
         }
 
+        var state = Compute(value);
+        if (!state.IsTransient)
+        {
+            Remember(value, state);
+        }
+
         return state;
+    }
+
+    // What two threads write at once may be lost to one of them; it is found again then.
+    private void Remember(byte value, LexState state)
+    {
+        if (Volatile.Read(ref _next) is not { } next)
+        {
+            if (state == Dead)
+            {
+                Interlocked.Or(ref _dead[value >> 6], 1UL << (value & 63));
+                return;
+            }
+
+            var listed = _listed;
+            if (listed.Length < MostListed)
+            {
+                Volatile.Write(ref _listed, [.. listed, new Transition(value, state)]);
+                return;
+            }
+
+            next = new LexState?[_count];
+            foreach (var transition in listed)
+            {
+                next[transition.Value - _first] = transition.State;
+            }
+
+            for (var i = 0; i < next.Length; i++)
+            {
+                if ((_dead[(i + _first) >> 6] >> ((i + _first) & 63) & 1) != 0)
+                {
+                    next[i] = Dead;
+                }
+            }
+
+            Volatile.Write(ref _next, next);
+        }
+
+        Volatile.Write(ref next[value - _first], state);
     }
 
     /// <summary>Whether anything can be read from here.</summary>
@@ -102,8 +163,19 @@ internal abstract class LexState
     /// <summary>What the string state says of long runs of characters, by which masks are found faster; null: nothing.</summary>
     public virtual StringRun? Run => null;
 
+    /// <summary>A state that reads and ends alike for so many bytes, so that its tokens are found once for several; this one where none is known.</summary>
+    public virtual LexState Within(int bytes) => this;
+
     /// <summary>Finds the state after a byte; called again where several threads ask at once.</summary>
     private protected abstract LexState Compute(byte value);
+
+    private readonly record struct Transition(byte Value, LexState State);
+
+    [System.Runtime.CompilerServices.InlineArray(4)]
+    private struct ByteSet
+    {
+        private ulong _first;
+    }
 
     private sealed class DeadState() : LexState(isAccepting: false)
     {

@@ -191,6 +191,11 @@ internal sealed class StringLexer
             => key.Partial.Kind != PartialKind.None ? null
                 : new StringRun(key.Language.Loop, lexer._lengths, key.Count, key.Language, lexer.IsJson, key.Place.IsOff ? null : lexer._exclusions!.Remaining(key.Place));
 
+        public override LexState Within(int bytes)
+            => key.Partial.Kind == PartialKind.None && key.Place.IsOff && lexer._lengths.AllowsAllFrom(key.Count) && key.Language.Within(bytes) is var alike && alike != key.Language
+                ? lexer.StateOf(alike, key.Count, default, key.Place)
+                : this;
+
         // Few bytes may go on where a character is begun.
         private static byte FirstOf(PartialKind kind) => kind switch
         {

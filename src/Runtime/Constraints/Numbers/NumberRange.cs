@@ -68,9 +68,10 @@ internal sealed record NumberRange
         }
     }
 
-    /// <summary>Ranges that together hold every number that is not in this one, by its value.</summary>
+    /// <summary>Ranges that together hold every number that is not in this one, by its value; no two of them overlap, so that the opposite of many ranges is not many times as many.</summary>
     public IEnumerable<NumberRange> Complement()
     {
+        var within = this with { Multiple = null, NotMultiples = [], IsPlain = false };
         if (Least is { } least)
         {
             yield return new NumberRange { Most = least, ExcludesMost = !ExcludesLeast };
@@ -83,12 +84,14 @@ internal sealed record NumberRange
 
         if (Multiple is { } multiple)
         {
-            yield return new NumberRange { NotMultiples = [multiple] };
+            yield return within with { NotMultiples = [multiple] };
+            within = within with { Multiple = multiple };
         }
 
         foreach (var other in NotMultiples)
         {
-            yield return new NumberRange { Multiple = other };
+            yield return within.Intersect(new NumberRange { Multiple = other });
+            within = within with { NotMultiples = [.. within.NotMultiples, other] };
         }
     }
 

@@ -63,7 +63,18 @@ internal sealed partial class JsonRules
     public bool HasValue(Shape shape)
         => shape.Null || shape.True || shape.False || Array.Exists(shape.Numbers, range => range.IsInhabited()) || _strings.IsInhabited(shape.Strings)
             || Array.Exists(shape.Arrays, array => Prepare(array).HasValue())
-            || Array.Exists(shape.Objects, one => new ObjectPlace(Prepare(one), 0, 0, Prepare(one).AllNeeds, Position.Opened, Nothing) is var place && place.Object.Recount() && place.CanComplete);
+            || Array.Exists(shape.Objects, HasValue);
+
+    private bool HasValue(ObjectShape shape)
+    {
+        var prepared = Prepare(shape);
+        prepared.ForgetCounts();
+        var has = new ObjectPlace(prepared, 0, 0, prepared.AllNeeds, Position.Opened, Nothing).CanComplete;
+
+        // Counted by what is known so far: there may be values of further terms.
+        prepared.ForgetCounts();
+        return has;
+    }
 
     private TermNode NodeOf(Term term)
     {

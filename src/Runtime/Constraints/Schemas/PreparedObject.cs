@@ -85,12 +85,11 @@ internal sealed class PreparedObject
     /// <summary>Whether a value can be written for any of some choices.</summary>
     public static bool CanWrite(ValueChoice[] choices) => Array.Exists(choices, choice => choice.Value.IsInhabited);
 
-    /// <summary>Counts other members again: more may be known of which terms there are values.</summary>
-    public bool Recount()
+    /// <summary>Has members counted again: more may be known of which terms there are values.</summary>
+    public void ForgetCounts()
     {
         _otherCapacity = null;
         _namedFrom = null;
-        return true;
     }
 
     /// <summary>The first named member from a place on that must be there, or their number.</summary>

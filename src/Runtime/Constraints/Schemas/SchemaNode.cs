@@ -68,6 +68,9 @@ internal sealed class Term
     /// <summary>What it allows, once that was found out.</summary>
     public Shape? Shape { get; set; }
 
+    /// <summary>A subschema that must have been read before it can be found out what the term allows; null: none is known.</summary>
+    public SchemaNode? Blocking { get; set; }
+
     /// <summary>Whether any value is valid, once that was found out.</summary>
     public bool IsInhabited { get; set; }
 }

@@ -9,16 +9,27 @@ namespace Hearth.Runtime.Constraints.Schemas;
 /// Alternatives that can be seen to be empty are dropped; the rest of emptiness is found out once all shapes are known.
 /// Bounded: a shape of too many alternatives is refused, never approximated.
 /// </remarks>
-internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term, Shape> shapeOf)
+/// <param name="strings">Of texts and names.</param>
+/// <param name="terms">Of members and items.</param>
+/// <param name="peek">What a term allows; null where that is being found out just now.</param>
+internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term, Shape?> peek)
 {
     /// <summary>Alternatives that arrays or objects of one shape may come to.</summary>
     public const int MostAlternatives = 400;
+
+    /// <summary>Numbers, or ranges of them, that one shape may come to.</summary>
+    public const int MostNumbers = 2000;
+
+    /// <summary>Members and items that are combined in one schema, each time that they are: far more than schemas that people write come to, in a second or so.</summary>
+    private const int MostWork = 1_000_000;
 
     /// <summary>Levels of members that are looked at to see that two shapes have no value in common.</summary>
     private const int LookDepth = 2;
 
     private static readonly ArrayShape[] s_anyArray = [ArrayShape.Any];
     private static readonly ObjectShape[] s_anyObject = [ObjectShape.Any];
+
+    private int _work;
 
     public Shape Intersect(Shape a, Shape b)
     {
@@ -54,7 +65,7 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
         Null = a.Null && !b.Null,
         True = a.True && !b.True,
         False = a.False && !b.False,
-        Numbers = b.Numbers.Aggregate(a.Numbers, (left, range) => Intersect(left, [.. range.Complement()])),
+        Numbers = b.Numbers.Aggregate(a.Numbers, (left, range) => Intersect(left, [.. range.Complement().Where(static rest => rest.IsInhabited())])),
         Strings = b.Strings.IsNone ? a.Strings : strings.Intersect(a.Strings, strings.Complement(b.Strings)),
         Arrays = Subtract(a.Arrays, b.Arrays, Intersect, IsEmpty, Complement),
         Objects = Subtract(a.Objects, b.Objects, Intersect, IsEmpty, Complement),
@@ -88,6 +99,11 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
                 {
                     result.Add(both);
                 }
+            }
+
+            if (result.Count > MostNumbers)
+            {
+                throw new ConstraintException($"combinations of subschemas come to more than {MostNumbers} ranges of numbers");
             }
         }
 
@@ -146,15 +162,19 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
         return a;
     }
 
-    private ArrayShape Intersect(ArrayShape a, ArrayShape b) => new()
+    private ArrayShape Intersect(ArrayShape a, ArrayShape b)
     {
-        Prefix = [.. Enumerable.Range(0, Math.Max(a.Prefix.Length, b.Prefix.Length)).Select(i => terms.And(a.TermAt(i), b.TermAt(i)))],
-        Rest = terms.And(a.Rest, b.Rest),
-        Least = Math.Max(a.Least, b.Least),
-        Most = Math.Min(a.Most, b.Most),
-        Contains = [.. a.Contains.Union(b.Contains)],
-        IsUnique = a.IsUnique || b.IsUnique,
-    };
+        Spend(a.Prefix.Length + b.Prefix.Length + 1);
+        return new ArrayShape
+        {
+            Prefix = [.. Enumerable.Range(0, Math.Max(a.Prefix.Length, b.Prefix.Length)).Select(i => terms.And(a.TermAt(i), b.TermAt(i)))],
+            Rest = terms.And(a.Rest, b.Rest),
+            Least = Math.Max(a.Least, b.Least),
+            Most = Math.Min(a.Most, b.Most),
+            Contains = [.. a.Contains.Union(b.Contains)],
+            IsUnique = a.IsUnique || b.IsUnique,
+        };
+    }
 
     private ArrayShape[] Complement(ArrayShape array)
     {
@@ -229,6 +249,7 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
     // Objects.
     private ObjectShape Intersect(ObjectShape a, ObjectShape b)
     {
+        Spend(a.Properties.Length + b.Properties.Length + 1);
         var properties = new List<PropertyRule>(a.Properties.Length + b.Properties.Length);
         var ofB = b.Properties.ToDictionary(property => property.Name, StringComparer.Ordinal);
         foreach (var property in a.Properties)
@@ -393,9 +414,17 @@ internal sealed class ShapeAlgebra(StringAlgebra strings, Terms terms, Func<Term
             return false;
         }
 
-        // A schema that is being looked at already is not looked into again.
         return term.Nodes is [{ Negated.IsAny: true }]
-            || (depth >= 0 && !Array.Exists(term.Nodes, static node => node.IsOpen) && IsCertainlyEmpty(shapeOf(term), depth));
+            || (depth >= 0 && peek(term) is { } shape && IsCertainlyEmpty(shape, depth));
+    }
+
+    private void Spend(int work)
+    {
+        _work += work;
+        if (_work > MostWork)
+        {
+            throw new ConstraintException("combinations of subschemas are too complex: each alternative meets too many others");
+        }
     }
 
     private static void Add<T>(List<T> alternatives, T one, Func<T, bool> isEmpty)

@@ -29,13 +29,14 @@ internal sealed class ShapeReader
     private readonly Terms _terms;
     private readonly ShapeAlgebra _algebra;
     private readonly Dictionary<string, Expression> _patterns = new(StringComparer.Ordinal);
+    private int _peeks;
 
     public ShapeReader(SchemaSource source, StringAlgebra strings, Terms terms)
     {
         _source = source;
         _strings = strings;
         _terms = terms;
-        _algebra = new ShapeAlgebra(strings, terms, ShapeOf);
+        _algebra = new ShapeAlgebra(strings, terms, Peek);
     }
 
     public ShapeAlgebra Algebra => _algebra;
@@ -57,6 +58,30 @@ internal sealed class ShapeReader
         return term.Shape;
     }
 
+    // What a term allows, unless a subschema that it stands for in place is being read: a member's schema may lead back to that of the whole.
+    private Shape? Peek(Term term)
+    {
+        if (term.Shape is not null || term.Blocking is { IsOpen: true } || Array.Exists(term.Nodes, static node => node.IsOpen))
+        {
+            return term.Shape;
+        }
+
+        _peeks++;
+        try
+        {
+            return ShapeOf(term);
+        }
+        catch (OpenSubschemaException error)
+        {
+            term.Blocking = error.Node;
+            return null;
+        }
+        finally
+        {
+            _peeks--;
+        }
+    }
+
     private Shape ShapeOf(SchemaNode node)
     {
         RuntimeHelpers.EnsureSufficientExecutionStack();
@@ -64,7 +89,7 @@ internal sealed class ShapeReader
         {
             if (node.IsOpen)
             {
-                throw new ConstraintException("the subschema refers to itself without a value in between", node.Pointer, "$ref");
+                throw _peeks > 0 ? new OpenSubschemaException(node) : new ConstraintException("the subschema refers to itself without a value in between", node.Pointer, "$ref");
             }
 
             node.IsOpen = true;
@@ -177,6 +202,7 @@ internal sealed class ShapeReader
             keywords.Expect("enum", values, JsonValueKind.Array);
             var union = new Shape();
             var literals = new List<string>();
+            var numbers = new HashSet<ExactNumber>();
             var index = 0;
             foreach (var value in values.EnumerateArray())
             {
@@ -185,13 +211,25 @@ internal sealed class ShapeReader
                 {
                     literals.Add(Text(node, value));
                 }
+                else if (value.ValueKind == JsonValueKind.Number)
+                {
+                    numbers.Add(keywords.Number("enum", value));
+                    if (numbers.Count > ShapeAlgebra.MostNumbers)
+                    {
+                        throw new ConstraintException($"'enum' holds more than {ShapeAlgebra.MostNumbers} numbers", node.Pointer, "enum");
+                    }
+                }
                 else
                 {
                     union = _algebra.Union(union, ShapeOf(_source.Value(node, value, "enum", name)));
                 }
             }
 
-            shape = _algebra.Intersect(shape, union with { Strings = new StringSet([.. literals.Distinct(StringComparer.Ordinal)], []) });
+            shape = _algebra.Intersect(shape, union with
+            {
+                Strings = new StringSet([.. literals.Distinct(StringComparer.Ordinal)], []),
+                Numbers = [.. numbers.Select(NumberRange.Of)],
+            });
         }
 
         return shape;
@@ -562,4 +600,10 @@ internal sealed class ShapeReader
     }
 
     private static string Number(int index) => index.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Ends a look at a term that cannot be had before the subschema that is being read.</summary>
+    private sealed class OpenSubschemaException(SchemaNode node) : Exception
+    {
+        public SchemaNode Node => node;
+    }
 }

@@ -19,6 +19,11 @@ internal static class LexPlanner
 
     private static LexPlan Make(LexState state, ConstraintVocabulary vocabulary)
     {
+        if (state.Within(vocabulary.Trie.Longest) is var alike && alike != state)
+        {
+            return PlanOf(alike, vocabulary);
+        }
+
         var bits = new List<ulong[]>();
         var tokens = new List<int>();
         var crossings = new List<Crossing>();

@@ -14,13 +14,54 @@ internal sealed class RandomSchemas(Random random)
     private static readonly string[] s_numbers = ["0", "1", "2", "3", "-1", "0.5", "1.0", "10", "2.5", "1e1", "-2", "12", "100"];
     private static readonly string[] s_types = ["null", "boolean", "integer", "number", "string", "array", "object"];
 
+    private int _definitions;
+    private int _firstInPlace;
+
     private bool Often => random.Next(2) == 0;
 
     private bool Seldom => random.Next(5) == 0;
 
+    /// <summary>A schema of at most so many levels, or of some that refer to one another and to themselves.</summary>
+    public JsonNode Root(int depth)
+    {
+        if (!Often)
+        {
+            return Schema(depth);
+        }
+
+        _definitions = random.Next(1, 4);
+        var definitions = new JsonObject();
+        for (var i = 0; i < _definitions; i++)
+        {
+            _firstInPlace = i + 1;
+            definitions[$"d{i}"] = Schema(depth - 1);
+        }
+
+        _firstInPlace = 0;
+        var root = Schema(depth);
+        if (root is JsonObject schema)
+        {
+            schema["$defs"] = definitions;
+        }
+
+        return root;
+    }
+
     /// <summary>A schema of at most so many levels.</summary>
     public JsonNode Schema(int depth)
     {
+        if (_firstInPlace < _definitions && random.Next(4) == 0)
+        {
+            // In place a definition refers to later ones only: it would refer to itself without end otherwise.
+            var reference = new JsonObject { ["$ref"] = $"#/$defs/d{random.Next(_firstInPlace, _definitions)}" };
+            if (Seldom)
+            {
+                Fill(reference, One(s_types), depth);
+            }
+
+            return reference;
+        }
+
         if (random.Next(12) == 0)
         {
             return random.Next(4) > 0;
@@ -91,6 +132,14 @@ internal sealed class RandomSchemas(Random random)
     }
 
     private void Fill(JsonObject schema, string type, int depth)
+    {
+        var inPlace = _firstInPlace;
+        _firstInPlace = 0;
+        FillOf(schema, type, depth);
+        _firstInPlace = inPlace;
+    }
+
+    private void FillOf(JsonObject schema, string type, int depth)
     {
         switch (type)
         {

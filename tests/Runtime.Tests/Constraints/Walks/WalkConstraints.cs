@@ -17,6 +17,8 @@ internal static class WalkConstraints
         """{"type":"string","pattern":"^(foo|bar)*é?$","maxLength":9}""",
         """{"type":"string","pattern":"[0-9]{2}$","minLength":4}""",
         """{"type":"string","pattern":"^[^a]*$"}""",
+        """{"type":"string","pattern":"^(?:[^ ]+ ){0,40}b$"}""",
+        """{"type":"string","pattern":"^(?:ab|c\"?){30,}$"}""",
         """{"type":"string","pattern":"^a{1,5}\"?,?\"?b*$"}""",
         """{"type":"string","not":{"enum":["","a","ab","é","😀","\""]}}""",
         """{"enum":["a","ab","abc","é","€","😀","a\"b","\\",1,1.5,true,null,[1,"a"],{"a":1}]}""",
