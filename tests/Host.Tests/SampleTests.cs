@@ -1,0 +1,46 @@
+using System.Diagnostics;
+
+namespace Hearth.Host.Tests;
+
+/// <summary>The samples as somebody starts them, on ember.</summary>
+public sealed class SampleTests
+{
+    private static async Task<string> RunAsync(string project, string assembly)
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+        var path = Path.Combine(SharedFolder.Repository, "samples", project, "bin", configuration, "net10.0", assembly + ".dll");
+        var start = new ProcessStartInfo("dotnet", [path, Path.Combine(SharedFolder.Repository, "models", "ember.gguf")]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.True(process.ExitCode == 0, $"{assembly} ends with {process.ExitCode}: {await errors}");
+        return output;
+    }
+
+    [Fact]
+    public async Task An_agent_with_two_plugins_calls_them()
+    {
+        var output = await RunAsync("AgentSample", "agent-sample");
+        Assert.Contains("called get_weather(city: Bern)", output, StringComparison.Ordinal);
+        Assert.Contains("called set_timer(minutes: 7)", output, StringComparison.Ordinal);
+        Assert.Equal(2, output.Split("assistant: ").Length - 1);
+    }
+
+    [Fact]
+    public async Task Records_are_read_out_of_texts()
+    {
+        // What a demo model reads is its own affair; that it is a record of known cities is not.
+        var lines = (await RunAsync("ExtractionSample", "extraction-sample")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Length);
+        Assert.All(lines, line => Assert.Matches(@" -> (.*, -?\d+, (Elsewhere|Oslo|Zagreb)|cut by the token limit: \{.*)$", line));
+    }
+
+    [Fact]
+    public async Task An_agent_of_Agent_Framework_asks_before_it_calls()
+    {
+        var output = await RunAsync("AgentFrameworkSample", "agent-framework-sample");
+        Assert.Contains("approved: get_weather", output, StringComparison.Ordinal);
+        Assert.Contains("agent: ", output, StringComparison.Ordinal);
+    }
+}
