@@ -1,4 +1,5 @@
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Models;
 
 namespace Hearth.Runtime;
