@@ -89,7 +89,7 @@ internal sealed record LatentSizes
     {
         var keys = model.Keys;
         var most = model.Sizes.LargestHead;
-        var absorbed = keys.Size("attention.key_length_mla", most, otherwise: 0, least: 0) > 0 && keys.Size("attention.value_length_mla", most, otherwise: 0, least: 0) > 0;
+        var absorbed = keys.Has("attention.key_length_mla") && keys.Has("attention.value_length_mla");
         var head = absorbed ? keys.Size("attention.key_length_mla", most) : model.Sizes.KeyWidth;
         if (rope.Dimensions >= head)
             throw keys.Wrong("rope.dimension_count", $"must be less than a head's {head} values, found {rope.Dimensions}");
