@@ -30,7 +30,7 @@ internal static class Pooling
     {
         if (asked is { } kind)
             return kind;
-        var number = metadata.Get($"{metadata.Get<string>("general.architecture")}.pooling_type", 0);
+        var number = Stated(metadata);
         return number switch
         {
             0 => otherwise,
@@ -38,4 +38,9 @@ internal static class Pooling
             _ => throw new UnsupportedModelException($"pooling type {number}", ["1 (mean)", "2 (first token)", "3 (last token)", "4 (rank)"]),
         };
     }
+
+    /// <summary>The file's number; 0 where it says nothing, as it does by -1, signed or not ("unspecified").</summary>
+    /// <exception cref="ModelFormatException">The key holds no whole number.</exception>
+    public static long Stated(GgufMetadata metadata)
+        => metadata.Get($"{metadata.Get<string>("general.architecture")}.pooling_type", 0L) is var number && number is -1 or uint.MaxValue ? 0 : number;
 }

@@ -1,4 +1,5 @@
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Models;
 
 namespace Hearth.Runtime;
@@ -40,7 +41,7 @@ public static class ModelKinds
     {
         var architecture = metadata.Get<string>("general.architecture");
         var family = ModelFamilies.TryFind(architecture);
-        if (family is { IsEncoder: true } || metadata.Get($"{architecture}.pooling_type", 0) != 0)
+        if (family is { IsEncoder: true } || Pooling.Stated(metadata) != 0)
             return ModelKind.Encoder;
         return family is { IsEncoderDecoder: true } ? ModelKind.EncoderDecoder : ModelKind.Decoder;
     }

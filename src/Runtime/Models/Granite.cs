@@ -15,7 +15,10 @@ internal static class Granite
     };
 
     /// <summary>Granite's block; a file without positions is one that was trained without them.</summary>
-    public static DecoderDescription Scaled(ModelFile model)
+    public static DecoderDescription Scaled(ModelFile model) => Scaled(model, model.Keys.Number("logit_scale", least: float.Epsilon));
+
+    /// <summary>Granite's block with a divisor of the logits.</summary>
+    public static DecoderDescription Scaled(ModelFile model, float logitScale)
     {
         var scale = OneIfZero(model.Keys.Number("attention.scale", 0), 1 / MathF.Sqrt(model.Sizes.KeyWidth));
         var isRotated = model.Keys.Flag("rope.scaling.finetuned", true);
@@ -25,7 +28,7 @@ internal static class Granite
             FeedForward = Mixtral.ExpertsOrDense(model),
             EmbeddingScale = OneIfZero(model.Keys.Number("embedding_scale", 0)),
             ResidualScale = OneIfZero(model.Keys.Number("residual_scale", 0)),
-            LogitScale = 1 / model.Keys.Number("logit_scale", least: float.Epsilon),
+            LogitScale = 1 / logitScale,
             Ignores = name => !isRotated && name.StartsWith("rope_", StringComparison.Ordinal),
         };
     }

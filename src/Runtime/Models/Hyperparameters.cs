@@ -183,12 +183,14 @@ internal sealed record Hyperparameters
             throw Wrong(key, most == float.MaxValue ? $"must be at least {least}, found {value}" : $"must be {least} to {most}, found {value}");
         }
 
-        /// <summary>A whole number within bounds, the same for all layers.</summary>
+        /// <summary>A whole number within bounds, the same for all layers; 0, which some exporters write for "absent", is as no key where a size is at least 1.</summary>
         public int Size(string key, int most, int? otherwise = null, int least = 1)
         {
             if (otherwise is { } known && !Has(key))
                 return known;
             var value = Has(key) && metadata.Find(Name(key)) is Array ? Uniform(key) : metadata.Get<int>(Name(key));
+            if (value == 0 && least > 0 && otherwise is { } absent)
+                return absent;
             return value >= least && value <= most ? value : throw Wrong(key, $"must be {least} to {most}, found {value}");
         }
 

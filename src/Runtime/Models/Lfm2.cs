@@ -9,17 +9,16 @@ internal static class Lfm2
     /// <summary>The kin, by GGUF's general.architecture.</summary>
     public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new()
     {
-        ["lfm2"] = Dense,
+        ["lfm2"] = model => Dense(model, model.Keys.Size("attention.sliding_window", int.MaxValue, otherwise: 0, least: 0)),
         ["lfm2moe"] = WithExperts,
     };
 
-    private static DecoderDescription Dense(ModelFile model)
+    private static DecoderDescription Dense(ModelFile model, int window)
     {
         if (!model.Keys.Flag("attention.causal", otherwise: true))
             throw new UnsupportedModelException("LFM2 whose convolutions see later tokens", ["causal LFM2"]);
         var mixer = new ShortConvolutionMixer(model.Keys.Size("shortconv.l_cache", 64, least: 2));
         var rotation = model.Rotation(RopeLayout.Halves);
-        var window = model.Keys.Size("attention.sliding_window", int.MaxValue, otherwise: 0, least: 0);
         return new()
         {
             Attention = Mamba.Alternating(model, mixer, layer => (model.Attention(layer, rotation) with { QueryKeyNorm = new(Norm.Rms) }).Within(window)),
@@ -31,7 +30,7 @@ internal static class Lfm2
     {
         var sizes = new ExpertSizes(model);
         var experts = new ExpertFeedForward(sizes, sizes.Router(sizes.Gating(), normalizes: true, sizes.Scale)) { Width = sizes.Expert, ChoiceBias = Presence.Required };
-        return Dense(model) with { FeedForward = sizes.BehindDense(experts) };
+        return Dense(model, window: 0) with { FeedForward = sizes.BehindDense(experts) };
     }
 
     /// <summary>LFM2's layer in attention's place: c * convolution(b * x).</summary>

@@ -50,11 +50,13 @@ internal static class Mamba
     private static DecoderDescription GraniteHybrid(ModelFile model)
     {
         var mixer = new Mamba2Mixer(MambaSizes.ReadHeads(model));
-        var granite = Granite.Scaled(model);
+        var granite = Granite.Scaled(model, model.Keys.Number("logit_scale", 0, least: 0) is not 0 and var scale ? scale : 1);
+        var experts = ExpertSizes.Any(model) && new ExpertSizes(model) is { } sizes
+            ? new ExpertFeedForward(sizes, sizes.Router(ExpertGating.Softmax, normalizes: true, sizes.Scale)) { SharedWidth = sizes.SharedOr(0) } : null;
         return granite with
         {
             Attention = Alternating(model, mixer, granite.Attention),
-            FeedForward = Mixtral.ExpertsOrDense(model, sizes => sizes.SharedOr(0)),
+            FeedForward = _ => experts is null ? GatedFeedForward.Silu : experts,
         };
     }
 

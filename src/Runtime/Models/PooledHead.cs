@@ -27,7 +27,7 @@ internal static class PooledHead
     public static bool Ignores(string tensor, PoolingKind? kind, bool fillsMasks)
     {
         if (kind is null && !fillsMasks)
-            return tensor is "dense_2.weight" or "dense_3.weight";
+            return tensor is "dense_2.weight" or "dense_3.weight" || Begins("cls.");
         return Begins("output.") || Begins("cls.") || (fillsMasks ? Begins("dense_") : MaskHead.Owns(tensor));
 
         bool Begins(string prefix) => tensor.StartsWith(prefix, StringComparison.Ordinal);

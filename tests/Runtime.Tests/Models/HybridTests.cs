@@ -228,6 +228,23 @@ public sealed class HybridTests
         Assert.Empty(KvCacheInvariants.FindViolations(model.Cache.CaptureState()));
     }
 
+    [Theory]
+    [InlineData("mamba2-dense", "ssm.group_count", 3u, "must divide the 2 heads, found 3")]
+    [InlineData("mamba2-dense", "ssm.time_step_rank", 3u, "must divide the 512 of ssm.inner_size, found 3")]
+    [InlineData("mamba-dense", "ssm.inner_size", 511u, "blk.0.ssm_in.weight")]
+    [InlineData("mamba-dense", "ssm.state_size", 0u, "must be 1 to 4096, found 0")]
+    [InlineData("lfm2-dense", "shortconv.l_cache", 1u, "must be 2 to 64, found 1")]
+    [InlineData("qwen35-dense", "ssm.conv_kernel", 65u, "must be 2 to 64, found 65")]
+    [InlineData("qwen35-dense", "ssm.time_step_rank", uint.MaxValue, "ssm.time_step_rank")]
+    [InlineData("kimi-linear-moe", "kda.head_dim", 64u, "blk.1.attn_q.weight")]
+    public async Task Sizes_that_do_not_fit_are_refused_with_their_numbers(string name, string key, uint value, string named)
+    {
+        using var folder = new TemporaryFolder();
+        var path = EditedModel.OfFile(ReferenceModels.Hybrid(name)).Set(key, value).Save(folder);
+        var error = await Assert.ThrowsAsync<ModelFormatException>(() => LanguageModel.LoadAsync(path));
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
+    }
+
     private static Task<float[]> Logits(string name, ModelOptions? options = null)
         => ReferenceLogitsTests.Logits(ReferenceModels.Hybrid(name), ReferenceModels.HybridTokens, options);
 

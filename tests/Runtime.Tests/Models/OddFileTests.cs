@@ -22,6 +22,40 @@ public sealed class OddFileTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    // -1 as a number without sign: exporters write it for "unspecified".
+    [Theory]
+    [InlineData(uint.MaxValue)]
+    [InlineData(-1)]
+    [InlineData(0u)]
+    public async Task An_unspecified_pooling_is_none(object number)
+    {
+        using var folder = new TemporaryFolder();
+        var path = EditedModel.Of("llama-gqa-base").Set("pooling_type", number).Save(folder);
+        Assert.Equal(ModelKind.Decoder, ModelKinds.Read(path));
+        await using var model = await LanguageModel.LoadAsync(path);
+        await using var vectors = await EmbeddingModel.LoadAsync(path);
+        Assert.Equal(PoolingKind.Last, vectors.Pooling);
+    }
+
+    [Fact]
+    public async Task A_file_with_a_ranking_head_generates_too()
+    {
+        using var folder = new TemporaryFolder();
+        var width = 64;
+        await using var model = await LanguageModel.LoadAsync(EditedModel.Of("qwen3vl").SetTensor("cls.output.weight", new float[2 * width], width, 2).Save(folder));
+        Assert.True(model.Information.VocabularySize > 0);
+    }
+
+    // Exporters that write every key write 0 for sizes that the model does not have.
+    [Fact]
+    public async Task A_size_of_zero_is_as_none()
+    {
+        using var folder = new TemporaryFolder();
+        var tokens = ReferenceModels.Tokens("qwen3vl");
+        var path = EditedModel.Of("qwen3vl").Set("attention.key_length_mla", 0u).Set("attention.sliding_window", 0u).Set("rope.scaling.original_context_length", 0u).Save(folder);
+        Assert.Equal(await ReferenceLogitsTests.Logits(ReferenceModels.File("qwen3vl"), tokens), await ReferenceLogitsTests.Logits(path, tokens));
+    }
+
     [Theory]
     [InlineData(Vocabulary - 1)]
     [InlineData(Vocabulary + 3)]
