@@ -18,8 +18,8 @@ if (args.Length == 0)
 string[] questions = args.Length > 1 ? args[1..] : ["What is the weather in Bern?", "Set a timer for 7 minutes."];
 var builder = Kernel.CreateBuilder();
 builder.AddHearthChatCompletion(new HearthServiceOptions { ModelPath = args[0] });
-builder.Plugins.AddFromType<Weather>("get");
-builder.Plugins.AddFromType<Timers>("set");
+builder.Plugins.AddFromType<Weather>("weather");
+builder.Plugins.AddFromType<Timers>("timer");
 var kernel = builder.Build();
 await using var services = (ServiceProvider)kernel.Services;
 kernel.FunctionInvocationFilters.Add(new Narrator());
@@ -28,7 +28,9 @@ foreach (var question in questions)
 {
     Console.WriteLine($"user: {question}");
     var settings = new HearthPromptExecutionSettings { Temperature = 0, MaxTokens = 120, FunctionChoiceBehavior = FunctionChoiceBehavior.Auto() };
-    var answer = await chat.GetChatMessageContentAsync(new ChatHistory(question), settings, kernel);
+    var history = new ChatHistory();
+    history.AddUserMessage(question);
+    var answer = await chat.GetChatMessageContentAsync(history, settings, kernel);
     Console.WriteLine($"assistant: {answer.Content}");
 }
 
@@ -37,7 +39,7 @@ return 0;
 /// <summary>What the weather is, as far as this program knows.</summary>
 internal sealed class Weather
 {
-    [KernelFunction("weather")]
+    [KernelFunction("get")]
     [Description("Get the current weather for a city")]
     public static string Get([Description("the city")] string city) => $"{{\"city\": \"{city}\", \"degrees\": 21, \"sky\": \"sunny\"}}";
 }
@@ -45,7 +47,7 @@ internal sealed class Weather
 /// <summary>Timers that nobody waits for.</summary>
 internal sealed class Timers
 {
-    [KernelFunction("timer")]
+    [KernelFunction("set")]
     [Description("Start a timer")]
     public static string Set([Description("length in minutes")] int minutes) => $"{{\"minutes\": {minutes}, \"status\": \"set\"}}";
 }
@@ -56,6 +58,6 @@ internal sealed class Narrator : IFunctionInvocationFilter
     public async Task OnFunctionInvocationAsync(FunctionInvocationContext context, Func<FunctionInvocationContext, Task> next)
     {
         await next(context);
-        Console.WriteLine($"  called {context.Function.Name}({string.Join(", ", context.Arguments.Select(argument => $"{argument.Key}: {argument.Value}"))}) -> {context.Result}");
+        Console.WriteLine($"  called {context.Function.PluginName}.{context.Function.Name}({string.Join(", ", context.Arguments.Select(argument => $"{argument.Key}: {argument.Value}"))}) -> {context.Result}");
     }
 }

@@ -77,9 +77,13 @@ internal sealed class FunctionOffer
     {
         var schema = JsonObject.Create(function.JsonSchema) ?? [];
 
-        // It is the function's, which has a place of its own.
+        // It is the function's, which has a place of its own; Semantic Kernel writes it under either name.
         if (schema.ContainsKey("properties") || schema.Count == 0)
+        {
             schema.Remove("description");
+            schema.Remove("condition");
+        }
+
         var definition = new JsonObject { ["name"] = FullName(function.PluginName, function.Name) };
         if (!string.IsNullOrEmpty(function.Description))
             definition["description"] = function.Description;

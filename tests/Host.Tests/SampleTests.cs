@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Hearth.Host.Tests.House;
 
 namespace Hearth.Host.Tests;
 
@@ -8,8 +9,8 @@ public sealed class SampleTests
     private static async Task<string> RunAsync(string project, string assembly)
     {
         var configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
-        var path = Path.Combine(SharedFolder.Repository, "samples", project, "bin", configuration, "net10.0", assembly + ".dll");
-        var start = new ProcessStartInfo("dotnet", [path, Path.Combine(SharedFolder.Repository, "models", "ember.gguf")]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var path = Path.Combine(SourceTree.Root, "samples", project, "bin", configuration, "net10.0", assembly + ".dll");
+        var start = new ProcessStartInfo("dotnet", [path, Path.Combine(SourceTree.Root, "models", "ember.gguf")]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
@@ -22,8 +23,8 @@ public sealed class SampleTests
     public async Task An_agent_with_two_plugins_calls_them()
     {
         var output = await RunAsync("AgentSample", "agent-sample");
-        Assert.Contains("called get_weather(city: Bern)", output, StringComparison.Ordinal);
-        Assert.Contains("called set_timer(minutes: 7)", output, StringComparison.Ordinal);
+        Assert.Contains("called weather.get(city: Bern)", output, StringComparison.Ordinal);
+        Assert.Contains("called timer.set(minutes: 7)", output, StringComparison.Ordinal);
         Assert.Equal(2, output.Split("assistant: ").Length - 1);
     }
 
