@@ -90,6 +90,17 @@ public sealed class RandomModelTests
             }
         });
 
+        // Texts that cannot all stay in the cache until they end, whatever their tokens are: one of them must make room.
+        var longs = Enumerable.Range(0, 8).Select(async seed =>
+        {
+            var text = new StringBuilder();
+            var options = new GenerationOptions { Constraint = Constraint.Regex("([a-z] ){250}"), Seed = (ulong)seed, Temperature = 1, MaxTokens = 600 };
+            await foreach (var update in model.GenerateAsync(new GenerationRequest { Prompt = model.Tokenize("Say: "), Options = options }, Token))
+                text.Append(update.Text);
+            return text.ToString();
+        });
+        Assert.All(await Task.WhenAll(longs), text => Assert.Matches("^([a-z] ){250}$", text));
+
         TestContext.Current.TestOutputHelper!.WriteLine($"{ended} texts ended ({odd} of them beyond what the validator reads exactly), {cut} were cut at 700 tokens, {refused} schemas refused, {preempted} preemptions");
         Assert.True(faults.Count == 0, $"{faults.Count} faults\n" + string.Join('\n', faults.OrderBy(fault => fault.Length).Take(10)));
         Assert.True(ended > s_count / 3, $"{ended} ended, {cut} cut, {refused} refused");
