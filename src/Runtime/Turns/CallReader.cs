@@ -371,7 +371,6 @@ internal sealed class CallReader
 
     private bool ReadBehindCall()
     {
-        CompleteCalls = _index - _first;
         _completeLength = _raw.Length - _rest.Length;
         if (_syntax.Separator is { } separator)
         {

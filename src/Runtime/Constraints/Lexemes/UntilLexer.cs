@@ -1,3 +1,5 @@
+using Hearth.Runtime.Constraints.Tokens;
+
 namespace Hearth.Runtime.Constraints.Lexemes;
 
 /// <summary>Any text up to and including the first place where one of some texts is complete.</summary>
@@ -7,9 +9,6 @@ namespace Hearth.Runtime.Constraints.Lexemes;
 /// </remarks>
 internal sealed class UntilLexer
 {
-    /// <summary>Bytes from here on spell control tokens (<see cref="Tokens.ControlSpelling"/>) and never belong to UTF-8.</summary>
-    private const int FirstControl = 0xF7;
-
     private readonly Trie _anywhere = new();
     private readonly Trie _anchored = new();
     private readonly bool _isText;
@@ -57,9 +56,9 @@ internal sealed class UntilLexer
         if (_isText)
         {
             // A control token stands where a mark has it and nowhere else.
-            if ((value >= FirstControl || _anywhere.HasControl(node)) && _anywhere.DepthOf(next) != _anywhere.DepthOf(node) + 1)
+            if ((value >= ControlSpelling.FirstByte || _anywhere.HasControl(node)) && _anywhere.DepthOf(next) != _anywhere.DepthOf(node) + 1)
                 return LexState.Dead;
-            if (value < FirstControl && !utf8.TryAdvance(value, out utf8))
+            if (value < ControlSpelling.FirstByte && !utf8.TryAdvance(value, out utf8))
                 return LexState.Dead;
         }
 
@@ -123,7 +122,7 @@ internal sealed class UntilLexer
                     _children.Add([]);
                     _ends.Add(null);
                     _depths.Add(_depths[node] + 1);
-                    _controls.Add(_controls[node] || value >= FirstControl);
+                    _controls.Add(_controls[node] || value >= ControlSpelling.FirstByte);
                 }
 
                 node = child;

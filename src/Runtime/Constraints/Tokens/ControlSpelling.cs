@@ -36,7 +36,4 @@ internal static class ControlSpelling
             token = (token << 3) | (digit - FirstDigit);
         return true;
     }
-
-    /// <summary>Whether a byte occurs in spellings of control tokens only.</summary>
-    public static bool Has(byte value) => value >= FirstDigit;
 }
