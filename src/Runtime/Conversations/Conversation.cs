@@ -175,7 +175,8 @@ public sealed class Conversation
     {
         if (request is { Chat.Messages.Count: > 0 })
             throw new InvalidRequestException(nameof(request.Chat.Messages), "must be empty where an answer is made again");
-        var answer = Last;
+        var last = Last;
+        var answer = last;
         while (answer is { Message.Role: not "assistant" })
             answer = answer.Parent;
         return answer is null ? throw new InvalidRequestException(nameof(Messages), "hold no answer that could be made again")
