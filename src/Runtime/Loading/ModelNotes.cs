@@ -16,6 +16,8 @@ internal static class ModelNotes
             notes.Add($"the last {drafts} of the layers predict tokens beyond the next one; they are not used");
         if (file.Tensors.Count(tensor => tensor.Name.EndsWith(InputScale, StringComparison.Ordinal)) is > 0 and var scales)
             notes.Add($"{scales} tensors '*{InputScale}' are not needed: they are for activations in 8-bit or 4-bit floats, which are kept more exactly here");
+        if (file.Tensors.Count(tensor => tensor.Type == GgmlType.Q2_0_G128) is > 0 and var wide)
+            notes.Add($"{wide} tensors of 2-bit codes are read as groups of 128, by where they lie in the file");
         return notes;
     }
 }
