@@ -49,21 +49,24 @@ public sealed class ConversationTests
         var conversation = new Conversation(model);
         var page = model.Cache.PageTokens;
         var answers = new List<ConversationMessage>();
+        var departed = 0;
         for (var turn = 0; turn < 40; turn++)
         {
             // At such a temperature nearly every answer is in tokens that its text would not be tokenized to.
             var answer = await Read(conversation.AnswerAsync(Says($"Tell me {turn} more.", s_wild with { Seed = (ulong)turn }), cancellationToken: Token), conversation);
             if (answers.Count > 0)
             {
+                // A wild answer may hold a control token, which is no text: the template cannot write it again.
                 var before = answers[^1].Usage!.Value;
                 var isNew = answer.Usage!.Value.PromptTokens - before.TotalTokens;
-                Assert.InRange(Computed(answer), 1, isNew + page);
-                Assert.Null(answer.Departure);
+                departed += answer.Departure is null ? 0 : 1;
+                Assert.InRange(Computed(answer), 1, isNew + page + (answer.Departure is null ? 0 : before.CompletionTokens));
             }
 
             answers.Add(answer);
         }
 
+        Assert.InRange(departed, 0, 8);
         var edited = answers[19].Parent!;
         conversation.Edit(edited.Id, new ChatMessage("user", "Something else, please."));
         var changed = await Read(conversation.AnswerAsync(Nothing(), cancellationToken: Token), conversation);
