@@ -70,6 +70,16 @@ public sealed class RandomModelTests
                 return;
             }
 
+            catch (InvalidRequestException exception)
+            {
+                lock (faults)
+                {
+                    faults.Add($"seed {seed}: {schema} behind {text}: {exception.Message}");
+                }
+
+                return;
+            }
+
             if (reason != FinishReason.Stop)
             {
                 Interlocked.Increment(ref cut);
