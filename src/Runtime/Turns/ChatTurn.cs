@@ -71,9 +71,11 @@ public static class ChatTurn
 
     /// <summary>The prompt's tokens.</summary>
     internal static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
+        => Tokenize(model, WithVariables(request), cancellationToken);
+
+    internal static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatPrompt chat, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var chat = WithVariables(request);
         var adapted = ToolPrompt.Adapt(chat, model.Dialect);
         try
         {
