@@ -89,7 +89,7 @@ internal static class TurnMapping
         if (raw.Chat.Messages.Count > 0)
             throw Unsupported(nameof(options.RawRepresentationFactory), "the messages are those of the call; its chat must have none");
         var local = raw.Priority != 0 ? nameof(raw.Priority) : raw.Deadline is not null ? nameof(raw.Deadline)
-            : raw.CacheScope is not null ? nameof(raw.CacheScope) : raw.Admitted is not null ? nameof(raw.Admitted) : null;
+            : raw.CacheScope is not null ? nameof(raw.CacheScope) : raw.Client is not null ? nameof(raw.Client) : raw.Admitted is not null ? nameof(raw.Admitted) : null;
         return isElsewhere && local is not null ? throw Unsupported(local, "it has a meaning in this process only") : raw;
     }
 

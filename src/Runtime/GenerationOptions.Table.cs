@@ -14,6 +14,9 @@ public sealed partial record GenerationOptions
     /// <summary>The most alternatives told of a token.</summary>
     internal const int MostLogProbabilities = 128;
 
+    /// <summary>The most tokens guessed in a step.</summary>
+    internal const int MostDraftTokens = 64;
+
     internal static readonly NumberOption<int> MaxTokensOption = new(nameof(MaxTokens), o => o.MaxTokens, (o, value) => o with { MaxTokens = value }, NoLimit, int.MaxValue)
     {
         Help = "At most this many tokens; -1: as many as fit (default).",
@@ -125,6 +128,14 @@ public sealed partial record GenerationOptions
         HelpName = "N",
     };
 
+    internal static readonly NumberOption<int> DraftTokensOption = new(nameof(DraftTokens), o => o.DraftTokens, (o, value) => o with { DraftTokens = value }, 0, MostDraftTokens)
+    {
+        IsOfSampling = true,
+        Neutral = 0,
+        Help = "Guess up to N tokens a step from prompt and answer; the text is the same.",
+        HelpName = "N",
+    };
+
     internal static readonly OtherOption StopTokenIdsOption = new(
         nameof(StopTokenIds), (o, vocabulary) => o.StopTokenIds.Select(id => FindTokenFault(id, vocabulary)).FirstOrDefault(fault => fault is not null));
 
@@ -150,7 +161,7 @@ public sealed partial record GenerationOptions
     internal static IReadOnlyList<GenerationOption> Table { get; } =
     [
         MaxTokensOption, TemperatureOption, TopKOption, TopPOption, MinPOption, RepetitionPenaltyOption, PresencePenaltyOption, FrequencyPenaltyOption,
-        PenaltyWindowOption, BeamsOption, LengthPenaltyOption, SeedOption, ChoiceCountOption, LogProbabilitiesOption, MinTokensOption, StopTokenIdsOption,
+        PenaltyWindowOption, BeamsOption, LengthPenaltyOption, SeedOption, ChoiceCountOption, LogProbabilitiesOption, MinTokensOption, DraftTokensOption, StopTokenIdsOption,
         LogitBiasOption, TextBiasOption, StopSequencesOption, IgnoreEndOfTextOption, ConstraintOption,
     ];
 

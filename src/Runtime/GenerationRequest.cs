@@ -33,6 +33,9 @@ public sealed record GenerationRequest
     /// <summary>Whose cached prefixes the request starts from and adds to: requests of other scopes neither find them nor learn of them. Null: everybody's.</summary>
     public string? CacheScope { get; init; }
 
+    /// <summary>Who asks. Clients whose requests wait take turns by the tokens these cost, however many each of them has. Null: nobody in particular; such requests are served in order of arrival.</summary>
+    public string? Client { get; init; }
+
     /// <summary>
     /// Called once when the request leaves the queue and its prompt begins to be read, however long that takes. It runs on
     /// a thread that others wait for: it must return at once, and what it throws is lost. Null: nobody wants to know.
@@ -67,6 +70,12 @@ public readonly record struct TokenUsage(
 {
     /// <summary>Those of the generated tokens that a constraint forced: they were taken without a step each.</summary>
     public int ForcedTokens { get; init; }
+
+    /// <summary>Tokens that were guessed and computed beside those that were chosen (<see cref="GenerationOptions.DraftTokens"/>).</summary>
+    public int DraftedTokens { get; init; }
+
+    /// <summary>Those of them that were right: they took no step of their own.</summary>
+    public int AcceptedTokens { get; init; }
 
     /// <summary>Those of the generated tokens that are thoughts, their marks included; of chat turns only.</summary>
     public int ReasoningTokens { get; init; }

@@ -22,6 +22,12 @@ public interface ILanguageModel : IModel
     /// <summary>How the model writes calls of tools and thoughts.</summary>
     ChatDialect Dialect => ChatDialect.Plain;
 
+    /// <summary>Tells what a request would cost if it were made now; nothing runs for it.</summary>
+    /// <returns>The estimate; null where the model does not tell.</returns>
+    /// <exception cref="InvalidRequestException">An option or a token id is out of its range, or the prompt is empty.</exception>
+    /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
+    ValueTask<RequestEstimate?> EstimateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => default;
+
     /// <summary>Continues a prompt, piece by piece.</summary>
     /// <remarks>
     /// The request begins with the first read and is read once; what is wrong with it is told here or by that read. Leaving the

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Caching.Durable;
 using Hearth.Runtime.Chat;
 using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints;
@@ -36,6 +37,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly ChatPromptRenderer? _chat;
     private readonly Lazy<ChatDialect> _dialect;
     private readonly ConstraintCompiler? _constraints;
+    private readonly DurablePrefixes? _durable;
     private int _disposed;
 
     private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
@@ -62,6 +64,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
             QueueCapacity = ModelLoader.Checked(options.QueueCapacity ?? 256, 1, 1 << 20, nameof(ModelOptions.QueueCapacity)),
             ContextLength = sizing.ContextLength,
             CachePrefixes = options.PrefixCaching ?? true,
+            DraftTokens = ModelLoader.Checked(options.DraftTokens ?? 0, 0, GenerationOptions.MostDraftTokens, nameof(ModelOptions.DraftTokens)),
             ModelId = Information.Id,
             ModelFingerprint = fingerprint,
             Recurrence = _program.Program.Recurrence,
@@ -81,6 +84,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
             _store?.Dispose();
             throw;
         }
+
+        _durable = _loop.Durable = OpenFolder(options, logger);
 
         bool EndsText(int id) => IsText(_tokenizers.Output, id) && _tokenizers.Output.IsEndOfGeneration(id);
     }
@@ -194,6 +199,14 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         };
     }
 
+    /// <inheritdoc/>
+    public ValueTask<RequestEstimate?> EstimateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    {
+        CheckCanGenerate(request);
+        cancellationToken.ThrowIfCancellationRequested();
+        return new ValueTask<RequestEstimate?>(_loop.Estimate(request));
+    }
+
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
     /// <remarks>A decoder's prompt is cached as that of any request; an encoder reads a source once for all beams.</remarks>
     /// <returns>At most as many texts as there are beams, the best first; none where the deadline passed before the end.</returns>
@@ -249,6 +262,34 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (IsEmptySource(request.Prompt))
             throw new InvalidRequestException(nameof(request.Prompt), EmptySource);
     }
+
+    // A folder that cannot be used is no reason not to serve: everything is then computed.
+    private DurablePrefixes? OpenFolder(ModelOptions options, ILogger logger)
+    {
+        if (options.CacheFolder is not { } folder)
+            return null;
+        var budget = options.CacheFolderBytes ?? 4L << 30;
+        ArgumentOutOfRangeException.ThrowIfLessThan(budget, 1L << 20, nameof(ModelOptions.CacheFolderBytes));
+        if (Cache.KeepsStates || HasEncoder || _program.Program.Recurrence is not null || _store.PageBytes == 0 || options.PrefixCaching == false)
+        {
+            logger.LogWarning("The model {Model} keeps nothing in the cache folder: {Reason}", Information.Id,
+                options.PrefixCaching == false ? "its prefix caching is off" : "its layers keep states, it reads in segments, or it has an encoder");
+            return null;
+        }
+
+        try
+        {
+            return new DurablePrefixes(Cache, folder, budget, () => _loop.Load.RunningRequests > 0, () => _loop.PromptTokensPerSecond, logger);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            logger.LogWarning("The cache folder {Folder} cannot be used: {Message}", folder, error.Message);
+            return null;
+        }
+    }
+
+    /// <summary>What the cache folder holds of this model; null where there is none.</summary>
+    public DurableStatistics? Durable => _durable?.Statistics;
 
     private const string EmptySource = "is empty: an encoder–decoder needs at least one token of text to read";
 
@@ -391,6 +432,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _loop.DisposeAsync().ConfigureAwait(false);
+        _durable?.Flush();
+        _durable?.Dispose();
         _sources?.Dispose();
         _store.Dispose();
         _encoder?.Dispose();

@@ -46,4 +46,14 @@ public sealed record ModelOptions
     /// writer typed turn markers as ordinary text, which then fall into pieces (a model says so among its warnings). Null: no.
     /// </summary>
     public bool? TemplateControlTokens { get; init; }
+
+    /// <summary>A folder in which prefixes outlive the process; made where there is none, and shared by any number of models and processes. Null: none.</summary>
+    /// <remarks>Pages are written behind, addressed by model, cache types, scope and tokens, and read where that is sooner done than computing them. Of no effect, with a warning in the log, for models whose layers keep states, that read in segments, or that have an encoder.</remarks>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>The most bytes of this model's pages in <see cref="CacheFolder"/>, at least 1 MiB; the oldest go first. Null: 4 GiB.</summary>
+    public long? CacheFolderBytes { get; init; }
+
+    /// <summary>Tokens guessed in a step where a request does not say how many, 0 to 64 (<see cref="GenerationOptions.DraftTokens"/>). Null: 0.</summary>
+    public int? DraftTokens { get; init; }
 }

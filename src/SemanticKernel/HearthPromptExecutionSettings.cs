@@ -94,6 +94,10 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     [JsonPropertyName("top_logprobs")]
     public int? LogProbabilities { get => _options.LogProbabilities; set => Set(_options with { LogProbabilities = value }); }
 
+    /// <inheritdoc cref="GenerationOptions.DraftTokens"/>
+    [JsonPropertyName("draft_tokens")]
+    public int? DraftTokens { get => _options.DraftTokens; set => Set(_options with { DraftTokens = value }); }
+
     /// <inheritdoc cref="GenerationOptions.MinTokens"/>
     [JsonPropertyName("min_tokens")]
     public int? MinTokens { get => _options.MinTokens; set => Set(_options with { MinTokens = value }); }

@@ -34,7 +34,7 @@ internal sealed class ApiFailures(ILogger<ApiFailures> logger)
                 var field = sent?.NameOf(nameof(GenerationOptions.Constraint)) ?? GenerationOption.WireNameOf(nameof(GenerationOptions.Constraint));
                 return ApiException.BadRequest($"'{field}' cannot be enforced: {constraint.Describe()}", field);
             case QueueFullException full:
-                return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = 1 };
+                return new ApiException(StatusCodes.Status503ServiceUnavailable, full.Message) { Code = WireNames.QueueFull, RetryAfter = (int)Math.Clamp(Math.Ceiling(full.RetryAfter?.TotalSeconds ?? 1), 1, 3600) };
             case OutOfModelMemoryException memory:
                 return new ApiException(StatusCodes.Status503ServiceUnavailable, memory.Message) { Code = "out_of_memory", RetryAfter = 5 };
             case OutOfMemoryException:

@@ -15,6 +15,12 @@ internal static class CacheScopes
             return null;
         }
 
+        return ClientOf(context);
+    }
+
+    /// <summary>Who asks, so that clients take turns: the key that was sent, or else the address.</summary>
+    public static string ClientOf(HttpContext context)
+    {
         // A key is kept as what cannot be turned back into it.
         var key = context.Request.Headers.Authorization.ToString();
         return key.Length > 0

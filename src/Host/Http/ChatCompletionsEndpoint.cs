@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Hearth.Host.Service;
+using Hearth.Runtime.Conversations;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -10,12 +11,12 @@ internal static class ChatCompletionsEndpoint
 {
     public static void MapChatCompletions(this IEndpointRouteBuilder routes) => routes.MapPost("/v1/chat/completions", HandleAsync);
 
-    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures)
+    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures, ConversationStore store)
     {
-        var asked = await ReadAsync(context, catalog, configuration);
+        var asked = await ReadAsync(context, catalog, configuration, store);
         using var lifetime = new AnswerLifetime(context);
-        var turn = asked.Turn with { Admitted = lifetime.Begin, CacheScope = CacheScopes.Of(context, configuration) };
-        var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id);
+        var turn = asked.Turn with { Admitted = lifetime.Begin, CacheScope = CacheScopes.Of(context, configuration), Client = CacheScopes.ClientOf(context) };
+        var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id, asked.Conversation, store);
         if (asked.Streams)
         {
             await EventStream.WriteAsync(
@@ -28,7 +29,7 @@ internal static class ChatCompletionsEndpoint
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.ChatCompletionResponse, cancellationToken: context.RequestAborted);
     }
 
-    private static async Task<Asked> ReadAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration)
+    private static async Task<Asked> ReadAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ConversationStore store)
     {
         using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
         var body = read.Body;
@@ -48,12 +49,17 @@ internal static class ChatCompletionsEndpoint
         {
             Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
         };
-        return new Asked(id, model, turn, body.Stream == true, body.StreamOptions?.IncludeUsage == true);
+        if (body.Conversation is not null && turn.Options.ChoiceCount > 1)
+        {
+            throw ApiException.BadRequest("'n' must be 1 with 'conversation', which goes on from one answer", "n");
+        }
+
+        return new Asked(id, model, turn, body.Stream == true, body.StreamOptions?.IncludeUsage == true, ConversationRequest.Read(body.Conversation, store, model, context));
     }
 
-    private static async IAsyncEnumerable<ChatUpdate> AnswerAsync(ILanguageModel model, ChatTurnRequest turn, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<ChatUpdate> AnswerAsync(ILanguageModel model, ChatTurnRequest turn, Answer answer, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var updates = model.ChatAsync(turn, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using var updates = (answer.Conversation?.AnswerAsync(answer.Store, turn, answer.Id, cancellationToken) ?? model.ChatAsync(turn, cancellationToken)).GetAsyncEnumerator(cancellationToken);
         while (await NextAsync(updates))
         {
             yield return updates.Current;
@@ -79,7 +85,7 @@ internal static class ChatCompletionsEndpoint
         var begun = new bool[turn.Options.ChoiceCount ?? 1];
         var calls = new int[begun.Length];
         TokenUsage? total = null;
-        await foreach (var update in AnswerAsync(model, turn, cancellationToken))
+        await foreach (var update in AnswerAsync(model, turn, answer, cancellationToken))
         {
             if (!begun[update.Choice])
             {
@@ -130,7 +136,7 @@ internal static class ChatCompletionsEndpoint
         CollectedChat[] choices = [.. Enumerable.Range(0, turn.Options.ChoiceCount ?? 1).Select(_ => new CollectedChat())];
         var warnings = new List<string>();
         TokenUsage? total = null;
-        await foreach (var update in AnswerAsync(model, turn, cancellationToken))
+        await foreach (var update in AnswerAsync(model, turn, answer, cancellationToken))
         {
             choices[update.Choice].Add(update);
             warnings.AddRange(update.Warnings.Except(warnings));
@@ -145,19 +151,24 @@ internal static class ChatCompletionsEndpoint
             Choices = [.. choices.Select((choice, index) => choice.ToWire(index))],
             Usage = (total ?? default).ToWire(),
             Warnings = warnings.Count > 0 ? warnings : null,
+            Conversation = answer.ConversationFields,
         };
     }
 
-    private sealed record Asked(string Id, ILanguageModel Model, ChatTurnRequest Turn, bool Streams, bool IncludesUsage);
+    private sealed record Asked(string Id, ILanguageModel Model, ChatTurnRequest Turn, bool Streams, bool IncludesUsage, ConversationRequest? Conversation);
 
-    private sealed record Answer(string Id, long Created, string Model)
+    private sealed record Answer(string Id, long Created, string Model, ConversationRequest? Conversation, ConversationStore Store)
     {
+        public ConversationFields? ConversationFields { get; } = Conversation is null ? null : new ConversationFields { Id = Conversation.Conversation.Id };
+
+
         public ChatCompletionChunk Chunk(int choice, ChatDelta delta, ChatLogprobs? logprobs = null, string? finishReason = null, JsonValue? stopReason = null, IReadOnlyList<string>? warnings = null) => new()
         {
             Id = Id,
             Created = Created,
             Model = Model,
             Warnings = warnings is { Count: > 0 } ? warnings : null,
+            Conversation = ConversationFields,
             Choices = [new ChatChunkChoice { Index = choice, Delta = delta, Logprobs = logprobs, FinishReason = finishReason, StopReason = stopReason }],
         };
     }

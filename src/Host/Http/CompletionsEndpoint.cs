@@ -15,7 +15,7 @@ internal static class CompletionsEndpoint
         var asked = await ReadAsync(context, catalog, configuration);
         using var lifetime = new AnswerLifetime(context);
         var scope = CacheScopes.Of(context, configuration);
-        var requests = asked.Requests.ConvertAll(request => request with { Admitted = lifetime.Begin, CacheScope = scope });
+        var requests = asked.Requests.ConvertAll(request => request with { Admitted = lifetime.Begin, CacheScope = scope, Client = CacheScopes.ClientOf(context) });
         var answer = new Answer($"cmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id);
         if (asked.Streams)
         {

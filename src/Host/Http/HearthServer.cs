@@ -1,4 +1,5 @@
 using Hearth.Host.Service;
+using Hearth.Runtime.Conversations;
 using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Hearth.Host.Http;
@@ -30,6 +31,7 @@ internal static class HearthServer
         builder.Services.AddSingleton<ModelCatalog>();
         builder.Services.AddSingleton<ApiFailures>();
         builder.Services.AddSingleton<BodyBudget>();
+        builder.Services.AddSingleton(_ => new ConversationStore());
         builder.Services.AddSingleton<Drain>();
         builder.Services.AddSingleton<ConnectionGate>();
         builder.Services.AddCors(options => options.AddDefaultPolicy(policy => policy
@@ -72,6 +74,9 @@ internal static class HearthServer
         app.MapCompletions();
         app.MapEmbeddings();
         app.MapRerank();
+        app.MapEstimate();
+        app.MapConversations();
+        app.MapCache();
         return app;
     }
 

@@ -70,7 +70,9 @@ internal static class RequestMapping
 
     public static ChatPrompt ToPrompt(ChatCompletionRequest request)
     {
-        if (request.Messages is not { Count: > 0 } messages)
+        // A conversation may be asked to answer what it holds already.
+        var messages = request.Messages ?? [];
+        if (messages.Count == 0 && request.Conversation is null)
         {
             throw ApiException.BadRequest("'messages' must hold at least one message", "messages");
         }

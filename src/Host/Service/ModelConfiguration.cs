@@ -59,6 +59,12 @@ internal sealed record ModelConfiguration
 
     public bool? TemplateControlTokens { get; init; }
 
+    public int? DraftTokens { get; init; }
+
+    public string? CacheFolder { get; init; }
+
+    public long? CacheFolderBytes { get; init; }
+
     public string EffectiveId => Id ?? System.IO.Path.GetFileNameWithoutExtension(Path);
 
     public ModelOptions ToOptions() => new()
@@ -75,6 +81,9 @@ internal sealed record ModelConfiguration
         StepTokens = StepTokens,
         PrefixCaching = PrefixCaching,
         TemplateControlTokens = TemplateControlTokens,
+        DraftTokens = DraftTokens,
+        CacheFolder = CacheFolder,
+        CacheFolderBytes = CacheFolderBytes,
     };
 }
 

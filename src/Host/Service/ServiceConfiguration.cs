@@ -68,7 +68,7 @@ internal sealed record ServiceConfiguration
 
         var model = ConfigurationReader.Record<ModelConfiguration>(configuration, section);
         return model.Path.Length > 0
-            ? model with { Path = Path.GetFullPath(model.Path, folder) }
+            ? model with { Path = Path.GetFullPath(model.Path, folder), CacheFolder = model.CacheFolder is { } cache ? Path.GetFullPath(cache, folder) : null }
             : throw ConfigurationReader.Fault(configuration, section, $"the model{(model.Id is null ? "" : $" '{model.Id}'")} has no Path");
     }
 

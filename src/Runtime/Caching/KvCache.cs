@@ -105,6 +105,27 @@ public sealed class KvCache
     public KvSequence CreateSequence(ReadOnlySpan<int> prompt, out PrefixMatch match, string? scope = null)
         => Adopt(prompt, Math.Max(0, prompt.Length - 1), out match, scope);
 
+    /// <summary>How much of a prompt is cached now, and why not more; takes nothing and keeps nothing from being evicted.</summary>
+    /// <param name="prompt">Token ids.</param>
+    /// <param name="scope">Whose prefixes count; null: everybody's.</param>
+    public PrefixMatch FindPrefix(ReadOnlySpan<int> prompt, string? scope = null)
+    {
+        lock (_lock)
+        {
+            var limit = Math.Max(0, prompt.Length - 1);
+            return _states is null ? _tree.Find(prompt, limit, [], scope) : _tree.Find(prompt, limit, [], scope, out _, out _);
+        }
+    }
+
+    /// <inheritdoc cref="PrefixTree.TakeUnwritten"/>
+    internal List<(int[] Tokens, string? Scope)> TakeUnwritten(int leastTokens, int most)
+    {
+        lock (_lock)
+        {
+            return _tree.TakeUnwritten(leastTokens, most);
+        }
+    }
+
     /// <summary>Keeps the longest cached prefix of the tokens from being evicted until the result is disposed.</summary>
     /// <returns>A sequence that holds the prefix; its length tells how much was found.</returns>
     /// <param name="tokens">Token ids.</param>

@@ -49,6 +49,9 @@ internal sealed class PrefixNode
     /// <inheritdoc cref="Older"/>
     public PrefixNode? Newer { get; set; }
 
+    /// <summary>Whether it was offered to the cache folder.</summary>
+    public bool IsWritten { get; set; }
+
     /// <summary>The state after the node's last token; -1 where none is kept.</summary>
     public int State { get; set; } = -1;
 

@@ -255,6 +255,32 @@ internal sealed class PrefixTree
         }
     }
 
+    /// <summary>Takes paths to nodes of whole pages that were not taken before; those above them count as taken with them.</summary>
+    /// <param name="leastTokens">Shorter paths are left.</param>
+    /// <param name="most">Paths at a time.</param>
+    public List<(int[] Tokens, string? Scope)> TakeUnwritten(int leastTokens, int most)
+    {
+        var taken = new List<(int[] Tokens, string? Scope)>();
+        foreach (var node in Nodes())
+        {
+            if (taken.Count == most)
+                break;
+            if (node.IsWritten || node.Tokens.Length < _pageTokens || node.Children.Any(child => child.Tokens.Length == _pageTokens && !child.IsWritten))
+                continue;
+            var path = new Stack<PrefixNode>();
+            var at = node;
+            for (; at.Parent is not null; at = at.Parent)
+                path.Push(at);
+            if (path.Count * _pageTokens < leastTokens)
+                continue;
+            foreach (var above in path)
+                above.IsWritten = true;
+            taken.Add(([.. path.SelectMany(above => above.Tokens)], at.Scope));
+        }
+
+        return taken;
+    }
+
     /// <summary>Every node but the root, parents first.</summary>
     public IEnumerable<PrefixNode> Nodes()
     {

@@ -166,6 +166,18 @@ public sealed class Conversation
         return AnswerAsync(last, last, request ?? s_nothing, answerId, cancellationToken);
     }
 
+    /// <summary>Answers behind a message, of any branch: goes back to it and answers in one.</summary>
+    /// <param name="after">The message; null: before the first.</param>
+    /// <param name="request">The messages to append before, none or more, the tools, and what the answer may be.</param>
+    /// <param name="answerId">Names the answer; null: a new name.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="InvalidRequestException">The conversation has none of that name, or as <see cref="AnswerAsync(ChatTurnRequest, string, CancellationToken)"/>.</exception>
+    public IAsyncEnumerable<ChatUpdate> AnswerAfterAsync(string? after, ChatTurnRequest? request = null, string? answerId = null, CancellationToken cancellationToken = default)
+    {
+        lock (_gate)
+            return AnswerAsync(_last, after is null ? null : Find(after), request ?? s_nothing, answerId, cancellationToken);
+    }
+
     /// <summary>Answers once more what the last answer of the current branch answered. The old answer stays a branch.</summary>
     /// <param name="request">Tools, and what the answer may be; without messages.</param>
     /// <param name="answerId">Names the answer; null: a new name.</param>

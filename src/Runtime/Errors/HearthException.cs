@@ -137,9 +137,16 @@ public sealed class QueueFullException : HearthException
 {
     /// <summary>Creates the error.</summary>
     /// <param name="capacity">Requests that may wait at a time.</param>
-    public QueueFullException(int capacity)
+    /// <param name="retryAfter">When a place is likely to be free, as far as that is known.</param>
+    public QueueFullException(int capacity, TimeSpan? retryAfter = null)
         : base($"{capacity} requests are waiting already; try again later")
-        => Capacity = capacity;
+    {
+        Capacity = capacity;
+        RetryAfter = retryAfter;
+    }
+
+    /// <summary>When a place is likely to be free, at the pace of the latest requests; null where nothing is known.</summary>
+    public TimeSpan? RetryAfter { get; }
 
     /// <summary>Requests that may wait at a time.</summary>
     public int Capacity { get; }

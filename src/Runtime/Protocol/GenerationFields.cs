@@ -49,6 +49,8 @@ internal abstract class GenerationFields
 
     public int? MinTokens { get => Options.MinTokens; set => Options = Options with { MinTokens = value }; }
 
+    public int? DraftTokens { get => Options.DraftTokens; set => Options = Options with { DraftTokens = value }; }
+
     public IReadOnlyList<int>? StopTokenIds { get => Options.StopTokenIds is { Count: > 0 } ids ? ids : null; set => Options = Options with { StopTokenIds = value ?? [] }; }
 
     public int? N { get => Options.ChoiceCount; set => Options = Options with { ChoiceCount = value }; }
@@ -139,6 +141,9 @@ internal sealed class ChatCompletionRequest : GenerationFields
     public bool? ContinueFinalMessage { get; init; }
 
     public bool? AddGenerationPrompt { get; init; }
+
+    /// <summary>Hearth's own: "new", a conversation's id, or an object of id and after, or of fork; the messages are then those that are new.</summary>
+    public JsonElement? Conversation { get; init; }
 }
 
 internal sealed class ChatRequestMessage

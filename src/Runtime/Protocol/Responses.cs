@@ -19,6 +19,14 @@ internal sealed class ChatCompletionResponse
 
     /// <summary>Hearth's own: what the caller should know of the answer, a sentence each; absent where there is nothing.</summary>
     public IReadOnlyList<string>? Warnings { get; init; }
+
+    /// <summary>Hearth's own: the conversation that the answer is part of; absent where there is none.</summary>
+    public ConversationFields? Conversation { get; init; }
+}
+
+internal sealed class ConversationFields
+{
+    public required string Id { get; init; }
 }
 
 internal sealed class ChatChoice
@@ -65,6 +73,9 @@ internal sealed class ChatCompletionChunk
 
     /// <inheritdoc cref="ChatCompletionResponse.Warnings"/>
     public IReadOnlyList<string>? Warnings { get; init; }
+
+    /// <inheritdoc cref="ChatCompletionResponse.Conversation"/>
+    public ConversationFields? Conversation { get; init; }
 }
 
 internal sealed class ChatChunkChoice
@@ -144,6 +155,12 @@ internal sealed class CompletionTokensDetails
 
     /// <summary>Hearth's own: those that a constraint forced.</summary>
     public int ForcedTokens { get; init; }
+
+    /// <summary>Guessed tokens that were chosen; absent where none were guessed.</summary>
+    public int? AcceptedPredictionTokens { get; init; }
+
+    /// <summary>Guessed tokens that were not.</summary>
+    public int? RejectedPredictionTokens { get; init; }
 }
 
 internal sealed class PromptTokensDetails

@@ -64,8 +64,14 @@ internal static class WireNames
         PromptTokens = usage.PromptTokens,
         CompletionTokens = usage.CompletionTokens,
         TotalTokens = usage.TotalTokens,
-        CompletionTokensDetails = usage is { ForcedTokens: > 0 } or { ReasoningTokens: > 0 }
-            ? new CompletionTokensDetails { ForcedTokens = usage.ForcedTokens, ReasoningTokens = usage.ReasoningTokens } : null,
+        CompletionTokensDetails = usage is { ForcedTokens: > 0 } or { ReasoningTokens: > 0 } or { DraftedTokens: > 0 }
+            ? new CompletionTokensDetails
+            {
+                ForcedTokens = usage.ForcedTokens,
+                ReasoningTokens = usage.ReasoningTokens,
+                AcceptedPredictionTokens = usage.DraftedTokens > 0 ? usage.AcceptedTokens : null,
+                RejectedPredictionTokens = usage.DraftedTokens > 0 ? usage.DraftedTokens - usage.AcceptedTokens : null,
+            } : null,
         PromptTokensDetails = new PromptTokensDetails
         {
             CachedTokens = usage.CachedPromptTokens,
@@ -85,6 +91,8 @@ internal static class WireNames
         {
             ForcedTokens = fields.CompletionTokensDetails?.ForcedTokens ?? 0,
             ReasoningTokens = fields.CompletionTokensDetails?.ReasoningTokens ?? 0,
+            DraftedTokens = (fields.CompletionTokensDetails?.AcceptedPredictionTokens ?? 0) + (fields.CompletionTokensDetails?.RejectedPredictionTokens ?? 0),
+            AcceptedTokens = fields.CompletionTokensDetails?.AcceptedPredictionTokens ?? 0,
         };
     }
 }

@@ -31,6 +31,7 @@ internal sealed class ChoiceGeneration(
             }
         }
 
+        await loop.FetchAsync(choices[0].Request, either.Token).ConfigureAwait(false);
         either.Token.ThrowIfCancellationRequested();
         loop.Start([.. choices.Select(choice => choice.Request)]);
         foreach (var choice in choices)
@@ -52,6 +53,8 @@ internal sealed class ChoiceGeneration(
             {
                 choice.Cancel();
             }
+
+            loop.Durable?.Wake();
         }
     }
 }

@@ -79,6 +79,7 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
                 Constrain(await Task.Run(() => _startWalk(either.Token), either.Token).ConfigureAwait(false));
             }
 
+            await _loop.FetchAsync(Request, either.Token).ConfigureAwait(false);
             either.Token.ThrowIfCancellationRequested();
             Start();
         }
@@ -98,6 +99,7 @@ internal sealed class Generation : IAsyncEnumerable<GenerationUpdate>
         finally
         {
             Cancel();
+            _loop.Durable?.Wake();
             await _registration.DisposeAsync().ConfigureAwait(false);
         }
     }

@@ -19,6 +19,10 @@ internal static class HearthMetrics
 
     public static Counter<long> ForcedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.forced", "{token}", "Tokens taken without a choice, because a constraint allows nothing else");
 
+    public static Counter<long> DraftedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.drafted", "{token}", "Tokens guessed and computed beside those that were chosen");
+
+    public static Counter<long> AcceptedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.accepted", "{token}", "Guessed tokens that were chosen");
+
     public static Counter<long> Preemptions { get; } = s_meter.CreateCounter<long>("hearth.requests.preempted", "{request}", "Requests whose pages were taken for others");
 
     /// <summary>The tag that tells models apart.</summary>

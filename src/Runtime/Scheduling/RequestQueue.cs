@@ -4,8 +4,14 @@ namespace Hearth.Runtime.Scheduling;
 /// <remarks>Thread-safe: callers put in and take back, the loop takes out.</remarks>
 /// <param name="capacity">Requests that may wait at a time.</param>
 /// <param name="modelId">The name in metrics.</param>
-internal sealed class RequestQueue(int capacity, string modelId)
+/// <param name="retryAfter">When a place is likely to be free; null: nobody knows.</param>
+internal sealed class RequestQueue(int capacity, string modelId, Func<TimeSpan?>? retryAfter = null)
 {
+    // Clients of which nothing waits any more are forgotten once there are so many.
+    private const int MostClients = 1024;
+
+    private readonly Dictionary<string, double> _finishOf = new(StringComparer.Ordinal);
+    private double _now; // the earliest turn of what is served
     private readonly object _gate = new();
     private readonly SortedSet<ScheduledRequest> _waiting = new(RequestOrder.Instance);
     private long _arrivals;
@@ -40,12 +46,13 @@ internal sealed class RequestQueue(int capacity, string modelId)
 
             if (_waiting.Count > capacity - requests.Count)
             {
-                throw new QueueFullException(capacity);
+                throw new QueueFullException(capacity, retryAfter?.Invoke());
             }
 
             foreach (var request in requests)
             {
                 request.Arrival = _arrivals++;
+                request.Turn = TakeTurn(request.Client, request.Cost);
                 _waiting.Add(request);
             }
 
@@ -93,6 +100,63 @@ internal sealed class RequestQueue(int capacity, string modelId)
             return null;
         }
     }
+
+    /// <summary>How many waiting requests would come before a new one.</summary>
+    /// <param name="client">Whose it is.</param>
+    /// <param name="priority">Its priority.</param>
+    public int PlaceOf(string? client, int priority)
+    {
+        lock (_gate)
+        {
+            var turn = TurnOf(client);
+            return _waiting.Count(other => other.Priority > priority || (other.Priority == priority && other.Turn <= turn));
+        }
+    }
+
+    /// <summary>Tokens of the prompts of the first so many that wait.</summary>
+    public long WaitingRows(int first)
+    {
+        lock (_gate)
+        {
+            return _waiting.Take(first).Sum(request => (long)request.PromptTokens);
+        }
+    }
+
+    /// <summary>Takes note of whose turn it is: whoever comes now does not come before it.</summary>
+    /// <param name="turn">The earliest turn of those that are served.</param>
+    public void NoteServed(double turn)
+    {
+        lock (_gate)
+        {
+            _now = Math.Max(_now, turn);
+        }
+    }
+
+    // Start-time fair queueing (Goyal, Vin, Cheng 1996): a client's request begins where the one before it ends, in tokens, but
+    // not before the earliest of what is being served. So clients take turns by their tokens, however many requests each of them has.
+    private double TakeTurn(string? client, int cost)
+    {
+        var turn = TurnOf(client);
+        if (client is not null)
+        {
+            if (_finishOf.Count >= MostClients)
+            {
+                foreach (var (other, finish) in _finishOf)
+                {
+                    if (finish <= _now)
+                    {
+                        _finishOf.Remove(other);
+                    }
+                }
+            }
+
+            _finishOf[client] = turn + cost;
+        }
+
+        return turn;
+    }
+
+    private double TurnOf(string? client) => client is not null && _finishOf.TryGetValue(client, out var finish) ? Math.Max(_now, finish) : _now;
 
     /// <summary>Takes a request out; false when it is not in the queue (any more). Whoever takes it out decides its end.</summary>
     public bool TryRemove(ScheduledRequest request)

@@ -16,6 +16,9 @@ internal sealed class ScheduledRequest
     private readonly Channel<TextToken> _tokens = Channel.CreateUnbounded<TextToken>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = false });
 
+    // What an answer without a limit is taken to cost when clients take turns.
+    private const int UsualCompletion = 512;
+
     private readonly List<int> _history;
     private readonly int _begin;
     private readonly TextEnds _ends;
@@ -34,8 +37,9 @@ internal sealed class ScheduledRequest
     /// <param name="ends">Which tokens end its text.</param>
     /// <param name="source">The text that the encoder of an encoder–decoder reads, checked; the prompt is then the decoder's.</param>
     /// <param name="leader">The request of the same prompt that computes it first; null for none.</param>
+    /// <param name="draftTokens">Guesses of a step where the request does not say how many.</param>
     public ScheduledRequest(
-        List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, TextEnds ends, int[]? source = null, ScheduledRequest? leader = null)
+        List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, TextEnds ends, int[]? source = null, ScheduledRequest? leader = null, int draftTokens = 0)
     {
         _ends = ends;
         Leader = leader;
@@ -48,8 +52,11 @@ internal sealed class ScheduledRequest
         Priority = request.Priority;
         Deadline = request.Deadline;
         CacheScope = request.CacheScope;
+        Client = request.Client;
+        Cost = (Source?.Length ?? 0) + prompt.Count + Math.Min(MaxCompletion, UsualCompletion);
         _admitted = request.Admitted;
         Sampler = new Sampler(parameters, CollectionsMarshal.AsSpan(prompt));
+        Lookup = (request.Options.DraftTokens ?? draftTokens) is > 0 and var most ? new PromptLookup(most) : null;
     }
 
     /// <summary>Prompt and chosen tokens.</summary>
@@ -81,8 +88,14 @@ internal sealed class ScheduledRequest
     /// <summary>Where its text stands in its constraint; null without one.</summary>
     public ConstraintWalk? Walk { get; private set; }
 
-    /// <summary>The token that <see cref="Choose"/> came to.</summary>
-    public TextToken Choice { get; private set; }
+    /// <summary>The tokens that <see cref="Choose"/> came to: those guesses that were right, and one more.</summary>
+    public List<TextToken> Choices { get; } = [];
+
+    /// <summary>Guesses how the text goes on; null where none are asked for.</summary>
+    public PromptLookup? Lookup { get; }
+
+    /// <summary>Tokens that the next step computes behind what is pending, in case they are chosen.</summary>
+    public List<int> Guesses { get; } = [];
 
     /// <summary>Why it came to none; null where it did.</summary>
     public Exception? ChoiceFault { get; private set; }
@@ -96,6 +109,18 @@ internal sealed class ScheduledRequest
     public string? CacheScope { get; }
 
     public DateTimeOffset? Deadline { get; }
+
+    /// <summary>Who asks; null: somebody.</summary>
+    public string? Client { get; }
+
+    /// <summary>Tokens that it takes at most, or is taken to.</summary>
+    public int Cost { get; }
+
+    /// <summary>Where it stands among the requests of all clients, in tokens; kept through preemption.</summary>
+    public double Turn { get; set; }
+
+    /// <summary>When it was first let in.</summary>
+    public long AdmittedAt { get; set; }
 
     public Sampler Sampler { get; }
 
@@ -156,30 +181,44 @@ internal sealed class ScheduledRequest
 
     /// <summary>Chooses the token that follows the computed ones and goes on in the constraint by it.</summary>
     /// <remarks>Touches nothing but this request and the scratch, so requests of a step choose at the same time. Does not throw: see <see cref="ChoiceFault"/>.</remarks>
-    /// <param name="logits">[vocabulary]; changed in place.</param>
+    /// <param name="logits">[1 + guesses, vocabulary]; changed in place.</param>
     /// <param name="scratch">The thread's own.</param>
     public void Choose(Span<float> logits, SamplerScratch scratch)
     {
         ChoiceFault = null;
+        Choices.Clear();
+        var width = logits.Length / (1 + Guesses.Count);
         try
         {
-            Choice = Alternatives is { } top ? ChooseScored(logits, scratch, top) : ChooseToken(logits, scratch);
-            if (Walk is null || Choice.IsForced || EndsText(Choice.Id))
+            // As long as the model chooses what was guessed, the row behind the guess is that of the text.
+            do
             {
-                return;
+                Choices.Add(ChooseOne(logits.Slice(Choices.Count * width, width), scratch));
             }
-
-            if (!Walk.TryAccept(Choice.Id))
-            {
-                throw new HearthException($"the constraint refuses token {Choice.Id}, which its mask allows");
-            }
-
-            FindForced();
+            while (Choices.Count <= Guesses.Count && Choices[^1].Id == Guesses[Choices.Count - 1] && !EndsText(Choices[^1].Id));
         }
         catch (Exception error)
         {
-            ChoiceFault = error;
+            // Where a guess was right the text goes on all the same: the next step comes to the same fault.
+            ChoiceFault = Choices.Count == 0 ? error : null;
         }
+    }
+
+    private TextToken ChooseOne(Span<float> logits, SamplerScratch scratch)
+    {
+        var choice = Alternatives is { } top ? ChooseScored(logits, scratch, top) : ChooseToken(logits, scratch);
+        if (Walk is null || choice.IsForced || EndsText(choice.Id))
+        {
+            return choice;
+        }
+
+        if (!Walk.TryAccept(choice.Id))
+        {
+            throw new HearthException($"the constraint refuses token {choice.Id}, which its mask allows");
+        }
+
+        FindForced();
+        return choice;
     }
 
     /// <summary>Takes the next token that the constraint forces; false where there is a choice, or every token's probability is to be told.</summary>
@@ -242,7 +281,12 @@ internal sealed class ScheduledRequest
     public TokenUsage Usage(int completionTokens, int forcedTokens)
     {
         var match = Match ?? new PrefixMatch(0, CacheMissReason.NothingCached);
-        return new TokenUsage(PromptTokens, completionTokens, match.Length, match.Reason, match.Length) { ForcedTokens = forcedTokens };
+        return new TokenUsage(PromptTokens, completionTokens, match.Length, match.Reason, match.Length)
+        {
+            ForcedTokens = forcedTokens,
+            DraftedTokens = Lookup?.Guessed ?? 0,
+            AcceptedTokens = Lookup?.Right ?? 0,
+        };
     }
 
     private TextToken ChooseScored(Span<float> logits, SamplerScratch scratch, int top)
@@ -254,7 +298,7 @@ internal sealed class ScheduledRequest
 
     private TextToken ChooseToken(Span<float> logits, SamplerScratch scratch)
     {
-        var forbidden = CompletionTokens < _minTokens ? _ends.All : [];
+        var forbidden = CompletionTokens + Choices.Count < _minTokens ? _ends.All : [];
         return new TextToken(Sampler.Sample(logits, scratch, new TokenLimits(forbidden, Walk is null ? [] : Walk.Mask())));
     }
 
@@ -294,7 +338,7 @@ internal sealed class ScheduledRequest
     }
 }
 
-/// <summary>Who comes first: higher priority, then earlier arrival.</summary>
+/// <summary>Who comes first: higher priority, then whose client's turn it is, then earlier arrival.</summary>
 internal sealed class RequestOrder : IComparer<ScheduledRequest>
 {
     public static RequestOrder Instance { get; } = new();
@@ -302,7 +346,8 @@ internal sealed class RequestOrder : IComparer<ScheduledRequest>
     public int Compare(ScheduledRequest? x, ScheduledRequest? y)
     {
         var byPriority = y!.Priority.CompareTo(x!.Priority);
-        return byPriority != 0 ? byPriority : x.Arrival.CompareTo(y.Arrival);
+        var byTurn = byPriority != 0 ? byPriority : x.Turn.CompareTo(y.Turn);
+        return byTurn != 0 ? byTurn : x.Arrival.CompareTo(y.Arrival);
     }
 }
 

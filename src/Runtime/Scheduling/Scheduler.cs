@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Sampling;
@@ -40,15 +41,21 @@ internal sealed class Scheduler
     private readonly ILogger _logger;
     private readonly int _maxAdmitted;
     private readonly int _rowBudget;
+    private readonly int _outputBudget;
     private readonly List<ScheduledRequest> _admitted = [];
     private readonly List<StepEntry> _plan = [];
     private readonly StepBatch _batch = new();
     private readonly SamplerScratch[] _scratch;
-    private readonly ScheduledRequest[] _choosing;
+    private readonly (ScheduledRequest Request, int Row)[] _choosing;
+    private readonly List<int> _tokens = [];
     private readonly WorkCrew _choosers;
     private readonly float[] _logits;
     private (ScheduledRequest Request, long Version)? _refused; // who had no room last, and the state of the caches then
     private volatile int _admittedCount;
+    private int _pendingRows; // of prompts that are let in and not read yet
+
+    // Of all requests of a step together: beyond it a step of guesses is no longer one that the weights' way from memory decides.
+    private const int MostGuesses = 32;
 
     /// <summary>Creates a scheduler.</summary>
     /// <param name="runner">Sets further limits on rows and output rows; the smaller limits hold.</param>
@@ -73,21 +80,36 @@ internal sealed class Scheduler
 
         // Never more requests than rows, so that none waits for its row and a prompt always has at least one.
         _maxAdmitted = Math.Min(Math.Min(options.MaxConcurrentSequences, _rowBudget), runner.MaxOutputRows);
-        _logits = new float[(long)_maxAdmitted * runner.VocabularySize];
-        _choosing = new ScheduledRequest[_maxAdmitted];
+        _outputBudget = Math.Min(_maxAdmitted + MostGuesses, runner.MaxOutputRows);
+        _logits = new float[(long)_outputBudget * runner.VocabularySize];
+        _choosing = new (ScheduledRequest, int)[_maxAdmitted];
         var choosers = Math.Min(options.ChoosingThreads, _maxAdmitted);
         _scratch = [.. Enumerable.Range(0, choosers).Select(_ => new SamplerScratch())];
-        _choosers = new WorkCrew(choosers, (row, worker) => _choosing[row].Choose(Logits(row), _scratch[worker]));
+        _choosers = new WorkCrew(choosers, (index, worker) =>
+        {
+            var (request, row) = _choosing[index];
+            request.Choose(Logits(row, 1 + request.Guesses.Count), _scratch[worker]);
+        });
     }
 
     /// <summary>Requests that own pages; may be read from any thread.</summary>
     public int AdmittedCount => _admittedCount;
+
+    /// <summary>How fast it has been lately.</summary>
+    public LoopPace Pace { get; } = new();
+
+    /// <summary>Rows of prompts that are let in and not read yet; may be read from any thread.</summary>
+    public int PendingRows => Volatile.Read(ref _pendingRows);
+
+    /// <summary>The most requests that own pages at a time.</summary>
+    public int MaxAdmitted => _maxAdmitted;
 
     /// <summary>Makes one step.</summary>
     public StepOutcome Step()
     {
         EndUnwanted();
         Admit();
+        Volatile.Write(ref _pendingRows, _admitted.Sum(request => request.IsDecoding ? 0 : request.Pending));
         if (_admitted.Count == 0)
         {
             return _queue.Count == 0 ? StepOutcome.Idle : StepOutcome.Blocked;
@@ -95,6 +117,7 @@ internal sealed class Scheduler
 
         var read = ReadSources();
         StepPlan.Build(_admitted, _rowBudget, _plan);
+        Guess();
         ReservePages();
         return _plan.Count > 0 ? Run() : read ?? StepOutcome.Released;
     }
@@ -160,9 +183,32 @@ internal sealed class Scheduler
 
     private void Admit()
     {
-        while (_admitted.Count < _maxAdmitted && _queue.Peek() is { } next && HasRows(next) && TryAdmit(next))
+        while (_queue.Peek() is { } next && HasRows(next) && HasPlace(next) && TryAdmit(next))
         {
         }
+
+        if (_admitted.Count > 0)
+        {
+            _queue.NoteServed(_admitted.Min(request => request.Turn));
+        }
+    }
+
+    /// <summary>Whether a request has a place; where all are taken, the last in order gives its own to one that comes before it.</summary>
+    /// <remarks>Its pages stay cached until their room is needed, so that it goes on soon where it was.</remarks>
+    private bool HasPlace(ScheduledRequest request)
+    {
+        if (_admitted.Count < _maxAdmitted)
+        {
+            return true;
+        }
+
+        if (_maxAdmitted == 1 || RequestOrder.Instance.Compare(request, _admitted[^1]) > 0)
+        {
+            return false;
+        }
+
+        Preempt(_admitted[^1]);
+        return true;
     }
 
     /// <summary>Whether those that come before a request leave it a row of the next step.</summary>
@@ -202,6 +248,7 @@ internal sealed class Scheduler
 
         if (request.Match is null)
         {
+            request.AdmittedAt = _time.GetTimestamp();
             HearthMetrics.PromptTokens.Add(request.PromptTokens, Tag);
             HearthMetrics.CachedTokens.Add(match.Length, Tag);
         }
@@ -268,6 +315,34 @@ internal sealed class Scheduler
         => _options.Recurrence is { } recurrence
             ? (int)Math.Clamp(recurrence.MostHeld(_rowBudget, _cache.PageTokens) - held, 0, positions) : positions;
 
+    /// <summary>Fills what is left of the step with guesses of how texts go on.</summary>
+    /// <remarks>Not of models with states, which cannot go back to the row before a wrong guess, nor of texts under a constraint, which forces what is certain.</remarks>
+    private void Guess()
+    {
+        var (rows, outputs) = (_rowBudget, _outputBudget);
+        foreach (var entry in _plan)
+        {
+            rows -= entry.Rows;
+            outputs -= entry.WantsLogits ? 1 : 0;
+            entry.Request.Guesses.Clear();
+        }
+
+        if (_cache.KeepsStates || _options.Recurrence is not null)
+        {
+            return;
+        }
+
+        foreach (var (request, _, wantsLogits) in _plan)
+        {
+            if (wantsLogits && request is { Lookup: { } lookup, Walk: null, State: RequestState.Decoding })
+            {
+                lookup.Guess(request.History, Math.Min(Math.Min(rows, outputs), request.MaxCompletion - request.CompletionTokens - 1), request.Guesses);
+                rows -= request.Guesses.Count;
+                outputs -= request.Guesses.Count;
+            }
+        }
+    }
+
     private void ReservePages()
     {
         foreach (var entry in _plan)
@@ -285,7 +360,14 @@ internal sealed class Scheduler
     {
         try
         {
-            return entry.Request.Sequence!.TryReserve(entry.Rows);
+            var request = entry.Request;
+            if (request.Guesses.Count > 0 && !request.Sequence!.TryReserve(entry.Rows + request.Guesses.Count))
+            {
+                // Nobody gives way to a guess.
+                request.Guesses.Clear();
+            }
+
+            return request.Guesses.Count > 0 || request.Sequence!.TryReserve(entry.Rows);
         }
         catch (Exception error)
         {
@@ -322,6 +404,8 @@ internal sealed class Scheduler
     private StepOutcome Run()
     {
         BuildBatch();
+        var begun = _time.GetTimestamp();
+        var promptRows = _plan.Sum(entry => entry.Request.IsDecoding ? 0 : entry.Rows);
         try
         {
             _runner.Run(_batch, _logits.AsSpan(0, _batch.OutputCount * _runner.VocabularySize));
@@ -338,6 +422,7 @@ internal sealed class Scheduler
         }
 
         Commit();
+        Pace.NoteStep(promptRows, _time.GetElapsedTime(begun));
         return StepOutcome.Ran;
     }
 
@@ -348,8 +433,11 @@ internal sealed class Scheduler
         {
             var sequence = request.Sequence!;
             var memory = request.Memory is { } source ? source.Pages : default;
+            _tokens.Clear();
+            _tokens.AddRange(request.History.Slice(sequence.End, rows));
+            _tokens.AddRange(request.Guesses);
             _batch.Add(
-                sequence.Length, request.History.Slice(sequence.End, rows), sequence.Pages, wantsLogits ? 1 : 0,
+                sequence.Length, CollectionsMarshal.AsSpan(_tokens), sequence.Pages, wantsLogits ? 1 + request.Guesses.Count : 0,
                 memory, request.Memory?.Length ?? 0, sequence.States);
         }
     }
@@ -382,7 +470,8 @@ internal sealed class Scheduler
         {
             if (wantsLogits)
             {
-                TakeChoice(request);
+                KeepGuesses(request);
+                TakeChoices(request);
             }
             else if (request.Pending == 0)
             {
@@ -394,12 +483,13 @@ internal sealed class Scheduler
     // Each by itself, on as many threads as there are; what comes of it is taken in order afterwards.
     private void ChooseAll()
     {
-        var count = 0;
+        var (count, row) = (0, 0);
         foreach (var entry in _plan)
         {
             if (entry.WantsLogits)
             {
-                _choosing[count++] = entry.Request;
+                _choosing[count++] = (entry.Request, row);
+                row += 1 + entry.Request.Guesses.Count;
             }
         }
 
@@ -407,9 +497,30 @@ internal sealed class Scheduler
         Array.Clear(_choosing, 0, count);
     }
 
-    private Span<float> Logits(int row) => _logits.AsSpan(row * _runner.VocabularySize, _runner.VocabularySize);
+    private Span<float> Logits(int row, int count) => _logits.AsSpan(row * _runner.VocabularySize, count * _runner.VocabularySize);
 
-    private void TakeChoice(ScheduledRequest request)
+    /// <summary>The positions of guesses that were right count as the text's; those of the others are written anew.</summary>
+    private void KeepGuesses(ScheduledRequest request)
+    {
+        if (request.Guesses.Count == 0)
+        {
+            return;
+        }
+
+        var right = Math.Max(0, request.Choices.Count - 1);
+        var sequence = request.Sequence!;
+        if (right > 0)
+        {
+            sequence.Commit(CollectionsMarshal.AsSpan(request.Guesses)[..right]);
+        }
+
+        sequence.CancelReservation();
+        request.Lookup!.Learn(request.Guesses.Count, right);
+        HearthMetrics.DraftedTokens.Add(request.Guesses.Count, Tag);
+        HearthMetrics.AcceptedTokens.Add(right, Tag);
+    }
+
+    private void TakeChoices(ScheduledRequest request)
     {
         if (request.ChoiceFault is { } fault)
         {
@@ -417,9 +528,12 @@ internal sealed class Scheduler
             return;
         }
 
-        if (!Take(request, request.Choice))
+        foreach (var choice in request.Choices)
         {
-            return;
+            if (!Take(request, choice))
+            {
+                return;
+            }
         }
 
         request.State = RequestState.Decoding;
@@ -449,6 +563,7 @@ internal sealed class Scheduler
         (token.IsForced ? HearthMetrics.ForcedTokens : HearthMetrics.GeneratedTokens).Add(1, Tag);
         if (request.EndsText(token.Id))
         {
+            Pace.NoteEnd(_time.GetElapsedTime(request.AdmittedAt));
             ReleasePages(request, publish: true);
             request.CompleteBefore(token.Id);
             return false;
@@ -484,6 +599,7 @@ internal sealed class Scheduler
 
     private void Complete(ScheduledRequest request, FinishReason reason)
     {
+        Pace.NoteEnd(_time.GetElapsedTime(request.AdmittedAt));
         ReleasePages(request, publish: true);
         request.Complete(reason);
     }

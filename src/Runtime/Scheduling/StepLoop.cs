@@ -1,4 +1,5 @@
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Caching.Durable;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
@@ -15,6 +16,7 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly Scheduler _scheduler;
     private readonly SourceEncoder? _encoder;
     private readonly int _decoderStart;
+    private readonly int _draftTokens;
     private readonly Func<int, bool> _isEnd;
     private readonly Lazy<int[]> _ends;
     private readonly bool _isEndless;
@@ -43,13 +45,14 @@ internal sealed class StepLoop : IAsyncDisposable
         options.Validate();
         _encoder = encoder;
         _decoderStart = options.DecoderStart;
+        _draftTokens = options.DraftTokens;
         Cache = new KvCache(store, options.ModelFingerprint, runner.VocabularySize, options.Recurrence?.ForgottenUnit(store.PageTokens) ?? 0);
         ContextLength = options.Recurrence is null ? (int)Math.Min(options.ContextLength, Cache.Capacity) : options.ContextLength;
         VocabularySize = runner.VocabularySize;
         _isEnd = isEndOfGeneration;
         _ends = new Lazy<int[]>(() => [.. Enumerable.Range(0, VocabularySize).Where(isEndOfGeneration)]);
         _logger = logger;
-        _queue = new RequestQueue(options.QueueCapacity, options.ModelId);
+        _queue = new RequestQueue(options.QueueCapacity, options.ModelId, TimeToPlace);
         _isEndless = options.Recurrence is not null && ContextLength == CacheSizing.Endless;
         _suppressed = [.. options.Suppressed.Select(token => KeyValuePair.Create(token, float.NegativeInfinity))];
         _searches = new BeamSearches(runner, Cache, encoder, options, time);
@@ -62,6 +65,16 @@ internal sealed class StepLoop : IAsyncDisposable
 
     /// <summary>Tokens that prompt and completion may have together: the model's limit or the cache's, whichever is less.</summary>
     public int ContextLength { get; }
+
+    /// <summary>Prefixes on disk; null: none are kept there.</summary>
+    public DurablePrefixes? Durable { get; set; }
+
+    /// <summary>How fast prompts are read; null: not known yet.</summary>
+    public double? PromptTokensPerSecond => _scheduler.Pace.PromptRowsPerSecond;
+
+    /// <summary>Brings what is on disk of a request's prompt into the cache, on a thread of the pool.</summary>
+    public Task FetchAsync(ScheduledRequest request, CancellationToken cancellationToken)
+        => Durable is { } durable && request.Source is null ? Task.Run(() => durable.Fetch(request.History, request.CacheScope), cancellationToken) : Task.CompletedTask;
 
     /// <summary>Logits of a row.</summary>
     public int VocabularySize { get; }
@@ -113,6 +126,41 @@ internal sealed class StepLoop : IAsyncDisposable
         return new ChoiceGeneration(
             this, [.. requests.Select(choice => new Generation(this, choice, newDecoder(), request.Options, startWalk: null, cancellationToken))], startWalk, cancellationToken);
     }
+
+    /// <summary>What a request would cost now; nothing runs for it.</summary>
+    /// <remarks>Fails as <see cref="Prepare"/> does.</remarks>
+    public RequestEstimate Estimate(GenerationRequest request)
+    {
+        Resolve(request.Options);
+        var (prompt, source) = CheckedPrompts(request);
+        var tokens = source ?? System.Runtime.InteropServices.CollectionsMarshal.AsSpan(prompt);
+        var match = source is null && !_isEndless ? Cache.FindPrefix(tokens, request.CacheScope) : new PrefixMatch(0, CacheMissReason.NothingCached);
+        var place = _queue.PlaceOf(request.Client, request.Priority);
+        var longest = Math.Min((long)request.Options.TokenLimit, ContextLength - prompt.Count);
+        var kept = match.Length / Cache.PageTokens;
+        return new RequestEstimate(
+            tokens.Length, match.Length, match.Reason,
+            Math.Max(0, Cache.PagesFor(prompt.Count) - kept) * Cache.Store.PageBytes,
+            Math.Max(0, Cache.PagesFor(prompt.Count + longest) - kept) * Cache.Store.PageBytes,
+            place, TimeToFirst(tokens.Length - match.Length, place));
+    }
+
+    // Its own rows and those before it at the pace of prompts; where no place is free, the end of others besides.
+    private TimeSpan? TimeToFirst(int rows, int place)
+    {
+        var pace = _scheduler.Pace;
+        if (pace.PromptRowsPerSecond is not { } speed)
+        {
+            return null;
+        }
+
+        var seconds = (rows + _scheduler.PendingRows + _queue.WaitingRows(place)) / speed;
+        var without = _scheduler.AdmittedCount + place + 1 - _scheduler.MaxAdmitted;
+        return TimeSpan.FromSeconds(seconds + (without > 0 ? (pace.Residence ?? 0) * without / _scheduler.MaxAdmitted : 0));
+    }
+
+    // When the next of those that are served is likely to end, which lets another in.
+    private TimeSpan? TimeToPlace() => _scheduler.Pace.Residence is { } seconds ? TimeSpan.FromSeconds(seconds / _scheduler.MaxAdmitted) : null;
 
     /// <summary>Checks a request and queues it at once, to be served whether or not it is read.</summary>
     /// <remarks>Fails as <see cref="Prepare"/> and <see cref="Start"/> do.</remarks>
@@ -193,7 +241,7 @@ internal sealed class StepLoop : IAsyncDisposable
     private ScheduledRequest Schedule(GenerationRequest request, SamplingParameters parameters, ScheduledRequest? leader = null)
     {
         var (prompt, source) = CheckedPrompts(request);
-        return new ScheduledRequest(prompt, request, parameters, ContextLength, EndsOf(request.Options), source, leader);
+        return new ScheduledRequest(prompt, request, parameters, ContextLength, EndsOf(request.Options), source, leader, _draftTokens);
     }
 
     private TextEnds EndsOf(GenerationOptions options) => new(_isEnd, options.IgnoreEndOfText, options.StopTokenIds, _ends);

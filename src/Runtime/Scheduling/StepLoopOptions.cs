@@ -32,6 +32,9 @@ internal sealed record StepLoopOptions
     /// <summary>Tokens that are never chosen; each within the vocabulary.</summary>
     public IReadOnlyList<int> Suppressed { get; init; } = [];
 
+    /// <summary>Tokens guessed in a step where a request does not say how many.</summary>
+    public int DraftTokens { get; init; }
+
     /// <summary>The name in metrics.</summary>
     public string ModelId { get; init; } = "";
 

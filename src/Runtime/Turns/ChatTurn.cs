@@ -38,6 +38,15 @@ public static class ChatTurn
         }
     }
 
+    /// <summary>The request that a turn comes to, to be estimated.</summary>
+    /// <remarks>Fails as <see cref="ChatAsync"/> does.</remarks>
+    public static GenerationRequest ToGeneration(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(request);
+        return Prepare(model, request, cancellationToken).Request;
+    }
+
     private static (GenerationRequest Request, ToolSet Tools) Prepare(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
     {
         var fault = request.Options.FindFault(model.Information.VocabularySize);
@@ -65,6 +74,7 @@ public static class ChatTurn
             Priority = request.Priority,
             Deadline = request.Deadline,
             CacheScope = request.CacheScope,
+            Client = request.Client,
             Admitted = request.Admitted,
         }, tools);
     }

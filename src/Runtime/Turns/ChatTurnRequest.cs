@@ -37,6 +37,9 @@ public sealed record ChatTurnRequest
     /// <inheritdoc cref="GenerationRequest.CacheScope"/>
     public string? CacheScope { get; init; }
 
+    /// <inheritdoc cref="GenerationRequest.Client"/>
+    public string? Client { get; init; }
+
     /// <inheritdoc cref="GenerationRequest.Admitted"/>
     public Action? Admitted { get; init; }
 }

@@ -64,6 +64,12 @@ public sealed class SchedulerPropertyTests
             for (var i = _random.Next(3); i > 0; i--)
             {
                 var asked = Expected.Request(_random.Next(), maxPrompt: Math.Min(30, _contextLength), maxTokens: 30);
+                asked = asked with
+                {
+                    Client = _random.Next(3) switch { 0 => null, 1 => "one", _ => "two" },
+                    Priority = _random.Next(5) == 0 ? 1 : asked.Priority,
+                    Options = asked.Options with { DraftTokens = _random.Next(2) * _random.Next(9) },
+                };
                 var parameters = SamplingParameters.Resolve(asked.Options, FakeModel.Vocabulary);
                 var request = new ScheduledRequest([.. asked.Prompt], asked, parameters, _contextLength, new TextEnds(t => t == End, asked.Options.IgnoreEndOfText, [], new Lazy<int[]>([End])));
                 _queue.Enqueue(request);

@@ -1,0 +1,43 @@
+using System.Text.Json.Nodes;
+using Hearth.Host.Service;
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>GET /hearth/cache: what the pages of each model are used for, and what its folder holds.</summary>
+internal static class CacheEndpoint
+{
+    public static void MapCache(this IEndpointRouteBuilder routes) => routes.MapMethods("/hearth/cache", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) =>
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        var models = catalog.Entries.Where(entry => entry.Model is LanguageModel).Select(entry => Describe(entry.Id, (LanguageModel)entry.Model!));
+        return context.Response.WriteAsJsonAsync(new JsonObject { ["object"] = "list", ["data"] = new JsonArray([.. models]) }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
+    });
+
+    private static JsonObject Describe(string id, LanguageModel model)
+    {
+        var pages = model.Cache.GetStatistics();
+        var memory = model.Memory;
+        return new JsonObject
+        {
+            ["model"] = id,
+            ["page_tokens"] = model.Cache.PageTokens,
+            ["total_pages"] = pages.TotalPages,
+            ["used_pages"] = pages.UsedPages,
+            ["cached_pages"] = pages.CachedPages,
+            ["free_pages"] = pages.FreePages,
+            ["sequences"] = pages.Sequences,
+            ["evicted_pages"] = pages.EvictedPages,
+            ["copied_pages"] = pages.CopiedPages,
+            ["bytes"] = new JsonObject { ["weights"] = memory.Weights, ["scratch"] = memory.Scratch, ["cache"] = memory.Cache },
+            ["folder"] = model.Durable is not { } folder ? null : new JsonObject
+            {
+                ["pages"] = folder.Pages,
+                ["bytes"] = folder.Bytes,
+                ["written_pages"] = folder.WrittenPages,
+                ["read_pages"] = folder.ReadPages,
+                ["declined_pages"] = folder.DeclinedPages,
+            },
+        };
+    }
+}
