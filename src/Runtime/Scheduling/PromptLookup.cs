@@ -14,7 +14,8 @@ internal sealed class PromptLookup(int most)
 
     // Below that share a guess costs more than it saves: a row of a step that reads the weights anyway is worth so much of a token.
     private const double LeastShare = 0.3;
-    private const int EnoughGuesses = 16;
+    private const double EnoughGuesses = 4.3;
+    private const double AfterPause = 3.5;
     private const int FirstPause = 32;
     private const int LongestPause = 512;
 
@@ -69,7 +70,7 @@ internal sealed class PromptLookup(int most)
         _guessed = (_guessed * Kept) + guessed;
         _right = (_right * Kept) + right;
         _length = right == guessed ? Math.Min(most, _length * 2) : Math.Clamp(right + 1, 1, most);
-        if (_guessed < EnoughGuesses * (1 - Kept) * 4 || _right >= LeastShare * _guessed)
+        if (_guessed < EnoughGuesses || _right >= LeastShare * _guessed)
         {
             if (right == guessed)
                 _nextPause = FirstPause;
@@ -78,7 +79,7 @@ internal sealed class PromptLookup(int most)
 
         _pause = _nextPause;
         _nextPause = Math.Min(LongestPause, _nextPause * 2);
-        _guessed = _right = 0;
+        (_guessed, _right) = (AfterPause, 0);
         _length = Math.Min(2, most);
     }
 }

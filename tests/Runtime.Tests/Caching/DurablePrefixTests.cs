@@ -155,7 +155,8 @@ public sealed class DurablePrefixTests
                         pages = Open();
                         break;
                     default:
-                        Assert.Equal(pages.Count, pages.Verify().Sound);
+                        var sound = pages.Verify().Sound;
+                        Assert.Equal(sound, pages.Count);
                         break;
                 }
             }

@@ -100,7 +100,7 @@ public sealed class FairQueueTests
     {
         var store = new FakePageStore(4, 64);
         using var gate = new ManualResetEventSlim(true);
-        var runner = new FakeRunner(store) { BeforeRun = _ => gate.Wait() };
+        var runner = new FakeRunner(store) { BeforeRun = _ => gate.Wait(Token) };
         await using var loop = new StepLoop(runner, store, new StepLoopOptions { ContextLength = 100, MaxConcurrentSequences = 1, QueueCapacity = 1 }, _ => false, TimeProvider.System, NullLogger.Instance);
         var request = new GenerationRequest { Prompt = [1, 2, 3], Options = new GenerationOptions { MaxTokens = 3, Temperature = 0 } };
         Assert.Null(loop.Estimate(request).TimeToFirstToken);

@@ -67,7 +67,7 @@ public sealed class PromptLookupTests
             {
                 Temperature = temperature,
                 Seed = (ulong)seed,
-                MaxTokens = random.Next(1, 60),
+                MaxTokens = random.Next(8, 60),
                 LogitBias = Enumerable.Range(1, 1 + random.Next(3)).ToDictionary(token => token * 3, _ => 30f),
                 RepetitionPenalty = random.Next(3) == 0 ? 1.2f : null,
                 LogProbabilities = random.Next(3) == 0 ? 2 : null,

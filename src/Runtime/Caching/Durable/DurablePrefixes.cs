@@ -59,7 +59,17 @@ internal sealed class DurablePrefixes : IDisposable
         => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{cache.ModelFingerprint}\n{cache.PageTokens}\n{cache.Store.PageBytes}"))[..12]);
 
     /// <summary>Says that there may be something to write.</summary>
-    public void Wake() => _wanted.Set();
+    public void Wake()
+    {
+        try
+        {
+            _wanted.Set();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The model goes, and what was worth it is written.
+        }
+    }
 
     /// <summary>Brings what is on disk of a prompt into the cache, as far as that is sooner done than computing it.</summary>
     /// <returns>Tokens that were brought in.</returns>

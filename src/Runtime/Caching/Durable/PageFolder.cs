@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 
 namespace Hearth.Runtime.Caching.Durable;
@@ -185,7 +186,7 @@ internal sealed class PageFolder : IDisposable
     private void Begin()
     {
         End();
-        var path = Path.Combine(_folder, $"{DateTime.UtcNow:yyyyMMddHHmmss}-{Guid.NewGuid():N}{Extension}");
+        var path = Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyyMMddHHmmss}-{Guid.NewGuid():N}{Extension}"));
         _writing = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete, bufferSize: 0);
         _own = new Segment(path);
         _segments.AddLast(_own);
