@@ -18,6 +18,7 @@ public sealed class LayerTests
             "LanguageModel Embedding MaskFilling Benchmarking Conversion Protocol",
             "Evaluation Scheduling",
             "Loading",
+            "Engines",
             "Sampling",
             "Turns",
             "contracts",

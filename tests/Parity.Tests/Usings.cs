@@ -1,0 +1,2 @@
+global using Hearth.Runtime.Tests.Support;
+global using Xunit;
