@@ -45,12 +45,14 @@ public sealed class LLamaSharpEngine : IModelEngine
     internal static void RequireKnownOptions(ModelOptions options)
     {
         if (options.Engine is { } engine && !engine.Equals(EngineName, StringComparison.OrdinalIgnoreCase))
-            throw new ArgumentOutOfRangeException(nameof(ModelOptions.Engine), engine, $"the engine '{engine}' is asked for, but this is {EngineName}");
+            throw Refused(nameof(ModelOptions.Engine), engine, $"the engine '{engine}' is asked for, but this is {EngineName}");
         if (options.PinThreads == true)
-            throw new ArgumentOutOfRangeException(nameof(ModelOptions.PinThreads), true, $"{nameof(ModelOptions.PinThreads)} is an option of Hearth's own engine; {EngineName} places its threads itself");
+            throw Refused(nameof(ModelOptions.PinThreads), true, $"{nameof(ModelOptions.PinThreads)} is an option of Hearth's own engine; {EngineName} places its threads itself");
         if (options.Threads is < 1 or > 512)
-            throw new ArgumentOutOfRangeException(nameof(ModelOptions.Threads), options.Threads, $"{nameof(ModelOptions.Threads)} must be 1 to 512");
+            throw Refused(nameof(ModelOptions.Threads), options.Threads, $"{nameof(ModelOptions.Threads)} must be 1 to 512");
         if (options.FlashAttention == false && options.ValueType is Runtime.Caching.CacheType.Q8_0 or Runtime.Caching.CacheType.Q4_0)
-            throw new ArgumentOutOfRangeException(nameof(ModelOptions.ValueType), options.ValueType, $"values in {options.ValueType} need llama.cpp's flash attention, which {nameof(ModelOptions.FlashAttention)} forbids");
+            throw Refused(nameof(ModelOptions.ValueType), options.ValueType, $"values in {options.ValueType} need llama.cpp's flash attention, which {nameof(ModelOptions.FlashAttention)} forbids");
     }
+
+    private static ArgumentOutOfRangeException Refused(string member, object? value, string reason) => new(member, value, reason);
 }

@@ -1,6 +1,5 @@
 using Hearth.Runtime;
 using Hearth.Runtime.Caching;
-using Hearth.Runtime.Loading;
 using LLama.Native;
 
 namespace Hearth.LLamaSharp.Native;

@@ -63,7 +63,7 @@ internal sealed class LlamaWeights : IDisposable
                 GpuSplit.None => GPUSplitMode.None,
                 GpuSplit.Layer => GPUSplitMode.Layer,
                 GpuSplit.Row => GPUSplitMode.Row,
-                _ => throw new ArgumentOutOfRangeException(nameof(ModelOptions.GpuSplit), split, "there is no such split"),
+                _ => throw Refused(nameof(ModelOptions.GpuSplit), split, "there is no such split"),
             };
         }
 
@@ -95,6 +95,8 @@ internal sealed class LlamaWeights : IDisposable
     }
 
     public void Dispose() => Handle.Dispose();
+
+    private static ArgumentOutOfRangeException Refused(string member, object? value, string reason) => new(member, value, reason);
 
     private static Exception Refusal(GgufFile file, string reason, Exception cause)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Hearth.LLamaSharp.Native;
 using Hearth.Runtime;
 using Hearth.Runtime.Graphs;
