@@ -164,7 +164,6 @@ public sealed class LLamaSharpEmbeddingModel : IEmbeddingModel, IAsyncDisposable
         LLamaSharpEngine.RequireKnownOptions(options);
         if (pooling is { } asked && !Enum.IsDefined(asked))
             throw new ArgumentOutOfRangeException(nameof(pooling), pooling, "there is no such pooling");
-        var texts = ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: false);
         var weights = LlamaWeights.Load(file, options, progress, cancellationToken);
         try
         {
@@ -173,7 +172,7 @@ public sealed class LLamaSharpEmbeddingModel : IEmbeddingModel, IAsyncDisposable
             var kind = Runtime.Graphs.Pooling.Read(file.Metadata, pooling, weights.Handle.HasEncoder ? PoolingKind.Mean : PoolingKind.Last);
             return kind == PoolingKind.Rank
                 ? throw new UnsupportedModelException("a ranking head on the engine llamasharp", ["embeddings; Hearth's own engine ranks"])
-                : new LLamaSharpEmbeddingModel(file, weights, texts, options, kind, logger);
+                : new LLamaSharpEmbeddingModel(file, weights, ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: false, new LlamaVocabulary(weights.Handle)), options, kind, logger);
         }
         catch
         {

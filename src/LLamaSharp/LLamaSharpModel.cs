@@ -238,19 +238,16 @@ public sealed class LLamaSharpModel : ILanguageModel, ILogitsSource, IAsyncDispo
     private static LLamaSharpModel Create(GgufFile file, ModelOptions options, IProgress<LoadProgress>? progress, ILogger logger, CancellationToken cancellationToken)
     {
         LLamaSharpEngine.RequireKnownOptions(options);
-        var texts = Task.Run(() => ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: true), CancellationToken.None);
-        LlamaWeights? weights = null;
+        var weights = LlamaWeights.Load(file, options, progress, cancellationToken);
         try
         {
-            weights = LlamaWeights.Load(file, options, progress, cancellationToken);
             RequireDecoder(file, weights);
-            return new LLamaSharpModel(file, weights, texts.GetAwaiter().GetResult(), options, logger);
+            var texts = ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: true, new LlamaVocabulary(weights.Handle));
+            return new LLamaSharpModel(file, weights, texts, options, logger);
         }
         catch
         {
-            ((IAsyncResult)texts).AsyncWaitHandle.WaitOne();
-            _ = texts.Exception;
-            weights?.Dispose();
+            weights.Dispose();
             throw;
         }
     }

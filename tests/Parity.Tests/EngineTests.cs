@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Hearth.LLamaSharp;
-using Hearth.Runtime;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Engines;
@@ -165,6 +164,60 @@ public sealed class EngineTests
         Assert.Contains("talki", error.Message, StringComparison.Ordinal);
         var encoderDecoder = await Assert.ThrowsAsync<UnsupportedModelException>(() => LLamaSharpModel.LoadAsync(ReferenceModels.File("t5-v1.0"), cancellationToken: Cancelled));
         Assert.Contains("encoder", encoderDecoder.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_only_the_other_engine_knows_is_refused_with_its_name()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("rwkv.gguf");
+        using (var writer = GgufWriter.Create(path))
+        {
+            writer.Add("general.architecture", "rwkv7");
+            foreach (var (key, value) in new (string, uint)[]
+            {
+                ("context_length", 128), ("embedding_length", 64), ("block_count", 1), ("feed_forward_length", 128), ("wkv.head_size", 32), ("attention.decay_lora_rank", 16),
+                ("attention.iclr_lora_rank", 16), ("attention.value_residual_mix_lora_rank", 16), ("attention.gate_lora_rank", 16), ("attention.head_count", 0), ("vocab_size", 64),
+            })
+                writer.Add("rwkv7." + key, value);
+            writer.Add("rwkv7.attention.layer_norm_epsilon", 1e-5f);
+            writer.Add("tokenizer.ggml.model", "no_vocab");
+            writer.Declare("token_embd.weight", GgmlType.F32, [64, 64]);
+            writer.Begin("token_embd.weight");
+            writer.Write(new byte[64 * 64 * 4]);
+            writer.Complete();
+        }
+
+        var error = await Assert.ThrowsAsync<UnsupportedModelException>(() => LanguageModel.LoadAsync(path, cancellationToken: Cancelled));
+        Assert.Contains("available with the engine llamasharp", error.Message, StringComparison.Ordinal);
+
+        // It lacks nearly all of its tensors: the other engine's log says which it missed.
+        var refused = await Assert.ThrowsAsync<ModelFormatException>(() => LLamaSharpModel.LoadAsync(path, cancellationToken: Cancelled));
+        Assert.Contains("tensor", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_hundred_loads_leave_nothing()
+    {
+        long before = 0;
+        for (var load = 0; load < 100; load++)
+        {
+            await using (var model = await LLamaSharpModel.LoadAsync(Small, cancellationToken: Cancelled))
+                Assert.Single((await Generated.By(model, [1, 2, 3], s_greedy with { MaxTokens = 1 })).Ids);
+            if (load == 20)
+                before = Resident();
+        }
+
+        // Each load takes some 30 MiB; eighty that stay would be seen.
+        Assert.InRange(Resident() - before, long.MinValue, 200L << 20);
+
+        static long Resident()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            using var process = System.Diagnostics.Process.GetCurrentProcess();
+            return process.WorkingSet64;
+        }
     }
 
     [Fact]

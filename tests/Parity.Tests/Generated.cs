@@ -1,5 +1,4 @@
 using System.Text;
-using Hearth.Runtime;
 
 namespace Hearth.Parity.Tests;
 

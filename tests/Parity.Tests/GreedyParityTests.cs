@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Hearth.LLamaSharp;
-using Hearth.Runtime;
 
 namespace Hearth.Parity.Tests;
 

@@ -1,5 +1,4 @@
 using Hearth.LLamaSharp;
-using Hearth.Runtime;
 
 namespace Hearth.Parity.Tests;
 

@@ -181,7 +181,7 @@ public sealed class TokenSlotsTests
 
         public void Write(int slot, int[] tokens) => Contents(slot).AddRange(tokens);
 
-        public IEnumerable<int> Held(TokenSlots slots, List<int> text) => Contents(slots.Place([text])[0].Id);
+        public List<int> Held(TokenSlots slots, List<int> text) => Contents(slots.Place([text])[0].Id);
 
         public void CopySequence(int source, int destination, int length)
         {
