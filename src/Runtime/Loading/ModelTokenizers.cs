@@ -35,7 +35,7 @@ internal sealed record ModelTokenizers(Tokenizer? Input, Tokenizer? Output, Unsu
         }
         catch (UnsupportedModelException reason)
         {
-            if (foreign is not null && metadata.Contains("tokenizer.ggml.tokens"))
+            if (foreign is { KnowsText: true } && metadata.Contains("tokenizer.ggml.tokens"))
             {
                 input = ForeignTokenizer.Read(metadata, controlSpellings, foreign);
                 return new ModelTokenizers(input, input, Missing: null);

@@ -5,6 +5,9 @@ namespace Hearth.Runtime.Tokenizers;
 /// <summary>An algorithm that another engine has for a vocabulary of a kind that is not built in.</summary>
 internal interface IForeignVocabulary
 {
+    /// <summary>Whether there is an algorithm: of a file that says it has no vocabulary there is none.</summary>
+    bool KnowsText { get; }
+
     /// <summary>Appends the ids of a stretch of text without special tokens, and without what stands around a text.</summary>
     /// <param name="text">UTF-8, or bytes that are none.</param>
     /// <param name="ids">Receives them.</param>
