@@ -5,6 +5,7 @@
 // With models/ember.gguf it asks for the weather and tells what was called and what came of it, then has an answer written
 // that has to be a JSON object. With --engine hearth the same program runs on Hearth's own engine.
 using System.ComponentModel;
+using System.Text.Json.Serialization;
 using Hearth.Runtime;
 using Hearth.Runtime.Engines;
 using Hearth.SemanticKernel;
@@ -46,9 +47,9 @@ try
         Console.WriteLine();
     }
 
-    var typed = new HearthPromptExecutionSettings { Temperature = 0, MaxTokens = 60, ResponseFormat = typeof(Reading) };
+    var typed = new HearthPromptExecutionSettings { Temperature = 0, MaxTokens = 200, ResponseFormat = typeof(Reading) };
     var answer = await chat.GetChatMessageContentAsync(new ChatHistory { new ChatMessageContent(AuthorRole.User, "It is 21 degrees in Bern.") }, typed, kernel);
-    Console.WriteLine($"typed: {answer.Content}");
+    Console.WriteLine($"typed: {answer.Content?.Trim()}");
     return 0;
 }
 catch (HearthException exception)
@@ -61,6 +62,7 @@ catch (HearthException exception)
 internal sealed record Reading(Town Town, bool IsWarm);
 
 /// <summary>Towns that are known.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<Town>))]
 internal enum Town
 {
     Bern,

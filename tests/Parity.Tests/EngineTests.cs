@@ -107,7 +107,7 @@ public sealed class EngineTests
         var answer = await Generated.By(model, prompt, new GenerationOptions { Temperature = 0, MaxTokens = 100, Constraint = Constraint.JsonSchema(schema) });
         using var found = JsonDocument.Parse(answer.Text);
         Assert.Contains(found.RootElement.GetProperty("city").GetString(), new[] { "Paris", "Rome" });
-        Assert.InRange(found.RootElement.GetProperty("degrees").GetInt32(), 0, 40);
+        Assert.InRange(found.RootElement.GetProperty("degrees").GetDouble(), 0, 40);
     }
 
     [Fact]
@@ -145,6 +145,15 @@ public sealed class EngineTests
         Assert.Contains("MainGpu", (await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => LLamaSharpModel.LoadAsync(Small, new ModelOptions { MainGpu = 99 }, cancellationToken: Cancelled))).Message, StringComparison.Ordinal);
         Assert.Contains("GpuLayers", (await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => LanguageModel.LoadAsync(Small, new ModelOptions { GpuLayers = 1 }, cancellationToken: Cancelled))).Message, StringComparison.Ordinal);
         Assert.Contains("llamasharp", (await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => LanguageModel.LoadAsync(Small, new ModelOptions { Engine = "llamasharp" }, cancellationToken: Cancelled))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_library_of_another_version_is_refused_by_its_structures()
+    {
+        var parameters = LLama.Native.LLamaContextParams.Default();
+        Hearth.LLamaSharp.Native.LlamaLibrary.RequireLayout(parameters);
+        parameters.n_seq_max = 512; // where the member before it is gone
+        Assert.Contains("0.30.0", Assert.Throws<NativeLibraryException>(() => Hearth.LLamaSharp.Native.LlamaLibrary.RequireLayout(parameters)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

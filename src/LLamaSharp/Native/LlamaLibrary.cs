@@ -13,10 +13,10 @@ internal static class LlamaLibrary
     private static NativeLibraryException? s_failure;
 
     // The assembly itself says 0.0.0.
-    private static readonly Lazy<Dictionary<string, string>> s_packages = new(ReadPackages);
+    private static readonly Lazy<string> s_version = new(ReadVersion);
 
     /// <summary>LLamaSharp's version, as the program's list of packages has it; "of unknown version" where there is none.</summary>
-    public static string Version => s_packages.Value.GetValueOrDefault("LLamaSharp", "of unknown version");
+    public static string Version => s_version.Value;
 
     /// <summary>Whether the backend computes on a GPU where there is one.</summary>
     public static bool UsesGpu
@@ -77,7 +77,6 @@ internal static class LlamaLibrary
 
     private static void Load()
     {
-        RequireBackend();
         try
         {
             // Before anything else touches the library: its loader and it itself report through this from now on.
@@ -88,6 +87,7 @@ internal static class LlamaLibrary
             {
                 NativeApi.llama_empty_call();
                 NativeLogConfig.llama_log_set(LlamaLog.Callback);
+                RequireLayout(LLamaContextParams.Default());
             }
             catch (TypeInitializationException exception)
             {
@@ -102,34 +102,28 @@ internal static class LlamaLibrary
         }
     }
 
-    // LLamaSharp does not look: with a library of another version structures differ, and what follows is a crash.
-    private static void RequireBackend()
+    /// <summary>Refuses a library whose structures are not those that LLamaSharp knows: what it writes would be read as something else, and a crash follows.</summary>
+    /// <remarks>LLamaSharp does not look, and the library has no version to ask for; its own defaults, read through LLamaSharp's structure, tell.</remarks>
+    /// <param name="defaults">The library's.</param>
+    internal static void RequireLayout(LLamaContextParams defaults)
     {
-        foreach (var (name, version) in s_packages.Value)
-        {
-            if (name.StartsWith("LLamaSharp.Backend.", StringComparison.OrdinalIgnoreCase) && s_packages.Value.ContainsKey("LLamaSharp") && version != Version)
-                throw new NativeLibraryException($"the package {name} has version {version}, but LLamaSharp has {Version}: take {name} {Version}");
-        }
+        const uint Context = 512, Batch = 2048;
+        if (defaults is not { n_ctx: Context, n_batch: Batch, n_ubatch: Context, n_seq_max: 1, n_threads: > 0 and <= 512, type_k: GGMLType.GGML_TYPE_F16, type_v: GGMLType.GGML_TYPE_F16 })
+            throw new NativeLibraryException($"the native library is not the one that LLamaSharp {Version} was made for: its structures differ. Take the backend package of the same version, {Version}.");
     }
 
-    // The packages of LLamaSharp's family with their versions, out of the program's own list.
-    private static Dictionary<string, string> ReadPackages()
+    private static string ReadVersion()
     {
-        var found = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        foreach (var path in (AppContext.GetData("APP_CONTEXT_DEPS_FILES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Where(File.Exists))
+        const string Unknown = "of unknown version";
+        foreach (var path in (AppContext.GetData("APP_CONTEXT_DEPS_FILES") as string ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries).Where(File.Exists))
         {
             try
             {
                 using var stream = File.OpenRead(path);
                 using var document = JsonDocument.Parse(stream);
-                if (!document.RootElement.TryGetProperty("libraries", out var libraries))
-                    continue;
-                foreach (var library in libraries.EnumerateObject())
-                {
-                    var parts = library.Name.Split('/');
-                    if (parts.Length == 2 && parts[0].StartsWith("LLamaSharp", StringComparison.OrdinalIgnoreCase))
-                        found[parts[0]] = parts[1];
-                }
+                if (document.RootElement.TryGetProperty("libraries", out var libraries)
+                    && libraries.EnumerateObject().Select(library => library.Name.Split('/')).FirstOrDefault(name => name is ["LLamaSharp", _]) is { } found)
+                    return found[1];
             }
             catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)
             {
@@ -137,6 +131,6 @@ internal static class LlamaLibrary
             }
         }
 
-        return found;
+        return Unknown;
     }
 }
