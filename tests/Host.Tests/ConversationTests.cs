@@ -40,12 +40,12 @@ public sealed class ConversationTests
         Assert.Equal(["user", "assistant", "user", "assistant"], whole["messages"]!.AsArray().Select(message => message!["role"]!.GetValue<string>()));
         Assert.Equal(second["id"]!.GetValue<string>(), whole["last"]!.GetValue<string>());
         var question = whole["messages"]![2]!["id"]!.GetValue<string>();
-        var again = await Ask(server, $$"""{"max_tokens": 5, "temperature": 2, "seed": 1, "conversation": {"id": "{{id}}", "after": "{{question}}"}}""");
+        var again = await Ask(server, $$$"""{"max_tokens": 5, "temperature": 2, "seed": 1, "conversation": {"id": "{{{id}}}", "after": "{{{question}}}"}}""");
         Assert.Equal(Usage(second).Prompt, Usage(again).Prompt);
         Assert.Equal(Usage(again).Prompt - 1, Usage(again).Cached);
 
         // Forked from the first answer.
-        var fork = await Ask(server, Says("Elsewhere?", $$"""{"fork": "{{first["id"]}}"}"""));
+        var fork = await Ask(server, Says("Elsewhere?", "{\"fork\": \"" + first["id"] + "\"}"));
         Assert.NotEqual(id, fork["conversation"]!["id"]!.GetValue<string>());
         Assert.True(Usage(fork).Cached >= Usage(first).Prompt + 7);
 

@@ -438,7 +438,7 @@ internal sealed class Scheduler
             _tokens.AddRange(request.Guesses);
             _batch.Add(
                 sequence.Length, CollectionsMarshal.AsSpan(_tokens), sequence.Pages, wantsLogits ? 1 + request.Guesses.Count : 0,
-                memory, request.Memory?.Length ?? 0, sequence.States);
+                memory, request.Memory?.Length ?? 0, sequence.States, sequence.TokenList);
         }
     }
 

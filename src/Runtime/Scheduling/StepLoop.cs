@@ -17,6 +17,7 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly SourceEncoder? _encoder;
     private readonly int _decoderStart;
     private readonly int _draftTokens;
+    private readonly bool _mayDraft;
     private readonly Func<int, bool> _isEnd;
     private readonly Lazy<int[]> _ends;
     private readonly bool _isEndless;
@@ -46,6 +47,7 @@ internal sealed class StepLoop : IAsyncDisposable
         _encoder = encoder;
         _decoderStart = options.DecoderStart;
         _draftTokens = options.DraftTokens;
+        _mayDraft = options.GivesSameBits;
         Cache = new KvCache(store, options.ModelFingerprint, runner.VocabularySize, options.Recurrence?.ForgottenUnit(store.PageTokens) ?? 0);
         ContextLength = options.Recurrence is null ? (int)Math.Min(options.ContextLength, Cache.Capacity) : options.ContextLength;
         VocabularySize = runner.VocabularySize;
@@ -233,6 +235,11 @@ internal sealed class StepLoop : IAsyncDisposable
     // An encoder–decoder turns a text into another: unless a choice is asked for, the likeliest is meant.
     private SamplingParameters Resolve(GenerationOptions options)
     {
+        if (!_mayDraft && options.DraftTokens > 0)
+        {
+            throw new InvalidRequestException(nameof(options.DraftTokens), "must be 0 on this engine, whose texts depend on how many tokens a step computes");
+        }
+
         var isPlain = options is { Temperature: null, TopK: null, TopP: null, MinP: null, Seed: null };
         var resolved = SamplingParameters.Resolve(_encoder is not null && isPlain ? options with { Temperature = 0 } : options, VocabularySize);
         return _suppressed.Length == 0 ? resolved : resolved with { Bias = [.. resolved.Bias, .. _suppressed] };

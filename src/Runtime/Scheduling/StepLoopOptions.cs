@@ -32,6 +32,9 @@ internal sealed record StepLoopOptions
     /// <summary>Tokens that are never chosen; each within the vocabulary.</summary>
     public IReadOnlyList<int> Suppressed { get; init; } = [];
 
+    /// <summary>Whether a row gives the same bits with any rows beside it: only then guesses change no text.</summary>
+    public bool GivesSameBits { get; init; } = true;
+
     /// <summary>Tokens guessed in a step where a request does not say how many.</summary>
     public int DraftTokens { get; init; }
 
