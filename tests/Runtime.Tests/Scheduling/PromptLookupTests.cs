@@ -1,6 +1,5 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Scheduling;
-using Hearth.Runtime.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Hearth.Runtime.Tests.Scheduling;
@@ -88,38 +87,6 @@ public sealed class PromptLookupTests
         }
 
         Assert.True(accepted > 100, $"{accepted} of {drafted} guesses were right");
-    }
-
-    [Fact]
-    public async Task A_trained_model_says_the_same_and_takes_fewer_steps_where_it_repeats_itself()
-    {
-        await using var model = await LanguageModel.LoadAsync(Path.Combine(SharedFolder.Repository, "models", "ember.gguf"), new ModelOptions { ContextLength = 1024, PrefixCaching = false }, cancellationToken: Token);
-        var accepted = 0;
-        for (var i = 0; i < 8; i++)
-        {
-            const string List = "The red house stands by the river. The blue house stands by the lake. The green house stands by the sea. ";
-            var prompt = model.Tokenize(string.Concat(Enumerable.Repeat(List, 2)) + "The " + "abcdefgh"[i]);
-            var options = new GenerationOptions { Temperature = i % 2 == 0 ? 0 : 0.7f, Seed = (ulong)i, MaxTokens = 60, IgnoreEndOfText = true };
-            var without = await Tell(model, prompt, options);
-            var with = await Tell(model, prompt, options with { DraftTokens = 8 });
-            Assert.Equal(without.Tokens, with.Tokens);
-            accepted += with.Usage.AcceptedTokens;
-        }
-
-        Assert.True(accepted > 20, $"{accepted} guesses were right");
-    }
-
-    private static async Task<(List<int> Tokens, TokenUsage Usage)> Tell(LanguageModel model, IReadOnlyList<int> prompt, GenerationOptions options)
-    {
-        var tokens = new List<int>();
-        TokenUsage usage = default;
-        await foreach (var update in model.GenerateAsync(new GenerationRequest { Prompt = prompt, Options = options }, Token))
-        {
-            tokens.AddRange(update.TokenIds);
-            usage = update.Usage ?? usage;
-        }
-
-        return (tokens, usage);
     }
 
     private static async Task<(List<int> Tokens, List<double> Scores, FinishReason Reason, TokenUsage Usage, int Steps)> Generate(GenerationOptions options, int[] prompt)
