@@ -55,7 +55,7 @@ public sealed class LLamaSharpModel : ILanguageModel, ILogitsSource, IAsyncDispo
         if (sizing.ContextLength <= learned)
         {
             // Two tables of rotary factors: llama.cpp takes that of long texts where its cache, not a text, holds more than was learned.
-            sizing = sizing with { PageCount = Math.Min(sizing.PageCount, learned / CacheSizing.PageTokens) };
+            sizing = sizing with { PageCount = Math.Clamp(learned / CacheSizing.PageTokens, 1, sizing.PageCount) };
         }
 
         _leastCells = sizing.ContextLength > learned && learned > 0 ? learned + LeastCells : LeastCells;
