@@ -56,7 +56,8 @@ constexpr Activation kActivations[] = {{HEARTH_FUNCTION_NONE, identity},
                                        {HEARTH_FUNCTION_SIGMOID, sigmoid},
                                        {HEARTH_FUNCTION_GELU_SIGMOID, gelu_sigmoid},
                                        {HEARTH_FUNCTION_TANH, hyperbolic_tangent},
-                                       {HEARTH_FUNCTION_SOFTPLUS, softplus}};
+                                       {HEARTH_FUNCTION_SOFTPLUS, softplus},
+                                       {HEARTH_FUNCTION_EXP, std::exp}};
 
 hearth_activation_parameters plain(hearth_function function) {
     return {function, 0.0f, 0.0f, 0.0f, 0.0f};

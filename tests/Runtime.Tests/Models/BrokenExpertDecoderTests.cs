@@ -107,9 +107,6 @@ public sealed class BrokenExpertDecoderTests
     }
 
     [Theory]
-    [InlineData("deepseek32", "indexer")]
-    [InlineData("glm-dsa", "indexer")]
-    [InlineData("minimax-m3", "indexer")]
     [InlineData("deepseek4", "compressed")]
     public void What_no_operation_computes_is_refused_with_the_reason(string architecture, string reason)
     {
