@@ -14,7 +14,7 @@ public sealed class LayerTests
     {
         ["Runtime"] =
         [
-            "Probing",
+            "Probing Conversations",
             "LanguageModel Embedding MaskFilling Benchmarking Conversion Protocol",
             "Evaluation Scheduling",
             "Loading",

@@ -1,3 +1,4 @@
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Models;
 using Hearth.Runtime.Synthesis;
 using Hearth.Runtime.Tests.Support;
