@@ -129,6 +129,7 @@ public sealed class BrokenExpertDecoderTests
         "minicpm3" or "phimoe" => tensor == "rope_factors_short.weight",
         "minicpm3-short" or "phimoe-short" => tensor == "rope_factors_long.weight",
         "glm4moe" => tensor.Contains(".nextn.", StringComparison.Ordinal),
+        "minimax-m3" => tensor.Contains(".indexer.", StringComparison.Ordinal),
         _ => false,
     };
 }

@@ -28,7 +28,7 @@ public sealed class LongestTokenTests
     public void Every_byte_comes_back()
     {
         var text = string.Concat(Enumerable.Range(1, 0x7ff).Select(c => (char)c));
-        Assert.Equal(text, _tokenizer.Decode(_tokenizer.Encode(text, addSpecial: false)));
+        Assert.Equal(text, _tokenizer.Decode([.. _tokenizer.Encode(text, addSpecial: false)]));
     }
 
     [Fact]
