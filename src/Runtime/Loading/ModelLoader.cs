@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Hearth.Runtime.Engines;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
@@ -59,6 +60,19 @@ internal static class ModelLoader
     private static int StepTokens(ModelOptions options, int otherwise) => Checked(options.StepTokens ?? otherwise, 1, LongestStep, nameof(ModelOptions.StepTokens));
 
     private static LoadedModel Load(GgufFile file, ModelOptions options, StepLimits limits, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        ModelEngines.RequireOwn(options);
+        try
+        {
+            return LoadHere(file, options, limits, progress, cancellationToken);
+        }
+        catch (UnsupportedModelException refused) when (ModelEngines.Knowing(file) is { Count: > 0 } others)
+        {
+            throw new UnsupportedModelException(refused, others);
+        }
+    }
+
+    private static LoadedModel LoadHere(GgufFile file, ModelOptions options, StepLimits limits, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         var family = ModelFamilies.Find(file);
         var architecture = file.Metadata.Get<string>("general.architecture");
