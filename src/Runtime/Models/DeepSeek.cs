@@ -73,7 +73,7 @@ internal static class DeepSeek
                 [$"a context of at most {chosen} (ContextLength, --context), where all positions are attended to"]);
         }
 
-        var description = Second(model, LatentAttention(model, RopeLayout.Interleaved, raisesScoresAlone: true));
+        var description = Second(model, LatentAttention(model, RopeLayout.Interleaved));
         return description with { Ignores = IsIndexer };
     }
 
