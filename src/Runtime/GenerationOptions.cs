@@ -71,7 +71,7 @@ public sealed partial record GenerationOptions
     public IReadOnlyList<int> StopTokenIds { get; init; } = [];
 
     /// <summary>Tokens that are guessed and computed in a step beside the one that is wanted, 0 to 64: how the text went on where its last tokens stood before. Null: as <see cref="ModelOptions.DraftTokens"/> says.</summary>
-    /// <remarks>The answer is the same, token for token; where guesses are right it comes sooner. Fewer are made where few are right. Texts under a constraint and models with states make none.</remarks>
+    /// <remarks>The answer is the same, token for token, as far as a row gives the same bits in any step (docs/scheduling.md: not yet with weights in Q8_0); where guesses are right it comes sooner. Fewer are made where few are right. Texts under a constraint and models with states make none.</remarks>
     public int? DraftTokens { get; init; }
 
     /// <summary>Seeds the choice; the same seed and prompt give the same text. Null: a fresh seed for each request.</summary>
