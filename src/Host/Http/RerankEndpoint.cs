@@ -1,5 +1,4 @@
 using System.Globalization;
-using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -11,9 +10,9 @@ internal static class RerankEndpoint
 
     public static void MapRerank(this IEndpointRouteBuilder routes) => routes.MapPost("/v1/rerank", HandleAsync);
 
-    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog)
+    private static async Task HandleAsync(HttpContext context)
     {
-        var (id, model, body, pairs) = await ReadAsync(context, catalog);
+        var (id, model, body, pairs) = await ReadAsync(context);
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
         var scores = await lifetime.RunAsync(cancelled => model.EmbedAsync(pairs, normalize: false, cancelled));
@@ -33,10 +32,10 @@ internal static class RerankEndpoint
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.RerankResponse, cancellationToken: context.RequestAborted);
     }
 
-    private static async Task<(string Id, IEmbeddingModel Model, RerankRequest Body, List<IReadOnlyList<int>> Pairs)> ReadAsync(HttpContext context, ModelCatalog catalog)
+    private static async Task<(string Id, IEmbeddingModel Model, RerankRequest Body, List<IReadOnlyList<int>> Pairs)> ReadAsync(HttpContext context)
     {
         using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.RerankRequest);
-        var (id, model) = ModelLookup.FindRanking(catalog, read.Body.Model);
+        var (id, model, _) = await ModelLookup.FindRankingAsync(context, read.Body.Model);
         Check(read.Body);
         return (id, model, read.Body, ToPairs(read.Body, model, context.RequestAborted));
     }
