@@ -108,11 +108,14 @@ internal static class ConfigurationReader
             return Record(configuration, section, target);
         }
 
+        if (target.IsAssignableTo(typeof(IEnumerable)) && target != typeof(string))
+        {
+            return Texts(configuration, section.Path);
+        }
+
         if (section.GetChildren().Any())
         {
-            return target.IsAssignableTo(typeof(IEnumerable)) && target != typeof(string)
-                ? Texts(configuration, section.Path)
-                : throw Fault(configuration, section, $"{Expected(target)} is expected, found an object or an array");
+            throw Fault(configuration, section, $"{Expected(target)} is expected, found an object or an array");
         }
 
         var text = section.Value!;

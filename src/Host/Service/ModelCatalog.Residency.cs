@@ -252,12 +252,14 @@ internal sealed partial class ModelCatalog
     }
 
     // Under a budget a cache gets an eighth of it, where nobody says how large it is to be.
-    private ModelConfiguration Sized(ModelConfiguration model)
-        => configuration.MemoryBytes is { } budget && model.CacheTokens is null ? model with { CacheBytes = budget / 8 } : model;
+    private long? CacheBytesOf(ModelConfiguration model)
+        => configuration.MemoryBytes is { } budget && model.CacheTokens is null ? model.CacheBytes ?? Math.Max(1 << 20, budget / 8) : model.CacheBytes;
+
+    private ModelConfiguration Sized(ModelConfiguration model) => model with { CacheBytes = CacheBytesOf(model) };
 
     private long Estimate(ModelConfiguration model)
     {
         var file = new FileInfo(model.Path);
-        return (file.Exists ? file.Length + (file.Length / 8) : 0) + (configuration.MemoryBytes is { } budget && model.CacheTokens is null ? budget / 8 : 0);
+        return (file.Exists ? file.Length + (file.Length / 8) : 0) + (configuration.MemoryBytes is null ? 0 : CacheBytesOf(model) ?? 0);
     }
 }

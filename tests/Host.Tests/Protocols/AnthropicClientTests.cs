@@ -56,7 +56,7 @@ public sealed class AnthropicClientTests
     {
         await using var server = await TestServer.StartAsync();
         using var client = Client(server);
-        var fault = await Assert.ThrowsAsync<AnthropicBadRequestException>(() => client.GetResponseAsync([new(ChatRole.User, "a")], new ChatOptions { Temperature = -1 }, Token));
-        Assert.Contains("temperature", fault.Message, StringComparison.Ordinal);
+        var fault = await Assert.ThrowsAsync<AnthropicBadRequestException>(() => client.GetResponseAsync([new(ChatRole.User, [new DataContent(new byte[] { 1 }, "image/png")])], cancellationToken: Token));
+        Assert.Contains("messages[0].content[0]", fault.Message, StringComparison.Ordinal);
     }
 }

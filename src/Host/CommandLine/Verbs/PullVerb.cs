@@ -29,7 +29,7 @@ internal static class PullVerb
             var shown = -1L;
             var progress = new Progress(value =>
             {
-                var step = value.Total is > 0 and var all ? 100 * value.Done / all.Value : value.Done >> 20;
+                var step = value.Total is { } all and > 0 ? 100 * value.Done / all : value.Done >> 20;
                 if (!environment.ErrorIsPiped && Interlocked.Exchange(ref shown, step) != step)
                 {
                     environment.Error.Write(value.Total is null ? $"\rpulling {found}: {step} MiB" : $"\rpulling {found}: {step,3} %");

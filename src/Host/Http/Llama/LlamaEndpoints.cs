@@ -71,9 +71,10 @@ internal static class LlamaEndpoints
         var found = await ModelLookup.FindAnyAsync(context, read.Body.Model);
         var tokenizer = LlamaPrompts.TokenizerOf(found.Model, found.Id);
         var ids = read.Body.Tokens ?? [];
-        if (ids.FirstOrDefault(id => id < 0 || id >= tokenizer.VocabularySize, -1) is var wrong && wrong != -1)
+        var wrong = ids.Where(id => id < 0 || id >= tokenizer.VocabularySize).Take(1).ToList();
+        if (wrong.Count > 0)
         {
-            throw ApiException.BadRequest($"'tokens' names token {wrong}, but the vocabulary has the tokens 0 to {tokenizer.VocabularySize - 1}", "tokens");
+            throw ApiException.BadRequest($"'tokens' names token {wrong[0]}, but the vocabulary has the tokens 0 to {tokenizer.VocabularySize - 1}", "tokens");
         }
 
         await WriteAsync(context, new JsonObject { ["content"] = tokenizer.Decode([.. ids], includeControl: true) });
