@@ -57,6 +57,22 @@ internal static class BackendRegistration
         return new HttpEmbeddingBackend(httpClient, endpoint, modelId);
     }
 
+    /// <param name="options">Where the model is.</param>
+    /// <param name="lease">Keeps a file's model loaded until it is disposed; null for a service.</param>
+    /// <exception cref="ArgumentException">The options name neither or both sources, or hold an unusable value.</exception>
+    public static IEmbeddingBackend ForEmbedding(HearthClientOptions options, out IDisposable? lease)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check(embeds: true);
+        lease = null;
+        if (options.Endpoint is { } endpoint)
+            return new HttpEmbeddingBackend(options.HttpClient ?? s_client.Value, endpoint, options.ModelId);
+        var path = Path.GetFullPath(options.ModelPath!);
+        var leased = ModelPool.Shared.Lease<IEmbeddingModel>(path, options.Model, options.Pooling, options.KeepAlive);
+        lease = leased;
+        return new LocalEmbeddingBackend(leased, LocalId(options, path));
+    }
+
     /// <summary>Registers what a language model's clients share in a container.</summary>
     /// <returns>Finds the backend in the container.</returns>
     /// <exception cref="ArgumentException">The options name neither or both sources, hold an unusable value, or contradict those of a service that names the same file.</exception>
@@ -67,6 +83,16 @@ internal static class BackendRegistration
             return provider => new HttpBackend(Client(provider, options), endpoint, options.ModelId);
         var path = Share<ILanguageModel>(services, options);
         return provider => new LocalBackend(provider.GetRequiredKeyedService<ModelLease<ILanguageModel>>(path), LocalId(options, path));
+    }
+
+    /// <summary>Registers what all share in a container that use a file's language model.</summary>
+    /// <returns>Finds the model in the container.</returns>
+    /// <exception cref="ArgumentException">As of <see cref="Register"/>.</exception>
+    public static Func<IServiceProvider, IModelSource<ILanguageModel>> RegisterLocal(IServiceCollection services, HearthClientOptions options)
+    {
+        Check(services, options, embeds: false);
+        var path = Share<ILanguageModel>(services, options);
+        return provider => provider.GetRequiredKeyedService<ModelLease<ILanguageModel>>(path);
     }
 
     /// <summary>Registers what an embedding model's clients share in a container.</summary>

@@ -17,6 +17,7 @@ public sealed class HearthEmbeddingGenerator : IEmbeddingGenerator<string, Embed
     private const string Provider = "hearth";
 
     private readonly IEmbeddingBackend _backend;
+    private readonly IDisposable? _lease;
 
     /// <summary>Embeds with a model in this process, which stays the caller's to dispose.</summary>
     public HearthEmbeddingGenerator(IEmbeddingModel model)
@@ -32,6 +33,12 @@ public sealed class HearthEmbeddingGenerator : IEmbeddingGenerator<string, Embed
         : this(BackendRegistration.ForEmbedding(httpClient, endpoint, modelId))
     {
     }
+
+    /// <summary>Embeds with the model of a file, loaded at the first request and shared with whoever names it too, or with a model of a Hearth service.</summary>
+    /// <param name="options">Where the model is.</param>
+    /// <exception cref="ArgumentException">The options name neither or both sources, or hold an unusable value.</exception>
+    public HearthEmbeddingGenerator(HearthClientOptions options)
+        : this(BackendRegistration.ForEmbedding(options, out var lease)) => _lease = lease;
 
     internal HearthEmbeddingGenerator(IEmbeddingBackend backend) => _backend = backend;
 
@@ -81,8 +88,6 @@ public sealed class HearthEmbeddingGenerator : IEmbeddingGenerator<string, Embed
             : null;
     }
 
-    /// <summary>Does nothing: the model belongs to whoever made it.</summary>
-    public void Dispose()
-    {
-    }
+    /// <summary>Lets the model of a file go where this generator was made for the file; a model or a client that was handed in stays the caller's.</summary>
+    public void Dispose() => _lease?.Dispose();
 }

@@ -1,3 +1,4 @@
+using Hearth.Runtime;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -36,5 +37,30 @@ public static class HearthServiceCollectionExtensions
         return serviceKey is null ? services.AddEmbeddingGenerator(New) : services.AddKeyedEmbeddingGenerator(serviceKey, New);
 
         IEmbeddingGenerator<string, Embedding<float>> New(IServiceProvider provider) => new HearthEmbeddingGenerator(backend(provider));
+    }
+
+    /// <summary>Computes what chats of one kind begin with when the host starts, and keeps it in the cache, so that their first answer waits for their own words alone.</summary>
+    /// <remarks>
+    /// It goes on in the background; the health check "hearth-prompts" (tag "ready") is healthy once all prompts of the container
+    /// are pinned, and says what failed where one could not be. A chat begins so if it has the same instructions as its
+    /// <see cref="ChatOptions.Instructions"/> or first message and the same tools in the same order. The model stays loaded
+    /// while the container lives.
+    /// </remarks>
+    /// <param name="services">The services of a host.</param>
+    /// <param name="options">Which model's; a file, since a service pins prompts of its own configuration.</param>
+    /// <param name="instructions">The system prompt; null: none.</param>
+    /// <param name="tools">The functions that such chats offer; null: none.</param>
+    /// <exception cref="ArgumentException">The options name no file or hold an unusable value, or there is neither a prompt nor a tool.</exception>
+    /// <exception cref="NotSupportedException">A tool is no function.</exception>
+    public static IServiceCollection AddHearthPinnedPrompt(this IServiceCollection services, HearthClientOptions options, string? instructions, IEnumerable<AITool>? tools = null)
+    {
+        var definitions = (tools ?? []).Select(TurnMapping.Definition).ToArray();
+        if (instructions is null && definitions.Length == 0)
+            throw new ArgumentException("a pinned prompt needs instructions or tools");
+        return PromptPins.Register(services, options, _ => new ChatPrompt
+        {
+            Messages = instructions is null ? [] : [new Hearth.Runtime.ChatMessage("system", instructions)],
+            Tools = definitions,
+        });
     }
 }

@@ -43,6 +43,26 @@ internal static class TurnMapping
         return new MappedTurn(request, options.Reasoning?.Output != ReasoningOutput.None, warnings);
     }
 
+    /// <summary>A tool as templates take it.</summary>
+    /// <exception cref="NotSupportedException">It is no function.</exception>
+    /// <exception cref="ArgumentException">Its schema is no JSON object.</exception>
+    public static JsonObject Definition(AITool tool)
+    {
+        // A function that wants approval is one that is wrapped; whoever invokes it asks.
+        if (tool is not AIFunctionDeclaration function)
+            throw Unsupported(nameof(ChatOptions.Tools), tool is null ? "one is null" : $"'{tool.Name}' is a {tool.GetType().Name}; only functions can be called");
+        var definition = new JsonObject { ["name"] = function.Name };
+        if (!string.IsNullOrEmpty(function.Description))
+            definition["description"] = function.Description;
+        if (function.JsonSchema.ValueKind == JsonValueKind.Object)
+            definition["parameters"] = JsonObject.Create(function.JsonSchema)!.DeepClone();
+        else if (function.JsonSchema.ValueKind is not (JsonValueKind.True or JsonValueKind.Undefined))
+            throw new ArgumentException($"the schema of the tool '{function.Name}' must be a JSON object, found {function.JsonSchema.GetRawText()}");
+        if (function.AdditionalProperties.TryGetValue("strict", out var strict) && strict is true)
+            definition["strict"] = true;
+        return new JsonObject { ["type"] = "function", ["function"] = definition };
+    }
+
     private static void RefuseUnsupported(ChatOptions options)
     {
         if (options.ConversationId is not null)
@@ -143,23 +163,6 @@ internal static class TurnMapping
         RequiredChatToolMode => ToolChoice.Required,
         _ => throw Unsupported(nameof(ChatOptions.ToolMode), $"a {mode.GetType().Name} is not known"),
     };
-
-    private static JsonObject Definition(AITool tool)
-    {
-        // A function that wants approval is one that is wrapped; whoever invokes it asks.
-        if (tool is not AIFunctionDeclaration function)
-            throw Unsupported(nameof(ChatOptions.Tools), tool is null ? "one is null" : $"'{tool.Name}' is a {tool.GetType().Name}; only functions can be called");
-        var definition = new JsonObject { ["name"] = function.Name };
-        if (!string.IsNullOrEmpty(function.Description))
-            definition["description"] = function.Description;
-        if (function.JsonSchema.ValueKind == JsonValueKind.Object)
-            definition["parameters"] = JsonObject.Create(function.JsonSchema)!.DeepClone();
-        else if (function.JsonSchema.ValueKind is not (JsonValueKind.True or JsonValueKind.Undefined))
-            throw new ArgumentException($"the schema of the tool '{function.Name}' must be a JSON object, found {function.JsonSchema.GetRawText()}");
-        if (function.AdditionalProperties.TryGetValue("strict", out var strict) && strict is true)
-            definition["strict"] = true;
-        return new JsonObject { ["type"] = "function", ["function"] = definition };
-    }
 
     private static JsonObject WithStrict(JsonObject tool, bool strict)
     {

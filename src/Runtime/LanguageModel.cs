@@ -9,6 +9,7 @@ using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
 using Hearth.Runtime.Scheduling;
 using Hearth.Runtime.Tokenizers;
+using Hearth.Runtime.Turns;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -276,6 +277,41 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
                 StopSequence = stop,
             };
         }
+    }
+
+    /// <summary>Computes what the prompts of all chats begin with that have these first messages and tools, and keeps it from being evicted.</summary>
+    /// <param name="beginning">The first messages, a system prompt mostly, tools and variables; at least a message or a tool.</param>
+    /// <param name="cacheScope">Whose prompts begin so, see <see cref="GenerationRequest.CacheScope"/>; null: everybody's.</param>
+    /// <param name="cancellationToken">Ends the computation.</param>
+    /// <returns>Keeps the beginning until it is disposed; its length is that of the beginning.</returns>
+    /// <exception cref="InvalidRequestException">There is nothing to begin with, or a tool is malformed.</exception>
+    /// <exception cref="ChatTemplateFailureException">The model's template makes no prompt of it.</exception>
+    /// <exception cref="ContextLengthExceededException">It does not fit.</exception>
+    /// <exception cref="HearthException">The model keeps no prefixes, the cache has no room for it, or no two chats begin alike.</exception>
+    public async Task<KvSequence> PinAsync(ChatPrompt beginning, string? cacheScope = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(beginning);
+        var prefix = await Task.Run(() => ChatPinning.PrefixOf(this, beginning, cancellationToken), cancellationToken).ConfigureAwait(false);
+        if (prefix.Length == 0)
+        {
+            throw new HearthException($"the chat template of '{Information.Id}' begins no two chats alike, so nothing can be pinned");
+        }
+
+        var request = new GenerationRequest { Prompt = prefix, Options = new GenerationOptions { MaxTokens = 1, Temperature = 0 }, CacheScope = cacheScope };
+        await foreach (var _ in GenerateAsync(request, cancellationToken).ConfigureAwait(false))
+        {
+            // The answer is nothing to anybody; its prompt is in the cache now.
+        }
+
+        var pinned = Cache.Pin(prefix, cacheScope);
+        if (pinned.Length == prefix.Length)
+        {
+            return pinned;
+        }
+
+        var found = pinned.Length;
+        pinned.Dispose();
+        throw new HearthException($"{found} of {prefix.Length} tokens of the beginning are in the cache: the model keeps no prefixes, or the cache has no room for them");
     }
 
     /// <summary>Whether an encoder reads the prompt before a decoder writes.</summary>

@@ -22,7 +22,7 @@ public sealed class HearthChatCompletionService : IChatCompletionService
 
     /// <summary>Chats with a model in this process, which stays the caller's to dispose.</summary>
     public HearthChatCompletionService(ILanguageModel model)
-        : this(BackendRegistration.Of(model))
+        : this(new TracedBackend(BackendRegistration.Of(model)))
     {
     }
 
@@ -31,7 +31,7 @@ public sealed class HearthChatCompletionService : IChatCompletionService
     /// <param name="endpoint">The service's address, without the <c>/v1</c>.</param>
     /// <param name="modelId">Which of the service's models; null: its default.</param>
     public HearthChatCompletionService(HttpClient httpClient, Uri endpoint, string? modelId = null)
-        : this(BackendRegistration.Of(httpClient, endpoint, modelId))
+        : this(new TracedBackend(BackendRegistration.Of(httpClient, endpoint, modelId)))
     {
     }
 

@@ -1,4 +1,5 @@
 using Hearth.Extensions.AI;
+using Hearth.Runtime;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
@@ -22,7 +23,7 @@ public static class HearthServiceExtensions
     public static IServiceCollection AddHearthChatCompletion(this IServiceCollection services, HearthServiceOptions options)
     {
         var backend = BackendRegistration.Register(services, options);
-        return services.AddKeyedSingleton<IChatCompletionService>(options.ServiceId, (provider, _) => new HearthChatCompletionService(backend(provider)));
+        return services.AddKeyedSingleton<IChatCompletionService>(options.ServiceId, (provider, _) => new HearthChatCompletionService(new TracedBackend(backend(provider))));
     }
 
     /// <summary>Adds text generation by a model file or a Hearth service.</summary>
@@ -38,7 +39,7 @@ public static class HearthServiceExtensions
     public static IServiceCollection AddHearthTextGeneration(this IServiceCollection services, HearthServiceOptions options)
     {
         var backend = BackendRegistration.Register(services, options);
-        return services.AddKeyedSingleton<ITextGenerationService>(options.ServiceId, (provider, _) => new HearthTextGenerationService(backend(provider)));
+        return services.AddKeyedSingleton<ITextGenerationService>(options.ServiceId, (provider, _) => new HearthTextGenerationService(new TracedBackend(backend(provider))));
     }
 
     /// <summary>Adds an embedding generator by a model file or a Hearth service.</summary>
@@ -57,4 +58,26 @@ public static class HearthServiceExtensions
         services.AddHearthEmbeddingGenerator(options, options.ServiceId);
         return services;
     }
+
+    /// <summary>Computes what chats of one kind begin with when the host starts, the functions of plugins and a system prompt, and keeps it in the cache.</summary>
+    /// <remarks>
+    /// It goes on in the background; the health check "hearth-prompts" (tag "ready") is healthy once it is done. A chat begins so if
+    /// its first message is the system prompt and <see cref="FunctionChoiceBehavior.Auto"/> offers the same plugins. The model stays
+    /// loaded while the container lives.
+    /// </remarks>
+    /// <param name="services">The services of a host.</param>
+    /// <param name="options">Which model's; a file.</param>
+    /// <param name="systemPrompt">The first message; null: none.</param>
+    /// <param name="plugins">The plugins; null: those that the container has, which a kernel of <c>AddKernel</c> gets.</param>
+    /// <exception cref="ArgumentException">The options name no file, or hold an unusable value.</exception>
+    public static IServiceCollection AddHearthPinnedPrompt(this IServiceCollection services, HearthServiceOptions options, string? systemPrompt, IEnumerable<KernelPlugin>? plugins = null)
+        => PromptPins.Register(services, options, provider =>
+        {
+            var kernel = new Kernel(provider, new KernelPluginCollection(plugins ?? provider.GetServices<KernelPlugin>()));
+            return new ChatPrompt
+            {
+                Messages = systemPrompt is null ? [] : [new ChatMessage("system", systemPrompt)],
+                Tools = FunctionOffer.Of(FunctionChoiceBehavior.Auto(), [], kernel, round: 0, before: null).Tools,
+            };
+        });
 }

@@ -15,7 +15,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
 
     /// <summary>Continues texts with a model in this process, which stays the caller's to dispose.</summary>
     public HearthTextGenerationService(ILanguageModel model)
-        : this(BackendRegistration.Of(model))
+        : this(new TracedBackend(BackendRegistration.Of(model)))
     {
     }
 
@@ -24,7 +24,7 @@ public sealed class HearthTextGenerationService : ITextGenerationService
     /// <param name="endpoint">The service's address, without the <c>/v1</c>.</param>
     /// <param name="modelId">Which of the service's models; null: its default.</param>
     public HearthTextGenerationService(HttpClient httpClient, Uri endpoint, string? modelId = null)
-        : this(BackendRegistration.Of(httpClient, endpoint, modelId))
+        : this(new TracedBackend(BackendRegistration.Of(httpClient, endpoint, modelId)))
     {
     }
 

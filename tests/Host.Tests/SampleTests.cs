@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Hearth.Host.Tests.House;
 
 namespace Hearth.Host.Tests;
@@ -43,5 +45,28 @@ public sealed class SampleTests
         var output = await RunAsync("AgentFrameworkSample", "agent-framework-sample");
         Assert.Contains("approved: get_weather", output, StringComparison.Ordinal);
         Assert.Contains("agent: ", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_worker_pins_what_its_prompts_begin_with()
+    {
+        var output = await RunAsync("WorkerSample", "worker-sample");
+        Assert.Matches(@"ready: 1 prompts of \d+ tokens are pinned", output);
+        foreach (var minutes in new[] { 7, 12, 25 })
+            Assert.Contains($"timer.set({minutes})", output, StringComparison.Ordinal);
+
+        // Before the first order nobody had asked anything.
+        var tokens = int.Parse(Regex.Match(output, @"prompts of (\d+) tokens").Groups[1].Value, CultureInfo.InvariantCulture);
+        var cached = Regex.Matches(output, @"\((\d+) of \d+ prompt tokens were cached").Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)).ToList();
+        Assert.Equal(3, cached.Count);
+        Assert.All(cached, count => Assert.True(count >= tokens, $"{count} of {tokens}"));
+    }
+
+    [Fact]
+    public async Task Notes_are_found_by_meaning()
+    {
+        var lines = (await RunAsync("EmbeddingSample", "embedding-sample")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith("Hearth keeps local models warm. -> Hearth keeps local language models warm. (", lines[1], StringComparison.Ordinal);
     }
 }

@@ -128,6 +128,54 @@ TEST(Formats, MXFP4ScalesE2M1ByAPowerOfTwo) {
     EXPECT_EQ(values[1], 0x1.8p-125f);  // 6 * 2^-127
 }
 
+TEST(Formats, NVFP4ScalesE2M1BySubBlocksOfEightBitFloats) {
+    hearth::BlockNVFP4 block{};
+    block.d[1] = 0x3c;   // columns 16..31: 2^(7 - 7) * 1.5
+    block.d[2] = 0x03;   // subnormal: 3 * 2^-9
+    block.d[3] = 0x7f;   // not a number: zero
+    block.qs[8] = 0xf7;  // columns 16 and 24: 6 and -6
+    block.qs[17] = 0x21;
+    block.qs[24] = 0x77;
+    auto values = dequantized(HEARTH_TYPE_NVFP4, block);
+    EXPECT_EQ(values[16], 9.0f);
+    EXPECT_EQ(values[24], -9.0f);
+    EXPECT_EQ(values[33], 0.5f * 3 * 0x1p-9f);
+    EXPECT_EQ(values[41], 1.0f * 3 * 0x1p-9f);
+    EXPECT_EQ(values[48], 0.0f);
+    block.d[1] = 0x7e;  // the largest: 448
+    values = dequantized(HEARTH_TYPE_NVFP4, block);
+    EXPECT_EQ(values[16], 2688.0f);
+    block.d[1] = 0xbc;  // the upper bit has no meaning
+    values = dequantized(HEARTH_TYPE_NVFP4, block);
+    EXPECT_EQ(values[16], 9.0f);
+}
+
+TEST(Formats, Q1_0HoldsSigns) {
+    hearth::BlockQ1_0 block{};
+    block.d = kHalfTwo;
+    block.qs[5] = 0x04;
+    const auto values = dequantized(HEARTH_TYPE_Q1_0, block);
+    EXPECT_EQ(values[42], 2.0f);
+    EXPECT_EQ(values[41], -2.0f);
+    EXPECT_EQ(values[127], -2.0f);
+}
+
+TEST(Formats, Q2_0CountsFromMinusOneInBothGroupSizes) {
+    hearth::BlockQ2_0 small{};
+    small.d = kHalfTwo;
+    small.qs[15] = 0b11'10'01'00;
+    const auto of_64 = dequantized(HEARTH_TYPE_Q2_0, small);
+    hearth::BlockQ2_0_G128 large{};
+    large.d = kHalfTwo;
+    large.qs[31] = 0b11'10'01'00;
+    const auto of_128 = dequantized(HEARTH_TYPE_Q2_0_G128, large);
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(of_64[static_cast<size_t>(60 + i)], 2.0f * static_cast<float>(i - 1));
+        EXPECT_EQ(of_128[static_cast<size_t>(124 + i)], 2.0f * static_cast<float>(i - 1));
+    }
+    EXPECT_EQ(of_128[64], -2.0f);
+}
+
 TEST(Formats, TheCBoundaryDequantizesWholeBlocksOnly) {
     const auto blocks = hearth_tests::sample_blocks(HEARTH_TYPE_Q4_K, 1, 512, 3);
     std::vector<float> expected(512), values(512);

@@ -14,11 +14,12 @@
 namespace hearth_tests {
 
 inline constexpr hearth_type kWeightTypes[] = {
-    HEARTH_TYPE_F32,   HEARTH_TYPE_F16,     HEARTH_TYPE_BF16,   HEARTH_TYPE_Q4_0,   HEARTH_TYPE_Q4_1,
-    HEARTH_TYPE_Q5_0,  HEARTH_TYPE_Q5_1,    HEARTH_TYPE_Q8_0,   HEARTH_TYPE_Q2_K,   HEARTH_TYPE_Q3_K,
-    HEARTH_TYPE_Q4_K,  HEARTH_TYPE_Q5_K,    HEARTH_TYPE_Q6_K,   HEARTH_TYPE_IQ4_NL, HEARTH_TYPE_IQ4_XS,
-    HEARTH_TYPE_MXFP4, HEARTH_TYPE_IQ2_XXS, HEARTH_TYPE_IQ2_XS, HEARTH_TYPE_IQ2_S,  HEARTH_TYPE_IQ3_XXS,
-    HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ1_S,   HEARTH_TYPE_IQ1_M,  HEARTH_TYPE_TQ1_0,  HEARTH_TYPE_TQ2_0};
+    HEARTH_TYPE_F32,   HEARTH_TYPE_F16,     HEARTH_TYPE_BF16,   HEARTH_TYPE_Q4_0,     HEARTH_TYPE_Q4_1,
+    HEARTH_TYPE_Q5_0,  HEARTH_TYPE_Q5_1,    HEARTH_TYPE_Q8_0,   HEARTH_TYPE_Q2_K,     HEARTH_TYPE_Q3_K,
+    HEARTH_TYPE_Q4_K,  HEARTH_TYPE_Q5_K,    HEARTH_TYPE_Q6_K,   HEARTH_TYPE_IQ4_NL,   HEARTH_TYPE_IQ4_XS,
+    HEARTH_TYPE_MXFP4, HEARTH_TYPE_IQ2_XXS, HEARTH_TYPE_IQ2_XS, HEARTH_TYPE_IQ2_S,    HEARTH_TYPE_IQ3_XXS,
+    HEARTH_TYPE_IQ3_S, HEARTH_TYPE_IQ1_S,   HEARTH_TYPE_IQ1_M,  HEARTH_TYPE_TQ1_0,    HEARTH_TYPE_TQ2_0,
+    HEARTH_TYPE_NVFP4, HEARTH_TYPE_Q1_0,    HEARTH_TYPE_Q2_0,   HEARTH_TYPE_Q2_0_G128};
 
 inline std::vector<float> sample_floats(size_t count, uint32_t seed) {
     std::mt19937 generator(seed);
@@ -40,7 +41,11 @@ inline uint16_t sample_half(std::mt19937& generator, bool may_be_negative) {
 template <typename Block>
 void set_scales(Block& block, std::mt19937& generator) {
     if constexpr (requires { block.e; }) block.e = static_cast<uint8_t>(118 + generator() % 8);
-    if constexpr (requires { block.d; }) block.d = sample_half(generator, true);
+    if constexpr (std::is_same_v<Block, hearth::BlockNVFP4>) {
+        for (uint8_t& d : block.d) d &= 0x3f;  // up to 1.875; subnormal ones among them
+    } else if constexpr (requires { block.d; }) {
+        block.d = sample_half(generator, true);
+    }
     if constexpr (std::is_same_v<Block, hearth::BlockIQ1_M>) {
         const uint16_t d = sample_half(generator, true);
         for (int i = 0; i < 4; ++i)
@@ -143,6 +148,18 @@ inline std::vector<uint8_t> sample_blocks(hearth_type type, int64_t rows, int64_
             break;
         case HEARTH_TYPE_IQ1_M:
             sample<hearth::BlockIQ1_M>(bytes, generator);
+            break;
+        case HEARTH_TYPE_NVFP4:
+            sample<hearth::BlockNVFP4>(bytes, generator);
+            break;
+        case HEARTH_TYPE_Q1_0:
+            sample<hearth::BlockQ1_0>(bytes, generator);
+            break;
+        case HEARTH_TYPE_Q2_0:
+            sample<hearth::BlockQ2_0>(bytes, generator);
+            break;
+        case HEARTH_TYPE_Q2_0_G128:
+            sample<hearth::BlockQ2_0_G128>(bytes, generator);
             break;
         case HEARTH_TYPE_TQ1_0:
             sample<hearth::BlockTQ1_0>(bytes, generator);

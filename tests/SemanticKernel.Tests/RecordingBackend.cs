@@ -10,7 +10,13 @@ internal sealed class RecordingBackend : IHearthBackend
 
     public Uri? Endpoint => null;
 
-    public string? ModelId => "recorder";
+    /// <summary>The model's name.</summary>
+    public string Name { get; init; } = "recorder";
+
+    /// <summary>What requests fail with; null: they do not.</summary>
+    public Exception? Failure { get; set; }
+
+    public string? ModelId => Name;
 
     public ILanguageModel? Model => null;
 
@@ -20,7 +26,9 @@ internal sealed class RecordingBackend : IHearthBackend
     {
         Turns.Add(request);
         await Task.Yield();
-        yield return new BackendUpdate(new ResponseIdentity("1", "recorder", DateTimeOffset.UtcNow), new ChatUpdate { Text = "ok", FinishReason = FinishReason.Stop, Usage = default(TokenUsage) });
+        if (Failure is not null)
+            throw Failure;
+        yield return new BackendUpdate(new ResponseIdentity("1", Name, DateTimeOffset.UtcNow), new ChatUpdate { Text = "ok", FinishReason = FinishReason.Stop, Usage = new TokenUsage(5, 2, 1, CacheMissReason.None, 0) });
     }
 
     public IAsyncEnumerable<BackendUpdate> CompleteAsync(string prompt, GenerationOptions options, CancellationToken cancellationToken) => throw new NotSupportedException();

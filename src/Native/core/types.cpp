@@ -35,6 +35,10 @@ constexpr TypeInfo kTypes[] = {
     {HEARTH_TYPE_TQ1_0, "TQ1_0", kSuperColumns, sizeof(BlockTQ1_0)},
     {HEARTH_TYPE_TQ2_0, "TQ2_0", kSuperColumns, sizeof(BlockTQ2_0)},
     {HEARTH_TYPE_MXFP4, "MXFP4", kBlockColumns, sizeof(BlockMXFP4)},
+    {HEARTH_TYPE_NVFP4, "NVFP4", 64, sizeof(BlockNVFP4)},
+    {HEARTH_TYPE_Q1_0, "Q1_0", 128, sizeof(BlockQ1_0)},
+    {HEARTH_TYPE_Q2_0, "Q2_0", 64, sizeof(BlockQ2_0)},
+    {HEARTH_TYPE_Q2_0_G128, "Q2_0_G128", 128, sizeof(BlockQ2_0_G128)},
 };
 
 }  // namespace

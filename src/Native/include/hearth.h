@@ -77,7 +77,11 @@ typedef enum hearth_type {
     HEARTH_TYPE_BF16 = 30,
     HEARTH_TYPE_TQ1_0 = 34,
     HEARTH_TYPE_TQ2_0 = 35,
-    HEARTH_TYPE_MXFP4 = 39
+    HEARTH_TYPE_MXFP4 = 39,
+    HEARTH_TYPE_NVFP4 = 40,
+    HEARTH_TYPE_Q1_0 = 41,
+    HEARTH_TYPE_Q2_0 = 42,
+    HEARTH_TYPE_Q2_0_G128 = 142 /* Q2_0 with a scale for 128 columns; some writers give it the number 42 */
 } hearth_type;
 
 /* Instruction sets in rising order; a build holds those of its processor family. */

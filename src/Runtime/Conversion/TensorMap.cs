@@ -53,6 +53,25 @@ internal sealed class TensorMap
             Weight(source, target, change);
     }
 
+    /// <summary>The tokens' table, and the output head where it is not the table again.</summary>
+    /// <remarks>Of two names for one table a safetensors file may keep either, so that a tied model's may be the head's.</remarks>
+    /// <param name="source">The table's name.</param>
+    /// <param name="config">Says whether the head is tied to the table.</param>
+    /// <param name="head">The head's name.</param>
+    /// <param name="output">What the head is written as; null: it is left out.</param>
+    public void TokenTable(string source, ModelConfig config, string head = "lm_head", string? output = "output")
+    {
+        if (!Has(source + ".weight") && Has(head + ".weight") && config.Find("tie_word_embeddings")?.Flag != false)
+        {
+            Exactly(head + ".weight", "token_embd.weight");
+            return;
+        }
+
+        Weight(source, "token_embd");
+        if (output is not null)
+            Optional(head, output);
+    }
+
     /// <summary>One tensor by full names.</summary>
     public void Exactly(string source, string target, Func<RowTensor, RowTensor>? change = null)
     {

@@ -108,4 +108,7 @@ public enum GgmlType
 
     /// <summary>Blocks of 64: f16 scale, 2-bit codes.</summary>
     Q2_0 = 42,
+
+    /// <summary>Q2_0 in blocks of 128. Some writers give it the number 42, by which alone it cannot be told from the other; the reader does by the tensors' places.</summary>
+    Q2_0_G128 = 142,
 }

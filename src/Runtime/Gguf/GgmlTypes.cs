@@ -56,6 +56,7 @@ public static class GgmlTypes
         new(GgmlType.NVFP4, "NVFP4", 64, 36),
         new(GgmlType.Q1_0, "Q1_0", 128, 18),
         new(GgmlType.Q2_0, "Q2_0", 64, 18),
+        new(GgmlType.Q2_0_G128, "Q2_0_G128", 128, 34),
     ];
 
     private static readonly Dictionary<GgmlType, GgmlTypeInfo> ByType = Table.ToDictionary(t => t.Type);

@@ -48,6 +48,7 @@ internal sealed class GgufHeader
         var alignment = AlignmentOf(metadata, source);
         var raw = ReadEntries(ref reader, tensorCount);
         var dataStart = GgufLimits.Align(reader.Position, alignment);
+        GroupsOf128(raw, fileLength - dataStart);
         var tensors = Place(ref reader, raw, dataStart, alignment, fileLength);
         RefuseOverlaps(ref reader, tensors);
         return new GgufHeader(version, metadata, alignment, tensors);
@@ -119,6 +120,39 @@ internal sealed class GgufHeader
         }
 
         return entries;
+    }
+
+    /// <summary>Tells the two layouts apart that go by the number of Q2_0: groups of 64, which take more bytes, and of 128.</summary>
+    /// <remarks>The tensors of a file are one as the other. Where those of 64 would reach into what follows and those of 128 do not, they are of 128.</remarks>
+    private static void GroupsOf128(List<RawEntry> entries, long dataBytes)
+    {
+        var small = GgmlTypes.Of(GgmlType.Q2_0);
+        var large = GgmlTypes.Of(GgmlType.Q2_0_G128);
+        if (!entries.Exists(entry => entry.Type == small))
+            return;
+        var sorted = entries.OrderBy(entry => entry.Relative).ToArray();
+        if (Fits(small) || !Fits(large))
+            return;
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (entries[i].Type == small)
+                entries[i] = entries[i] with { Type = large };
+        }
+
+        bool Fits(GgmlTypeInfo type)
+        {
+            for (var i = 0; i < sorted.Length; i++)
+            {
+                var entry = sorted[i];
+                if (entry.Type != small)
+                    continue;
+                var end = (Int128)(i + 1 < sorted.Length ? Math.Min(sorted[i + 1].Relative, (ulong)Math.Max(dataBytes, 0)) : (ulong)Math.Max(dataBytes, 0));
+                if (entry.Shape[0] % type.BlockElements != 0 || entry.Relative + (Int128)(entry.ElementCount / type.BlockElements) * type.BlockBytes > end)
+                    return false;
+            }
+
+            return true;
+        }
     }
 
     private static ImmutableArray<long> ReadShape(ref GgufByteReader reader, string name, out long elements)

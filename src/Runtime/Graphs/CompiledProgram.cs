@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Interop;
 
@@ -168,24 +166,7 @@ internal sealed unsafe class CompiledProgram : IDisposable
     private void LoadVector(Weight weight, GgufTensor tensor)
     {
         var values = new float[weight.Columns];
-        var bytes = tensor.Bytes(FirstByte(weight), (int)Bytes(weight));
-        switch (tensor.Type)
-        {
-            case GgmlType.F32:
-                MemoryMarshal.Cast<byte, float>(bytes).CopyTo(values);
-                break;
-            case GgmlType.F16:
-                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), values);
-                break;
-            case GgmlType.BF16:
-                var halves = MemoryMarshal.Cast<byte, ushort>(bytes);
-                for (var i = 0; i < values.Length; i++)
-                    values[i] = BitConverter.UInt32BitsToSingle((uint)halves[i] << 16);
-                break;
-            default:
-                throw new UnsupportedModelException($"type {GgmlTypes.Of(tensor.Type).Name} of the vector '{tensor.Name}'", ["F32", "F16", "BF16"]);
-        }
-
+        TensorValues.Read(tensor, weight.First, values);
         Load(weight, weight.Form!.Apply(values));
     }
 

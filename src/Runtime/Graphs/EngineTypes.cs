@@ -11,6 +11,7 @@ internal static class EngineTypes
         GgmlType.Q2_K, GgmlType.Q3_K, GgmlType.Q4_K, GgmlType.Q5_K, GgmlType.Q6_K,
         GgmlType.IQ1_S, GgmlType.IQ1_M, GgmlType.IQ2_XXS, GgmlType.IQ2_XS, GgmlType.IQ2_S, GgmlType.IQ3_XXS, GgmlType.IQ3_S,
         GgmlType.IQ4_NL, GgmlType.IQ4_XS, GgmlType.TQ1_0, GgmlType.TQ2_0, GgmlType.MXFP4,
+        GgmlType.NVFP4, GgmlType.Q1_0, GgmlType.Q2_0, GgmlType.Q2_0_G128,
     ];
 
     /// <summary>All of them.</summary>

@@ -43,6 +43,11 @@ internal sealed unsafe partial class ProgramBuilder
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(weights.Length, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(weights.Length, 2);
+        return AreScaled(weights) ? ScaledExpertLinear(input, experts, weights) : UnscaledExpertLinear(input, experts, weights);
+    }
+
+    private Value[] UnscaledExpertLinear(Value input, Value experts, ReadOnlySpan<(Weight Weight, Weight? Bias)> weights)
+    {
         var operation = Start(Kind.ExpertLinear, input, experts);
         var outputs = new Value[weights.Length];
         for (var i = 0; i < weights.Length; i++)
@@ -73,6 +78,6 @@ internal sealed unsafe partial class ProgramBuilder
         MarkMultiplied(weight, weight.Stack);
         var operation = Start(Kind.GroupedLinear, input);
         operation.Weight[0] = weight.Number;
-        return Finish(operation, checked((int)weight.Rows * weight.Stack));
+        return Scaled(Finish(operation, checked((int)weight.Rows * weight.Stack)), weight);
     }
 }

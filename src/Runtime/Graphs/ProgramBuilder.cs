@@ -190,16 +190,6 @@ internal sealed unsafe partial class ProgramBuilder
         return weight;
     }
 
-    /// <summary>A vector as a stack of matrices of one value: a factor for each expert.</summary>
-    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
-    public Weight StackOfValues(string name, int count)
-    {
-        var tensor = Tensor(name, $"[{count}]");
-        if (tensor.ElementCount != count || tensor.Extent(0) != count)
-            throw Misshapen(tensor, $"[{count}]");
-        return Register(tensor, 0, 1, 1, isVector: false, count);
-    }
-
     // A tensor that is used twice alike (tied embeddings) is one weight.
     private Weight Register(GgufTensor tensor, long first, long columns, long rows, bool isVector, int stack = 1, WeightForm? form = null)
     {
@@ -251,7 +241,7 @@ internal sealed unsafe partial class ProgramBuilder
         var operation = Start(Kind.Embed);
         operation.Weight[0] = table.Number;
         operation.Parameters.Embed = new NativeEmbedParameters { Scale = scale, Ranged = 1, First = first };
-        return Finish(operation, checked((int)table.Columns));
+        return Scaled(Finish(operation, checked((int)table.Columns)), table);
     }
 
     /// <summary>The first row of a table, for every row of the step: BERT's type of a lone text.</summary>
@@ -263,7 +253,7 @@ internal sealed unsafe partial class ProgramBuilder
         var operation = Start(Kind.Embed);
         operation.Weight[0] = table.Number;
         operation.Parameters.Embed = new NativeEmbedParameters { Index = index, Scale = scale };
-        return Finish(operation, checked((int)table.Columns));
+        return Scaled(Finish(operation, checked((int)table.Columns)), table);
     }
 
     /// <summary>function(input * weight^T + bias).</summary>
@@ -279,6 +269,11 @@ internal sealed unsafe partial class ProgramBuilder
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(weights.Length, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(weights.Length, 3);
+        return AreScaled(weights) ? ScaledLinear(input, function, weights) : UnscaledLinear(input, function, weights);
+    }
+
+    private Value[] UnscaledLinear(Value input, ActivationFunction function, ReadOnlySpan<(Weight Weight, Weight? Bias)> weights)
+    {
         var operation = Start(Kind.Linear, input);
         operation.Parameters.Function = (int)function;
         var outputs = new Value[weights.Length];

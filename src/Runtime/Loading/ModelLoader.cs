@@ -129,7 +129,7 @@ internal static class ModelLoader
             new DateTimeOffset(File.GetLastWriteTimeUtc(file.Path), TimeSpan.Zero))
         {
             ChatTemplateFault = texts.ChatFault,
-            Warnings = texts.Warnings,
+            Warnings = [.. ModelNotes.Of(file), .. texts.Warnings],
         };
     }
 

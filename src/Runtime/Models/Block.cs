@@ -35,38 +35,15 @@ internal sealed class Block(ModelFile model, DecoderDescription description, int
     /// <param name="outputs">Rows of the weight.</param>
     /// <param name="function">Applied to the result.</param>
     public Value Linear(Value x, string name, int outputs, ActivationFunction function = ActivationFunction.None)
-    {
-        if (!Has(name + ".scale"))
-            return Program.Linear(x, Matrix(name, x.Width, outputs), Bias(name, outputs), function);
-        var product = Linears(x, (name, outputs))[0];
-        return function == ActivationFunction.None ? product : Program.Activate(function, product);
-    }
+        => Program.Linear(x, Matrix(name, x.Width, outputs), Bias(name, outputs), function);
 
     /// <summary>Two or three products with one input, which are computed together.</summary>
     public Value[] Linears(Value x, params ReadOnlySpan<(string Name, int Outputs)> parts)
     {
         var pieces = new (Weight, Weight?)[parts.Length];
-        var isScaled = false;
         for (var i = 0; i < parts.Length; i++)
-        {
-            isScaled |= Has(parts[i].Name + ".scale");
             pieces[i] = (Matrix(parts[i].Name, x.Width, parts[i].Outputs), Bias(parts[i].Name, parts[i].Outputs));
-        }
-
-        if (!isScaled)
-            return Program.Linear(x, ActivationFunction.None, pieces);
-
-        // A factor of the whole matrix, which files of ternary weights (BitNet) keep apart.
-        var products = Program.Linear(x, ActivationFunction.None, [.. pieces.Select(p => (p.Item1, (Weight?)null))]);
-        for (var i = 0; i < products.Length; i++)
-        {
-            if (Program.OptionalVector(Name(parts[i].Name + ".scale"), 1) is { } scale)
-                products[i] = Program.Multiply(products[i], scale);
-            if (pieces[i].Item2 is { } bias)
-                products[i] = Program.Add(products[i], bias);
-        }
-
-        return products;
+        return Program.Linear(x, ActivationFunction.None, pieces);
     }
 
     /// <summary>Products with matrices that the file stores as one, one below another.</summary>
@@ -87,12 +64,7 @@ internal sealed class Block(ModelFile model, DecoderDescription description, int
             pieces[i] = (weight, biased ? Program.VectorPart(Name(name + ".bias"), first, outputs[i], total) : null);
         }
 
-        var products = Program.Linear(x, ActivationFunction.None, pieces);
-        if (Program.OptionalVector(Name(name + ".scale"), 1) is not { } scale)
-            return products;
-        return biased
-            ? throw new UnsupportedModelException($"'{Name(name)}' with both scale and bias", ["one of them"])
-            : [.. products.Select(p => Program.Multiply(p, scale))];
+        return Program.Linear(x, ActivationFunction.None, pieces);
     }
 
     /// <summary>A causal convolution, channel by channel, with <c>NAME.weight</c> [taps, width] and, where the file has it, <c>NAME.bias</c>.</summary>

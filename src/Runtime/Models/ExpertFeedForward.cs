@@ -54,9 +54,6 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
     /// <summary>Factor of the sum of all experts.</summary>
     public float Scale { get; init; } = 1;
 
-    /// <summary>Whether files may have a factor for each expert: <c>ffn_down_exps.scale</c> (Gemma 4).</summary>
-    public bool HasScales { get; init; }
-
     /// <inheritdoc/>
     public override Value Write(Block block, Value x) => Write(block, x, block.Linear(RoutesInput ? block.Input! : x, "ffn_gate_inp", Sizes.Count));
 
@@ -86,11 +83,7 @@ internal sealed record ExpertFeedForward(ExpertSizes Sizes, RouterTerms Router) 
             Presence.Optional => block.Program.OptionalVector(name, Sizes.Count),
             _ => block.Program.Vector(name, Sizes.Count),
         };
-        var (weights, experts) = block.Program.Route(scores, Router, bias);
-        const string Scales = "ffn_down_exps.scale";
-        return HasScales && block.Has(Scales)
-            ? (block.Program.ExpertLinear(weights, experts, (block.Program.StackOfValues(block.Name(Scales), Sizes.Count), null))[0], experts)
-            : (weights, experts);
+        return block.Program.Route(scores, Router, bias);
     }
 
     // [rows, chosen * width]: what each chosen expert makes of the row.

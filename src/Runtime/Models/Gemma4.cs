@@ -74,7 +74,6 @@ internal static class Gemma4
         {
             Width = sizes.Expert,
             Gate = ActivationFunction.GeluTanh,
-            HasScales = true,
         });
     }
 

@@ -56,10 +56,20 @@ internal sealed record LatentAttention(LatentSizes Sizes, AttentionTerms Terms, 
     {
         var (program, heads) = (block.Program, block.Sizes.Heads);
         var both = block.Linear(latent, "attn_kv_b", heads * (Unrotated + Sizes.Value));
-        var keys = program.Concat(program.Slice(both, heads, 0, Unrotated), rotated, heads, shared: true);
-        var values = program.Slice(both, heads, Unrotated, Sizes.Value);
+        var keys = Unrotated == 0 ? Repeated(program, rotated, heads) : program.Concat(program.Slice(both, heads, 0, Unrotated), rotated, heads, shared: true);
+        var values = Unrotated == 0 ? both : program.Slice(both, heads, Unrotated, Sizes.Value);
         var terms = Terms with { Heads = heads, KvHeads = heads, KeyWidth = Sizes.Head, ValueWidth = Sizes.Value };
         return program.CachedAttention(query, keys, values, program.CacheLayerCount, terms);
+    }
+
+    // One row for every head, one after another.
+    private static Value Repeated(ProgramBuilder program, Value row, int times)
+    {
+        if (times == 1)
+            return row;
+        var half = Repeated(program, row, times / 2);
+        var even = program.Concat(half, half, groups: 1);
+        return times % 2 == 0 ? even : program.Concat(even, row, groups: 1);
     }
 }
 
@@ -91,8 +101,9 @@ internal sealed record LatentSizes
         var most = model.Sizes.LargestHead;
         var absorbed = keys.Has("attention.key_length_mla") && keys.Has("attention.value_length_mla");
         var head = absorbed ? keys.Size("attention.key_length_mla", most) : model.Sizes.KeyWidth;
-        if (rope.Dimensions >= head)
-            throw keys.Wrong("rope.dimension_count", $"must be less than a head's {head} values, found {rope.Dimensions}");
+        // Queries that are mapped to the narrow row are mapped by what is not rotated.
+        if (rope.Dimensions > head || (absorbed && rope.Dimensions == head))
+            throw keys.Wrong("rope.dimension_count", $"must be {(absorbed ? "less than" : "at most")} a head's {head} values, found {rope.Dimensions}");
         return new LatentSizes
         {
             Latent = keys.Size("attention.kv_lora_rank", Hyperparameters.LargestWidth / 2),

@@ -167,8 +167,10 @@ internal sealed class ModelFile
     /// <exception cref="UnsupportedModelException">Tensors are left over; the message names some.</exception>
     public void RequireAllUsed(Func<string, bool>? ignored = null, ProgramBuilder? beside = null)
     {
-        var used = Program.Weights.Concat(beside?.Weights ?? []).Select(w => w.Name).ToHashSet(StringComparer.Ordinal);
-        var unused = _file.Tensors.Select(t => t.Name).Where(n => !used.Contains(n) && !_alternatives.Contains(n) && ignored?.Invoke(n) != true).ToArray();
+        var used = Program.Weights.Concat(beside?.Weights ?? []).Select(w => w.Name)
+            .Concat(Program.ComputedFrom).Concat(beside?.ComputedFrom ?? []).ToHashSet(StringComparer.Ordinal);
+        var unused = _file.Tensors.Select(t => t.Name)
+            .Where(n => !used.Contains(n) && !_alternatives.Contains(n) && !ProgramBuilder.IsInputScale(n) && ignored?.Invoke(n) != true).ToArray();
         if (unused.Length > 0)
         {
             var some = string.Join(", ", unused.Take(3).Select(n => $"'{n}'")) + (unused.Length > 3 ? " and others" : "");

@@ -69,6 +69,10 @@ public static class ModelSynthesizer
         new("IQ3_S", 26, GgmlType.IQ3_S),
         new("TQ1_0", 36, GgmlType.TQ1_0),
         new("TQ2_0", 37, GgmlType.TQ2_0),
+        new("NVFP4", 39, GgmlType.NVFP4),
+        new("Q1_0", 40, GgmlType.Q1_0),
+        new("Q2_0", 41, GgmlType.Q2_0),
+        new("Q2_0_G128", 41, GgmlType.Q2_0_G128),
     ];
 
     /// <summary>The type names that can be asked for. Q4_K_M is Q4_K with the output and half of attn_v and ffn_down in Q6_K; the others store every matrix in one type. Rows that are no multiple of 256 take Q5_0 for Q4_K and Q8_0 for Q6_K, as quantized models do.</summary>

@@ -18,7 +18,7 @@ internal sealed class SyntheticBlocks
     [
         GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q8_0, GgmlType.Q4_0, GgmlType.Q5_0, GgmlType.Q4_K, GgmlType.Q6_K,
         GgmlType.IQ1_S, GgmlType.IQ1_M, GgmlType.IQ2_XXS, GgmlType.IQ2_XS, GgmlType.IQ2_S, GgmlType.IQ3_XXS, GgmlType.IQ3_S,
-        GgmlType.TQ1_0, GgmlType.TQ2_0,
+        GgmlType.TQ1_0, GgmlType.TQ2_0, GgmlType.NVFP4, GgmlType.Q1_0, GgmlType.Q2_0, GgmlType.Q2_0_G128,
     ];
 
     // Blocks take their scales from a few hundred prepared ones, so that a block costs little more than its random bits.
@@ -52,6 +52,7 @@ internal sealed class SyntheticBlocks
             GgmlType.Q5_0 => SignedScales(deviation, Math.Sqrt(Enumerable.Range(-16, 32).Average(c => (double)c * c))),
             GgmlType.Q4_K => ScalesOfQ4K(deviation),
             GgmlType.Q6_K => ScalesOfQ6K(deviation),
+            GgmlType.NVFP4 => ScalesOfNvfp4(deviation),
             _ when MeanSquare(type) is { } meanSquare => SignedScales(deviation, Math.Sqrt(meanSquare)),
             _ => throw new ArgumentOutOfRangeException(nameof(type), type, "random blocks of this type cannot be made"),
         };
@@ -69,6 +70,7 @@ internal sealed class SyntheticBlocks
             case GgmlType.Q5_0: FillCodes(blocks, blockBytes: 22, scaleBytes: 2, scaleFirst: true); break;
             case GgmlType.Q4_K: FillCodes(blocks, blockBytes: 144, scaleBytes: 16, scaleFirst: true); break;
             case GgmlType.Q6_K: FillCodes(blocks, blockBytes: 210, scaleBytes: 18, scaleFirst: false); break;
+            case GgmlType.NVFP4: FillCodes(blocks, blockBytes: 36, scaleBytes: 4, scaleFirst: true); break;
             default: FillAroundScale(blocks); break;
         }
     }
@@ -121,6 +123,7 @@ internal sealed class SyntheticBlocks
     private void FillAroundScale(Span<byte> blocks)
     {
         var blockBytes = GgmlTypes.Of(_type).BlockBytes;
+        var isTernary = _type is GgmlType.TQ2_0 or GgmlType.Q2_0 or GgmlType.Q2_0_G128;
         for (var at = 0; at < blocks.Length; at += blockBytes)
         {
             var block = blocks.Slice(at, blockBytes);
@@ -128,7 +131,7 @@ internal sealed class SyntheticBlocks
             {
                 var bits = _random.Next();
                 for (var end = Math.Min(i + 8, blockBytes); i < end; i++, bits >>= 8)
-                    block[i] = _type == GgmlType.TQ2_0 ? TernaryBytes[(byte)bits] : (byte)bits;
+                    block[i] = isTernary ? TernaryBytes[(byte)bits] : (byte)bits;
             }
 
             var scale = _table.AsSpan(2 * (int)(_random.Next() >> 56), 2);
@@ -159,7 +162,8 @@ internal sealed class SyntheticBlocks
         GgmlType.IQ2_S => 596.842 * 341 / 64,
         GgmlType.IQ3_XXS => 951.641 * 341 / 16,
         GgmlType.IQ3_S => 57.672 * 341,
-        GgmlType.TQ1_0 or GgmlType.TQ2_0 => 2.0 / 3,
+        GgmlType.TQ1_0 or GgmlType.TQ2_0 or GgmlType.Q2_0 or GgmlType.Q2_0_G128 => 2.0 / 3,
+        GgmlType.Q1_0 => 1,
         _ => null,
     };
 
@@ -237,6 +241,25 @@ internal sealed class SyntheticBlocks
         }
 
         return table;
+    }
+
+    /// <summary>NVFP4: four scales without a sign, in E4M3 at half their value, for codes whose mean square is 34.25.</summary>
+    private static byte[] ScalesOfNvfp4(double deviation)
+    {
+        var table = new byte[4 * Variants];
+        for (var i = 0; i < table.Length; i++)
+            table[i] = NearestUe4m3(2 * deviation / Math.Sqrt(34.25) * Spread(i / 4));
+        return table;
+    }
+
+    // The numbers rise with their bits: 0 to 448.
+    private static byte NearestUe4m3(double value)
+    {
+        static double ValueOf(int bits) => bits < 8 ? Math.ScaleB(bits, -9) : Math.ScaleB(8 + (bits & 7), (bits >> 3) - 10);
+        var best = 0;
+        while (best < 0x7e && Math.Abs(ValueOf(best + 1) - value) < Math.Abs(ValueOf(best) - value))
+            best++;
+        return (byte)best;
     }
 
     /// <summary>Evenly from 1/2 to 3/2, divided by the root of their mean square.</summary>

@@ -85,7 +85,7 @@ public static class ChatTurn
         }, tools);
     }
 
-    private static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatPrompt chat, CancellationToken cancellationToken)
+    internal static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatPrompt chat, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var adapted = ToolPrompt.Adapt(chat, model.Dialect);

@@ -265,6 +265,34 @@ public sealed class ConversionFaultTests
         Assert.DoesNotContain(ModelConverter.Convert(folder.Path, folder.Output).Notes, text => text.Contains("head", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("llama3-ropefreqs-tied", "model.embed_tokens.weight")]
+    [InlineData("gpt2", "transformer.wte.weight")]
+    [InlineData("gemma3", "model.embed_tokens.weight")]
+    public void A_tied_table_may_be_stored_as_the_head_alone(string model, string table)
+    {
+        using var usual = ReferenceCheckpoints.Make(model).Save();
+        ModelConverter.Convert(usual.Path, usual.Output);
+        using var expected = GgufFile.Open(usual.Output);
+        var embedding = expected.GetTensor("token_embd.weight");
+        var values = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(embedding.Bytes()).ToArray();
+        using var folder = ReferenceCheckpoints.Make(model).Remove(table).Add("lm_head.weight", values, embedding.Extent(1), embedding.Extent(0)).Save();
+        ModelConverter.Convert(folder.Path, folder.Output);
+        using var converted = GgufFile.Open(folder.Output);
+
+        Assert.Equal(expected.Tensors.Select(tensor => tensor.Name), converted.Tensors.Select(tensor => tensor.Name));
+        Assert.True(embedding.Bytes().SequenceEqual(converted.GetTensor("token_embd.weight").Bytes()));
+    }
+
+    [Fact]
+    public void A_head_alone_that_is_not_tied_lacks_its_table()
+    {
+        using var folder = ModelConverterTests.Tiny().Remove("model.embed_tokens.weight").Save();
+        Edit(folder, config => config["tie_word_embeddings"] = false);
+
+        Assert.Contains("embed_tokens.weight", Assert.Throws<ModelFormatException>(() => ModelConverter.Convert(folder.Path, folder.Output)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_would_not_load_is_not_written()
     {

@@ -46,6 +46,35 @@ public sealed class OddFileTests : IDisposable
         Assert.True(model.Information.VocabularySize > 0);
     }
 
+    // A head whose every value is rotated is as one whose others are zero.
+    [Fact]
+    public async Task Latent_attention_may_rotate_whole_heads()
+    {
+        using var folder = new TemporaryFolder();
+        using var file = GgufFile.Open(ReferenceModels.File("minicpm3"));
+        int Size(string key) => file.Metadata.Get<int>("minicpm3." + key);
+        var (heads, head, value, rotated, layers) = (Size("attention.head_count"), Size("attention.key_length"), Size("attention.value_length"), Size("rope.dimension_count"), Size("block_count"));
+        var unrotated = head - rotated;
+        var (zeroed, narrow) = (EditedModel.Of("minicpm3"), EditedModel.Of("minicpm3").Set("attention.key_length", (uint)rotated));
+        for (var layer = 0; layer < layers; layer++)
+        {
+            string query = $"blk.{layer}.attn_q_b.weight", both = $"blk.{layer}.attn_kv_b.weight";
+            var queries = zeroed.Tensor(query);
+            var columns = queries.Length / (heads * head);
+            for (var h = 0; h < heads; h++)
+                queries.AsSpan(h * head * columns, unrotated * columns).Clear();
+            var latent = (int)file.GetTensor(both).Extent(0);
+            narrow.SetTensor(query, [.. Rows(queries, columns, head, unrotated, rotated).Select(q => q * MathF.Sqrt((float)rotated / head))], columns, heads * rotated);
+            narrow.SetTensor(both, Rows(zeroed.Tensor(both), latent, unrotated + value, unrotated, value), latent, heads * value);
+        }
+
+        var tokens = ReferenceModels.Tokens("minicpm3");
+        Assert.InRange(ReferenceLogitsTests.Error(await ReferenceLogitsTests.Logits(narrow.Save(folder), tokens), await ReferenceLogitsTests.Logits(zeroed.Save(folder), tokens)), 0, 1e-10);
+
+        float[] Rows(float[] matrix, int columns, int ofHead, int first, int count)
+            => [.. Enumerable.Range(0, heads).SelectMany(h => matrix.Skip(((h * ofHead) + first) * columns).Take(count * columns))];
+    }
+
     // Exporters that write every key write 0 for sizes that the model does not have.
     [Fact]
     public async Task A_size_of_zero_is_as_none()

@@ -183,7 +183,8 @@ public sealed class ModelSynthesizerTests
 
     private static double[] Block(GgmlType type, ReadOnlySpan<byte> b)
     {
-        if (type is >= GgmlType.IQ2_XXS and <= GgmlType.IQ1_S or GgmlType.IQ3_S or GgmlType.IQ2_S or GgmlType.IQ1_M or GgmlType.TQ1_0 or GgmlType.TQ2_0 or GgmlType.Q5_0)
+        if (type is >= GgmlType.IQ2_XXS and <= GgmlType.IQ1_S or GgmlType.IQ3_S or GgmlType.IQ2_S or GgmlType.IQ1_M or GgmlType.TQ1_0 or GgmlType.TQ2_0 or GgmlType.Q5_0
+            or GgmlType.NVFP4 or GgmlType.Q1_0 or GgmlType.Q2_0 or GgmlType.Q2_0_G128)
             return NativeBlock(type, b);
         var weights = new double[GgmlTypes.Of(type).BlockElements];
         for (var i = 0; i < weights.Length; i++)

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Hearth.Runtime.Chat.Dialects;
@@ -272,19 +271,8 @@ public sealed partial class TurnTests
 
     private static void AssertFits((string Name, string Arguments) call, string text, ToolSet tools)
     {
-        var schema = JsonSchema.FromText(Assert.Single(tools.Callable, tool => tool.Name == call.Name).Schema);
-        JsonElement arguments;
-        try
-        {
-            arguments = JsonElement.Parse(call.Arguments);
-        }
-        catch (JsonException exception)
-        {
-            Assert.Fail($"'{call.Arguments}' of '{text}' is no JSON: {exception.Message}");
-            return;
-        }
-
-        Assert.True(schema.Evaluate(arguments, new EvaluationOptions { RequireFormatValidation = true }).IsValid, $"'{call.Arguments}' of '{text}' is not valid for {call.Name}");
+        var schema = Assert.Single(tools.Callable, tool => tool.Name == call.Name).Schema;
+        Assert.True(SchemaVerdict.Of(JsonSchema.FromText(schema), schema, call.Arguments) is not false, $"'{call.Arguments}' of '{text}' is not valid for {call.Name}");
     }
 
     private static (string Content, List<(string Name, string Arguments)> Calls, bool Finished, List<string> Warnings) Read(CallSyntax syntax, ToolSet tools, string text, int size)

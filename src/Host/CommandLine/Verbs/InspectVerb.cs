@@ -17,7 +17,7 @@ internal static class InspectVerb
         command.SetAction(parsed =>
         {
             using var file = GgufFile.Open(ModelLocator.Find(parsed.GetRequiredValue(model)));
-            var warnings = ModelTexts.Inspect(file.Metadata);
+            IReadOnlyList<string> warnings = [.. ModelNotes.Of(file), .. ModelTexts.Inspect(file.Metadata)];
             if (parsed.GetValue(json))
             {
                 GgufDescription.WriteJson(file, environment.Output, parsed.GetValue(tensors), warnings);

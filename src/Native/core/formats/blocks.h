@@ -116,6 +116,34 @@ struct BlockMXFP4 {
 };
 static_assert(sizeof(BlockMXFP4) == 17);
 
+// NVIDIA's FP4: 4 sub-blocks of 16, each with a scale in unsigned E4M3 and 8 bytes of E2M1 numbers of which j
+// and j + 8 share byte j. value = ue4m3(d) / 2 * kMxfp4Values[code]
+struct BlockNVFP4 {
+    uint8_t d[4];
+    uint8_t qs[32];
+};
+static_assert(sizeof(BlockNVFP4) == 36);
+
+// Bit j % 8 of byte j / 8 is code j. value = d * (2 * code - 1)
+struct BlockQ1_0 {
+    uint16_t d;
+    uint8_t qs[16];
+};
+static_assert(sizeof(BlockQ1_0) == 18);
+
+// Four adjacent codes a byte, the first lowest. value = d * (code - 1)
+struct BlockQ2_0 {
+    uint16_t d;
+    uint8_t qs[16];
+};
+static_assert(sizeof(BlockQ2_0) == 18);
+
+struct BlockQ2_0_G128 {
+    uint16_t d;
+    uint8_t qs[32];
+};
+static_assert(sizeof(BlockQ2_0_G128) == 34);
+
 // The IQ2, IQ3 and IQ1 formats: a number names an entry of a grid, which is 4 or 8 values at once
 // (codebooks.h). "sign number": 7 bits for the signs of 8 values, of which an even count is negative.
 
@@ -201,6 +229,11 @@ static constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -
 
 // Twice the E2M1 numbers, so that they are whole.
 static constexpr int8_t kMxfp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+// A scale of NVFP4 without the bit that it has no use for; its one pattern of "not a number" is zero.
+static inline uint8_t read_ue4m3(uint8_t d) {
+    return d == 0x7f ? 0 : d & 0x7f;
+}
 
 // Digit n of a byte of TQ1_0, the most significant first: the byte is the digits' number * 256 / 243, rounded
 // up.

@@ -138,6 +138,42 @@ void dequantize_block(const BlockMXFP4& block, float* output) {
     }
 }
 
+// Half a scale of NVFP4: what E2M1 numbers that are doubled to be whole take.
+float float_from_ue4m3(uint8_t d) {
+    const int bits = read_ue4m3(d), exponent = bits >> 3, mantissa = bits & 7;
+    return exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -10)
+                         : std::ldexp(static_cast<float>(8 + mantissa), exponent - 11);
+}
+
+void dequantize_block(const BlockNVFP4& block, float* output) {
+    for (int i = 0; i < 64; ++i) {
+        const int sub = i / 16, j = i % 16;
+        const int code = (block.qs[8 * sub + j % 8] >> (4 * (j / 8))) & 15;
+        output[i] = float_from_ue4m3(block.d[sub]) * static_cast<float>(kMxfp4Values[code]);
+    }
+}
+
+void dequantize_block(const BlockQ1_0& block, float* output) {
+    const float d = float_from_half(block.d);
+    for (int i = 0; i < 128; ++i)
+        output[i] = d * static_cast<float>(2 * ((block.qs[i / 8] >> (i % 8)) & 1) - 1);
+}
+
+template <typename Block>
+void dequantize_crumbs(const Block& block, float* output) {
+    const float d = float_from_half(block.d);
+    for (int i = 0; i < 4 * static_cast<int>(sizeof block.qs); ++i)
+        output[i] = d * static_cast<float>(((block.qs[i / 4] >> (2 * (i % 4))) & 3) - 1);
+}
+
+void dequantize_block(const BlockQ2_0& block, float* output) {
+    dequantize_crumbs(block, output);
+}
+
+void dequantize_block(const BlockQ2_0_G128& block, float* output) {
+    dequantize_crumbs(block, output);
+}
+
 void dequantize_block(const BlockTQ1_0& block, float* output) {
     const float d = float_from_half(block.d);
     uint8_t digits[kSuperColumns];
@@ -228,6 +264,14 @@ void dequantize(hearth_type type, const void* data, float* output, int64_t count
             return dequantize_blocks<BlockIQ4_XS>(data, output, count, kSuperColumns);
         case HEARTH_TYPE_MXFP4:
             return dequantize_blocks<BlockMXFP4>(data, output, count, kBlockColumns);
+        case HEARTH_TYPE_NVFP4:
+            return dequantize_blocks<BlockNVFP4>(data, output, count, 64);
+        case HEARTH_TYPE_Q1_0:
+            return dequantize_blocks<BlockQ1_0>(data, output, count, 128);
+        case HEARTH_TYPE_Q2_0:
+            return dequantize_blocks<BlockQ2_0>(data, output, count, 64);
+        case HEARTH_TYPE_Q2_0_G128:
+            return dequantize_blocks<BlockQ2_0_G128>(data, output, count, 128);
         case HEARTH_TYPE_TQ1_0:
             return dequantize_blocks<BlockTQ1_0>(data, output, count, kSuperColumns);
         case HEARTH_TYPE_TQ2_0:

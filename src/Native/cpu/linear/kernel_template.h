@@ -40,6 +40,9 @@ HEARTH_INLINE B load_quad(const uint8_t* group) {
         codes = Isa::load_codes(group + 64 * kQuad);
     else if constexpr (kLow == 4)
         codes = Isa::take_bits < kQuad < 4 ? 0 : -4, 15 > (Isa::load_codes(group + 64 * (kQuad % 4)));
+    else if constexpr (kLow == 1)
+        codes =
+            Isa::take_bits<kLayout.code_shift() - kQuad, 1 << kLayout.code_shift()>(Isa::load_codes(group));
     else
         codes = Isa::take_bits<-2 * (kQuad % 4), 3>(Isa::load_codes(group + 64 * (kQuad / 4)));
     if constexpr (kLayout.high_bits == 2)
@@ -48,7 +51,7 @@ HEARTH_INLINE B load_quad(const uint8_t* group) {
     else if constexpr (kLayout.high_bits == 1)
         codes = Isa::merge_bits<kLow - kQuad, 1 << kLow>(codes, Isa::load_codes(high));
     if constexpr (kLayout.table != CodeTable::None) {
-        static constexpr TableBytes kTable = table_bytes(kLayout.table);
+        static constexpr TableBytes kTable = table_bytes(kLayout);
         codes = Isa::look_up(codes, kTable.values);
     }
     return codes;
@@ -64,6 +67,8 @@ HEARTH_INLINE F load_scale(const uint8_t* header, int group, int half, int part)
         return Isa::load_half(halves + 32 * group);
     else if constexpr (kKind == ScaleKind::Exponent)
         return Isa::load_exponent(bytes + 16 * group);
+    else if constexpr (kKind == ScaleKind::Float8)
+        return Isa::load_float8(bytes + 16 * (2 * group + half));
     else if constexpr (kKind == ScaleKind::Super)
         return Isa::load_half(halves);
     else if constexpr (kKind == ScaleKind::Odd32)
@@ -117,6 +122,27 @@ HEARTH_INLINE void multiply_all_quads(const uint8_t* group, const int32_t* codes
     multiply_quads<kLayout, R, 1, 5>(group, codes, sums);
     multiply_quads<kLayout, R, 2, 6>(group, codes, sums);
     multiply_quads<kLayout, R, 3, 7>(group, codes, sums);
+}
+
+// One part of a panel's block times one block of activations that shares one scale, of up to two groups; sums
+// [R] of the block.
+template <Layout kLayout, int R>
+HEARTH_INLINE void multiply_joined(const uint8_t* header, const uint8_t* codes, int index, int count,
+                                   int part, const int32_t* activations, F* sums) {
+    I dots[R] = {};
+    for (int i = 0; i < count; ++i) {
+        const int32_t* words = activations + i * kGroupWords * R;
+        I group[R];
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r)
+            group[r] = Isa::start<kLayout.value_bits(), kLayout.zero_shift>(words + kWordSum * R + r);
+        multiply_all_quads<kLayout, R>(codes + i * kLayout.group_bytes(), words + kWordCodes * R, group);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) dots[r] = Isa::add(dots[r], group[r]);
+    }
+    const F scale = load_scale<kLayout.scales>(header, index / kLayout.scale_groups, 0, part);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) sums[r] = Isa::multiply(Isa::to_float(dots[r]), scale);
 }
 
 // One part of a panel's group times one group of activations; sums [R] of the block.
@@ -190,6 +216,18 @@ HEARTH_INLINE void multiply_groups(const uint8_t* header, const uint8_t* codes, 
     for (int index = 0; index < count; index += kBlockGroups) {
         const int32_t* scales = words;
         F block[kParts][R];
+        if constexpr (kLayout.joins_groups()) {
+            const int joined = count - index < kBlockGroups ? count - index : kBlockGroups;
+            if constexpr (kAhead > 0) prefetch_lines(codes + kAhead, joined * group_bytes);
+#pragma GCC unroll 4
+            for (int part = 0; part < kParts; ++part)
+                multiply_joined<kLayout, R>(header, codes + 4 * Isa::kLanes * part, index, joined, part,
+                                            words, block[part]);
+            codes += joined * group_bytes;
+            words += joined * kGroupWords * R;
+            add_block<R>(block, scales, sums);
+            continue;
+        }
         clear_sums<R>(block);
         for (int i = index; i < index + kBlockGroups && i < count; ++i) {
             if constexpr (kAhead > 0) prefetch_lines(codes + kAhead, group_bytes);
@@ -320,6 +358,10 @@ void quantized_tile(const uint8_t* panel, const uint8_t* activations, int64_t co
         words += count * kGroupWords * R;
         groups -= count;
     }
+    if constexpr (kLayout.unit() != 1.0f)
+        for (int part = 0; part < kParts; ++part)
+            for (int r = 0; r < R; ++r)
+                sums[part][r] = Isa::multiply(sums[part][r], Isa::splat(kLayout.unit()));
     store_tile<R>(sums, tile);
 }
 

@@ -53,7 +53,7 @@ constexpr int kUnitGroup = 1;    // of a chunk: its word is the unit
 // How the header holds scales; arrays of 16 are one entry a row.
 enum class ScaleKind {
     None,
-    Half,            // [2 groups][16] f16
+    Half,            // [2 file blocks][16] f16, each for scale_groups groups
     HalfAndMinimum,  // [2 groups][16] f16 scales, likewise minimums (added)
     // d [16], dmin [16] f16, then 6-bit scales and minimums (subtracted): their upper two bits, [16][2
     // groups] of 16 bits, see crumb_bit; their lower four, [4 blocks][16][2 groups] of scale | minimum << 4
@@ -62,10 +62,11 @@ enum class ScaleKind {
     SuperNibbles16,  // d [16], dmin [16] f16; [16 half groups][16] scale | minimum << 4 (subtracted)
     SuperCentred32,  // d [16] f16; scales [4 blocks][16][2 groups] i8
     Exponent,        // [4 groups][16] u8 e: the scale is 2^(e - 128)
-    Super,           // d [16] f16
-    Odd32,           // d [16] f16; [4 pairs of groups][16] s of the even group | s of the odd one << 4
-    Odd16  // d [16] f16; [8 groups][16] s of the first half | s of the second << 4; the scale is d * (2 s +
-           // 1)
+    Float8,  // [4 half groups][16] u8, E4M3 without a sign, in units of 2^-7 * a number of half precision
+    Super,   // d [16] f16
+    Odd32,   // d [16] f16; [4 pairs of groups][16] s of the even group | s of the odd one << 4
+    Odd16    // d [16] f16; [8 groups][16] s of the first half | s of the second << 4; the scale is d * (2 s +
+             // 1)
 };
 
 // Where the words of upper and the bytes of lower bits lie in a header of Super32.
@@ -99,7 +100,7 @@ constexpr int kExpandedGroupBytes = 64 * 8;
 constexpr int kExpandedChunkBytes = 8 * kExpandedGroupBytes;
 constexpr int kTritVectors = 13;  // of a chunk: 64 quads, five to a vector
 
-// Values that 4-bit codes stand for, as unsigned bytes: 128 is zero.
+// Values that 4-bit codes stand for, as unsigned bytes: 1 << zero_shift is zero.
 enum class CodeTable { None, Iq4, Mxfp4 };
 
 struct Layout {
@@ -110,7 +111,8 @@ struct Layout {
     CodeTable table = CodeTable::None;
     Packing packing = Packing::Planes;
     CodebookShape shape = {};
-    int narrowed_bits = 0;  // bits that codes take of the plane's 8, where fewer
+    int narrowed_bits = 0;  // bits of what is multiplied, where fewer than the plane's or the table's 8
+    int scale_groups = 1;   // groups that a scale of ScaleKind::Half is for
 
     constexpr bool expands() const { return packing != Packing::Planes; }
     // What the kernels read a chunk as after expanding it.
@@ -122,12 +124,19 @@ struct Layout {
     // Bits of what is multiplied: a code, or the value that it stands for.
     constexpr int value_bits() const {
         if (narrowed_bits != 0) return narrowed_bits;
+        if (low_bits == 1) return 2;  // signs
         return table == CodeTable::None ? bits() : 8;
     }
+    // Bits that codes are moved up by before they are multiplied: signs are 0 or 2, so that 1 is their zero.
+    constexpr int code_shift() const { return low_bits == 1 ? 1 : 0; }
+    // Whether the two groups of a block of activations share a scale of the weights, too.
+    constexpr bool joins_groups() const { return scale_groups > 1; }
+    // 2^-n by which scales are smaller than what the header holds.
+    constexpr float unit() const { return scales == ScaleKind::Float8 ? 128.0f : 1.0f; }
     // Columns that share a scale: a whole group or half of one.
     constexpr int scale_columns() const {
         return scales == ScaleKind::Super16 || scales == ScaleKind::SuperNibbles16 ||
-                       scales == ScaleKind::Odd16
+                       scales == ScaleKind::Odd16 || scales == ScaleKind::Float8
                    ? 16
                    : 32;
     }
@@ -148,14 +157,13 @@ struct Layout {
     }
     // Groups of a file's block.
     constexpr int block_groups() const {
-        return scales == ScaleKind::Half || scales == ScaleKind::HalfAndMinimum ||
-                       scales == ScaleKind::Exponent
-                   ? 1
-                   : 8;
+        if (scales == ScaleKind::Float8) return 2;
+        if (scales == ScaleKind::Half) return scale_groups;
+        return scales == ScaleKind::HalfAndMinimum || scales == ScaleKind::Exponent ? 1 : 8;
     }
     constexpr int chunk_groups() const {
         if (scales == ScaleKind::Exponent) return 4;
-        return block_groups() == 1 ? 2 : 8;
+        return block_groups() < 8 && scales != ScaleKind::Float8 ? 2 * block_groups() : block_groups();
     }
     constexpr int header_bytes() const {
         switch (scales) {
@@ -163,6 +171,7 @@ struct Layout {
                 return 0;
             case ScaleKind::Half:
             case ScaleKind::Exponent:
+            case ScaleKind::Float8:
                 return 64;
             case ScaleKind::HalfAndMinimum:
                 return 128;
@@ -225,7 +234,15 @@ static constexpr Layout layout_of(hearth_type type) {
         case HEARTH_TYPE_IQ4_XS:
             return {ScaleKind::SuperCentred32, 4, 0, 7, CodeTable::Iq4};
         case HEARTH_TYPE_MXFP4:
-            return {ScaleKind::Exponent, 4, 0, 7, CodeTable::Mxfp4};
+            return {ScaleKind::Exponent, 4, 0, 4, CodeTable::Mxfp4, Packing::Planes, {}, 5};
+        case HEARTH_TYPE_NVFP4:
+            return {ScaleKind::Float8, 4, 0, 4, CodeTable::Mxfp4, Packing::Planes, {}, 5};
+        case HEARTH_TYPE_Q1_0:
+            return {ScaleKind::Half, 1, 0, 0, CodeTable::None, Packing::Planes, {}, 0, 4};
+        case HEARTH_TYPE_Q2_0:
+            return {ScaleKind::Half, 2, 0, 0, CodeTable::None, Packing::Planes, {}, 0, 2};
+        case HEARTH_TYPE_Q2_0_G128:
+            return {ScaleKind::Half, 2, 0, 0, CodeTable::None, Packing::Planes, {}, 0, 4};
         case HEARTH_TYPE_IQ2_XXS:
             return codebook_layout(ScaleKind::Odd32, 8, 8, true, 43);
         case HEARTH_TYPE_IQ2_XS:
@@ -272,11 +289,12 @@ struct TableBytes {
     uint8_t values[16];
 };
 
-static constexpr TableBytes table_bytes(CodeTable table) {
+static constexpr TableBytes table_bytes(const Layout& layout) {
     TableBytes bytes{};
     for (int i = 0; i < 16; ++i)
         bytes.values[i] =
-            static_cast<uint8_t>((table == CodeTable::Iq4 ? kIq4Values[i] : kMxfp4Values[i]) + 128);
+            static_cast<uint8_t>((layout.table == CodeTable::Iq4 ? kIq4Values[i] : kMxfp4Values[i]) +
+                                 (layout.zero_shift < 0 ? 0 : 1 << layout.zero_shift));
     return bytes;
 }
 
@@ -287,7 +305,8 @@ static constexpr TableBytes table_bytes(CodeTable table) {
 #define HEARTH_PLANE_TYPES(X) \
     X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) \
     X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) \
-    X(IQ4_NL) X(IQ4_XS) X(MXFP4) X(TQ2_0)
+    X(IQ4_NL) X(IQ4_XS) X(MXFP4) X(NVFP4) X(TQ2_0) \
+    X(Q1_0) X(Q2_0) X(Q2_0_G128)
 #define HEARTH_CODEBOOK_TYPES(X) \
     X(IQ2_XXS) X(IQ2_XS) X(IQ2_S) X(IQ3_XXS) X(IQ3_S) X(IQ1_S) X(IQ1_M)
 #define HEARTH_EXPANDED_TYPES(X) HEARTH_CODEBOOK_TYPES(X) X(TQ1_0)

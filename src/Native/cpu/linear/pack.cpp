@@ -71,6 +71,26 @@ void read_codes(const BlockQ8_0& block, uint8_t* codes) {
     for (int j = 0; j < 32; ++j) codes[j] = static_cast<uint8_t>(block.qs[j] ^ 0x80);
 }
 
+void read_codes(const BlockNVFP4& block, uint8_t* codes) {
+    for (int sub = 0; sub < 4; ++sub) nibbles(block.qs + 8 * sub, codes + 16 * sub, 8);
+}
+
+void read_codes(const BlockQ1_0& block, uint8_t* codes) {
+    for (int j = 0; j < 128; ++j) codes[j] = (block.qs[j / 8] >> (j % 8)) & 1;
+}
+
+template <size_t kBytes>
+void adjacent_crumbs(const uint8_t (&qs)[kBytes], uint8_t* codes) {
+    for (size_t j = 0; j < 4 * kBytes; ++j) codes[j] = (qs[j / 4] >> (2 * (j % 4))) & 3;
+}
+
+void read_codes(const BlockQ2_0& block, uint8_t* codes) {
+    adjacent_crumbs(block.qs, codes);
+}
+void read_codes(const BlockQ2_0_G128& block, uint8_t* codes) {
+    adjacent_crumbs(block.qs, codes);
+}
+
 // 2-bit codes in stripes of 32 columns.
 void crumbs(const uint8_t (&qs)[64], uint8_t* codes) {
     for (int half = 0; half < 2; ++half)
@@ -118,8 +138,7 @@ void read_codes(const BlockQ6_K& block, uint8_t* codes) {
             }
 }
 
-// ---- Scales of a file's block into a chunk's header. group: the block's place in the chunk, for 32-column
-// blocks.
+// ---- Scales of a file's block into a chunk's header. index: the block's place in the chunk.
 
 void put_half(uint8_t* target, uint16_t value) {
     std::memcpy(target, &value, sizeof value);
@@ -132,9 +151,9 @@ uint16_t get_half(const uint8_t* source) {
 }
 
 template <typename Block>
-void write_scales(const Block& block, int group, int row, uint8_t* header) {
-    put_half(header + 32 * group + 2 * row, block.d);
-    if constexpr (requires { block.m; }) put_half(header + 64 + 32 * group + 2 * row, block.m);
+void write_scales(const Block& block, int index, int row, uint8_t* header) {
+    put_half(header + 32 * index + 2 * row, block.d);
+    if constexpr (requires { block.m; }) put_half(header + 64 + 32 * index + 2 * row, block.m);
 }
 
 // Where a row's scale of a group of 8 lies among those of blocks.
@@ -193,8 +212,12 @@ void write_scales(const BlockTQ2_0& block, int, int row, uint8_t* header) {
     put_half(header + 2 * row, block.d);
 }
 
-void write_scales(const BlockMXFP4& block, int group, int row, uint8_t* header) {
-    header[16 * group + row] = block.e;
+void write_scales(const BlockMXFP4& block, int index, int row, uint8_t* header) {
+    header[16 * index + row] = block.e;
+}
+
+void write_scales(const BlockNVFP4& block, int, int row, uint8_t* header) {
+    for (int sub = 0; sub < 4; ++sub) header[16 * sub + row] = read_ue4m3(block.d[sub]);
 }
 
 // ---- Panels
@@ -217,7 +240,7 @@ void pack_panel(const PanelRows& source, int64_t columns, uint8_t* panel) {
                 Block block;  // a file's blocks are not aligned
                 std::memcpy(&block, blocks, sizeof block);
                 blocks += sizeof block;
-                write_scales(block, group, row, header);
+                write_scales(block, group / kBlockGroups, row, header);
                 read_codes(block, codes);
                 for (int i = 0; i < kBlockGroups; ++i)
                     planes::write_group<kType>(codes + kGroupColumns * i, row,
@@ -283,6 +306,9 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
     const int sixteenth = 2 * group + half;
     if constexpr (kKind == ScaleKind::Half) {
         return {half_at(32 * group), 0.0f};
+    } else if constexpr (kKind == ScaleKind::Float8) {
+        const auto bits = static_cast<uint16_t>(header[16 * sixteenth + row] << 7);
+        return {float_from_half(bits) * 128.0f, 0.0f};
     } else if constexpr (kKind == ScaleKind::HalfAndMinimum) {
         return {half_at(32 * group), half_at(64 + 32 * group)};
     } else if constexpr (kKind == ScaleKind::Super16) {
@@ -308,7 +334,7 @@ GroupScale read_scale(const uint8_t* header, int group, int half, int row) {
 template <hearth_type kType>
 void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* output) {
     constexpr Layout kLayout = layout_of(kType);
-    [[maybe_unused]] constexpr TableBytes kTable = table_bytes(kLayout.table);
+    [[maybe_unused]] constexpr TableBytes kTable = table_bytes(kLayout);
     constexpr int kZero = kLayout.zero_shift < 0 ? 0 : 1 << kLayout.zero_shift;
     const int64_t groups = columns / kGroupColumns;
     for (int64_t first = 0; first < groups; first += kLayout.chunk_groups()) {
@@ -319,8 +345,10 @@ void unpack_quantized(const uint8_t* panel, int64_t columns, int row, float* out
             uint8_t codes[kGroupColumns];
             planes::read_group<kType>(panel, row, codes);
             for (int j = 0; j < kGroupColumns; ++j) {
-                const auto [scale, offset] = read_scale<kLayout.scales>(header, group, j / 16, row);
-                const int code = kLayout.table == CodeTable::None ? codes[j] : kTable.values[codes[j]];
+                const auto [scale, offset] =
+                    read_scale<kLayout.scales>(header, group / kLayout.scale_groups, j / 16, row);
+                const int code = kLayout.table == CodeTable::None ? codes[j] << kLayout.code_shift()
+                                                                  : kTable.values[codes[j]];
                 const float value = scale * static_cast<float>(code - kZero);
                 *output++ = kLayout.has_offset() ? value + offset : value;
             }

@@ -66,6 +66,12 @@ struct Arm {
         return from_u8(vorr_u8(twice, vdup_n_u8(1)));
     }
 
+    // A float of 8 bits, E4M3 without a sign, shrunk by 2^-8: half precision has its mantissa and exponent.
+    static F load_float8(const uint8_t* p) {
+        const float16x8_t half = vreinterpretq_f16_u16(vshll_n_u8(vld1_u8(p), 7));
+        return {vcvt_f32_f16(vget_low_f16(half)), vcvt_high_f32_f16(half)};
+    }
+
     // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
     static float32x4_t power(uint32x4_t e) {
         const uint32x4_t half = vshrq_n_u32(e, 1), bias = vdupq_n_u32(127 - 64);
@@ -123,6 +129,7 @@ struct Arm {
     static F fma(F x, F y, F z) { return {vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b)}; }
     static F negative_fma(F x, F y, F z) { return {vfmsq_f32(z.a, x.a, y.a), vfmsq_f32(z.b, x.b, y.b)}; }
 
+    static I add(I x, I y) { return {vaddq_s32(x.a, y.a), vaddq_s32(x.b, y.b)}; }
     static F to_float(I x) { return {vcvtq_f32_s32(x.a), vcvtq_f32_s32(x.b)}; }
 
     static B load_codes(const uint8_t* p) { return {vld1q_u8(p), vld1q_u8(p + 16)}; }

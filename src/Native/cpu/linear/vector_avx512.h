@@ -45,6 +45,11 @@ struct Isa {
         return _mm512_cvtepi32_ps(_mm512_or_si512(twice, _mm512_set1_epi32(1)));
     }
 
+    // A float of 8 bits, E4M3 without a sign, shrunk by 2^-8: half precision has its mantissa and exponent.
+    static F load_float8(const uint8_t* p) {
+        return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(load_16(p)), 7));
+    }
+
     // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
     static F load_exponent(const uint8_t* p) {
         const __m512i e = _mm512_cvtepu8_epi32(load_16(p));
@@ -84,6 +89,7 @@ struct Isa {
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
     static F negative_fma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
 
+    static I add(I a, I b) { return _mm512_add_epi32(a, b); }
     static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
 
     static B load_codes(const uint8_t* p) { return _mm512_load_si512(p); }

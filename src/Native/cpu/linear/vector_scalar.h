@@ -59,6 +59,11 @@ struct Isa {
         return gather([&](int i) { return static_cast<float>(2 * ((p[i] >> shift) & 15) + 1); });
     }
 
+    // A float of 8 bits, E4M3 without a sign, shrunk by 2^-8: half precision has its mantissa and exponent.
+    static F load_float8(const uint8_t* p) {
+        return gather([&](int i) { return float_from_half(static_cast<uint16_t>(p[i] << 7)); });
+    }
+
     // 2^(e - 128), as a product of two powers so that the smallest, which are subnormal, come out too.
     static F load_exponent(const uint8_t* p) {
         return gather([&](int i) {
@@ -108,6 +113,7 @@ struct Isa {
     static F fma(F a, F b, F c) { return a * b + c; }
     static F negative_fma(F a, F b, F c) { return c - a * b; }
 
+    static I add(I a, I b) { return a + b; }
     static F to_float(I a) { return __builtin_convertvector(a, F); }
 
     static B load_codes(const uint8_t* p) {

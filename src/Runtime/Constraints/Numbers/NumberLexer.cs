@@ -7,20 +7,22 @@ namespace Hearth.Runtime.Constraints.Numbers;
 /// <remarks>
 /// A state says whether a number of the ranges can still be written: which numbers begin with the digits so far, or which
 /// exponents are left. Not regular, since an exponent may make up for any number of digits, so states are made as they
-/// are asked for; digits and exponents are bounded (<see cref="MostDigits"/>, <see cref="MostExponent"/>). Source: RFC 8259, section 6.
+/// are asked for; digits and exponents are bounded (<see cref="MostDigits"/>, <see cref="MostExponent"/>). A number that has as many digits
+/// ends as soon as one of the ranges lets it, on the shortest way. Source: RFC 8259, section 6.
 /// </remarks>
 internal sealed class NumberLexer
 {
-    /// <summary>Digits that a number may have before its exponent, where its value matters.</summary>
+    /// <summary>Digits that a number may have before its exponent, where its value matters: zeros behind the point before all others, and digits from the first other one on.</summary>
     public const int MostDigits = 400;
 
     /// <summary>The greatest exponent, either way, where the number's value matters.</summary>
     public const int MostExponent = 9999;
 
+    /// <summary>Digits that are looked ahead for the end of a number that has <see cref="MostDigits"/>.</summary>
+    private const int MostMore = 64;
+
     /// <summary>Digits of numbers whose states are remembered, where digits are told apart.</summary>
     private const int MostRemembered = 5;
-
-    private static readonly BigInteger s_most = ExactNumber.Power(MostDigits);
 
     private readonly NumberRange[] _ranges;
     private readonly NumberRange[] _positive;
@@ -113,6 +115,24 @@ internal sealed class NumberLexer
             : Array.Exists(ranges, range => range.ExponentsOf(text.Digits) is var (first, last) && CanReach(text, first + text.Scale, last + text.Scale));
     }
 
+    // How many digits more the shortest number has that begins so, an exponent apart; none where there is no such number of digits.
+    private int FewestMore(NumberText text)
+    {
+        if (IsAccepted(text) || (!_isPlain && text.Phase is Phase.Zero or Phase.Whole or Phase.Fraction && IsPossible(text with { Phase = Phase.E })))
+        {
+            return 0;
+        }
+
+        var ranges = text.IsNegative ? _negative : _positive;
+        var more = 1;
+        while (more <= MostMore && !Array.Exists(ranges, range => range.HasMemberOfDigits(text.Digits, more)))
+        {
+            more++;
+        }
+
+        return more;
+    }
+
     // Whether an exponent of an interval can still be written.
     private static bool CanReach(in NumberText text, int first, int last)
     {
@@ -199,14 +219,15 @@ internal sealed class NumberLexer
                 return lexer.StateOf(text with { Phase = phase });
             }
 
-            if (text.Length >= MostDigits || scale > MostDigits || text.Digits > s_most)
+            // Whether a number is an integer depends on the zeros at its end alone.
+            var digits = lexer._isOnlyMultiple && digit != 0 ? 1 : (text.Digits * 10) + digit;
+            var next = text with { Phase = phase, Digits = digits, Length = digits.IsZero || lexer._isOnlyMultiple ? 0 : text.Length + 1, Scale = scale };
+            if (scale > (digits.IsZero ? MostDigits : 2 * MostDigits))
             {
                 return Dead;
             }
 
-            // Whether a number is an integer depends on the zeros at its end alone.
-            var digits = lexer._isOnlyMultiple && digit != 0 ? 1 : (text.Digits * 10) + digit;
-            return lexer.StateOf(text with { Phase = phase, Digits = digits, Length = digits.IsZero || lexer._isOnlyMultiple ? 0 : text.Length + 1, Scale = scale });
+            return text.Length < MostDigits || lexer.FewestMore(next) < lexer.FewestMore(text) ? lexer.StateOf(next) : Dead;
         }
 
         private LexState WithExponent(int digit)

@@ -220,6 +220,32 @@ internal sealed record NumberRange
         }
     }
 
+    /// <summary>Whether a number that has some digits and a few more, times a power of ten where the range is not plain, lies in a range without negative numbers.</summary>
+    /// <param name="digits">Positive.</param>
+    /// <param name="more">How many more, at least 1.</param>
+    public bool HasMemberOfDigits(BigInteger digits, int more)
+    {
+        var (first, after) = (digits * ExactNumber.Power(more), (digits + 1) * ExactNumber.Power(more));
+        if (IsPlain)
+        {
+            return IsMember(0);
+        }
+
+        if (Most is { } most)
+        {
+            // With other powers such numbers lie beside the bound.
+            var near = most.Exponent + Length(most.Digits) - Length(first);
+            return IsMember(near + 1) || IsMember(near) || IsMember(near - 1);
+        }
+
+        // The least power for those that must not be multiples, a great one for those that must.
+        var least = Math.Max(Least!.Value.Exponent + Length(Least!.Value.Digits) - Length(first) + 1, Multiple?.Exponent ?? 0);
+        return IsMember(least) || IsMember(0) || IsMember(least + (4 * Length(Multiple?.Digits ?? BigInteger.One)));
+
+        bool IsMember(int power)
+            => Between(first, after, power).Intersect(new NumberRange { Multiple = new ExactNumber(1, power) }).NotNegative() is { } possible && possible.HasMember();
+    }
+
     /// <summary>The exponents with which digits times a power of ten lie in a range without negative numbers.</summary>
     /// <param name="digits">Positive.</param>
     /// <returns>The first and the last of them, which are all exponents between; first > last where there are none.</returns>

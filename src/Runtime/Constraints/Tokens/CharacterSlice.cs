@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Numerics.Tensors;
 using System.Text;
 using Hearth.Runtime.Constraints.Automata;
 using Hearth.Runtime.Constraints.Lexemes;
@@ -19,23 +20,10 @@ internal sealed class CharacterSlice
     private readonly int[] _enderCharacters;
     private readonly Dictionary<string, List<int>> _endersByText = [];
 
-    private CharacterSlice(ConstraintVocabulary vocabulary, List<(int Token, int Characters)> inside, List<Ender> enders, SliceRest? rest)
+    private CharacterSlice(InsideTokens inside, List<Ender> enders, SliceRest? rest)
     {
-        _upTo = new ulong[MostMasked + 1][];
-        for (var i = 0; i <= MostMasked; i++)
-        {
-            _upTo[i] = new ulong[vocabulary.MaskLength];
-        }
-
-        foreach (var (token, characters) in inside)
-        {
-            for (var i = characters; i <= MostMasked; i++)
-            {
-                _upTo[i][token / 64] |= 1UL << (token % 64);
-            }
-        }
-
-        _long = [.. inside.Where(one => one.Characters > MostMasked)];
+        _upTo = inside.UpTo();
+        _long = [.. inside.Long];
         _enders = [.. enders.Select(ender => ender.Token)];
         _enderCharacters = [.. enders.Select(ender => ender.Characters)];
         _behind = TokenTrie.Build([.. enders.Select((ender, i) => (ender.Behind, i))]);
@@ -60,7 +48,7 @@ internal sealed class CharacterSlice
     {
         // A lexer that counts: where a token leads says how many characters it has.
         var counting = new StringLexer(vocabulary.Everything, new StringLengths(0, ushort.MaxValue), isJson: true);
-        var inside = new List<(int, int)>();
+        var inside = new InsideTokens(vocabulary.MaskLength);
         var enders = new List<Ender>();
         var trie = vocabulary.Trie;
         var states = new LexState[trie.Longest + 1];
@@ -94,19 +82,19 @@ internal sealed class CharacterSlice
             states[depth] = state;
             foreach (var token in trie.EntriesAt(node))
             {
-                inside.Add((token, StringLexer.CountOf(state)));
+                inside.Add(token, StringLexer.CountOf(state));
             }
 
             node++;
         }
 
-        return new CharacterSlice(vocabulary, inside, enders, rest: null);
+        return new CharacterSlice(inside, enders, rest: null);
     }
 
     /// <summary>Of a set of characters, each written as itself.</summary>
     public static CharacterSlice Of(ConstraintVocabulary vocabulary, CharSet characters)
     {
-        var inside = new List<(int, int)>();
+        var inside = new InsideTokens(vocabulary.MaskLength);
         var enders = new List<Ender>();
         var trie = vocabulary.Trie;
         var rest = new SliceRest(trie.NodeCount);
@@ -150,7 +138,7 @@ internal sealed class CharacterSlice
                 {
                     foreach (var token in trie.EntriesAt(node))
                     {
-                        inside.Add((token, StringLexer.CountOf(state)));
+                        inside.Add(token, StringLexer.CountOf(state));
                     }
                 }
                 else if (trie.EntriesAt(node).Length > 0)
@@ -162,7 +150,7 @@ internal sealed class CharacterSlice
             }
         }
 
-        return new CharacterSlice(vocabulary, inside, enders, rest);
+        return new CharacterSlice(inside, enders, rest);
     }
 
     /// <summary>The tokens that stay inside of a run, into lists of masks and of tokens.</summary>
@@ -259,6 +247,37 @@ internal sealed class CharacterSlice
     private static bool CanComplete(StringRun run, int characters) => run.Lengths.CanComplete(run.Language, run.Lengths.Normalize(run.Count + characters));
 
     private static string Unescape(ReadOnlySpan<byte> inside) => JsonText.Unescape(inside);
+
+    /// <summary>Gathers the tokens that stay inside, by their characters.</summary>
+    private sealed class InsideTokens(int maskLength)
+    {
+        private readonly ulong[][] _exactly = [.. Enumerable.Range(0, MostMasked + 1).Select(_ => new ulong[maskLength])];
+
+        /// <summary>Those that have no mask.</summary>
+        public List<(int Token, int Characters)> Long { get; } = [];
+
+        public void Add(int token, int characters)
+        {
+            if (characters > MostMasked)
+            {
+                Long.Add((token, characters));
+                return;
+            }
+
+            _exactly[characters][token / 64] |= 1UL << (token % 64);
+        }
+
+        /// <summary>Masks by the most characters; called once.</summary>
+        public ulong[][] UpTo()
+        {
+            for (var characters = 1; characters <= MostMasked; characters++)
+            {
+                TensorPrimitives.BitwiseOr<ulong>(_exactly[characters], _exactly[characters - 1], _exactly[characters]);
+            }
+
+            return _exactly;
+        }
+    }
 
     /// <summary>A token that ends the string.</summary>
     /// <param name="Token">Its id.</param>

@@ -55,30 +55,20 @@ internal static class LexPlanner
                     crossings.Add(slice.EndersOf(run, excluded: null));
                 }
 
-                Walk(state, slice.Rest, tokens, crossings, vocabulary);
+                Walk(state, slice.Rest, bits, tokens, crossings, vocabulary);
                 return new LexPlan([.. bits], [.. tokens], [.. crossings]);
             }
         }
 
-        Walk(state, null, tokens, crossings, vocabulary);
-        if (tokens.Count > vocabulary.Size / 32)
-        {
-            var own = new ulong[vocabulary.MaskLength];
-            foreach (var token in tokens)
-            {
-                own[token / 64] |= 1UL << (token % 64);
-            }
-
-            bits.Add(own);
-            tokens.Clear();
-        }
-
+        Walk(state, null, bits, tokens, crossings, vocabulary);
         return new LexPlan([.. bits], [.. tokens], [.. crossings]);
     }
 
-    // All tokens, or those that are left over of a slice.
-    private static void Walk(LexState start, SliceRest? rest, List<int> tokens, List<Crossing> crossings, ConstraintVocabulary vocabulary)
+    // All tokens, or those that are left over of a slice: few are listed, more become a mask.
+    private static void Walk(LexState start, SliceRest? rest, List<ulong[]> bits, List<int> tokens, List<Crossing> crossings, ConstraintVocabulary vocabulary)
     {
+        var most = tokens.Count + (vocabulary.Size / 32);
+        ulong[]? mask = null;
         var trie = vocabulary.Trie;
         var states = new LexState[trie.Longest + 1];
         states[0] = start;
@@ -104,7 +94,25 @@ internal static class LexPlanner
             {
                 foreach (var token in trie.EntriesAt(node))
                 {
-                    tokens.Add(token);
+                    if (mask is not null)
+                    {
+                        mask[token / 64] |= 1UL << (token % 64);
+                    }
+                    else
+                    {
+                        tokens.Add(token);
+                    }
+                }
+
+                if (mask is null && tokens.Count > most)
+                {
+                    bits.Add(mask = new ulong[vocabulary.MaskLength]);
+                    foreach (var token in tokens)
+                    {
+                        mask[token / 64] |= 1UL << (token % 64);
+                    }
+
+                    tokens.Clear();
                 }
             }
 

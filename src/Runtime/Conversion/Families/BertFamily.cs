@@ -35,7 +35,7 @@ internal static class BertFamily
         var classifies = config.Architecture == Classifier;
         map.Ignore(name => name.StartsWith("cls.", StringComparison.Ordinal) || name.EndsWith(".position_ids", StringComparison.Ordinal)
             || (!classifies && name.StartsWith("pooler.", StringComparison.Ordinal)));
-        map.Weight("embeddings.word_embeddings", "token_embd");
+        map.TokenTable("embeddings.word_embeddings", config, MaskHead + "decoder", output: null);
         map.Weight("embeddings.position_embeddings", "position_embd");
         map.Weight("embeddings.token_type_embeddings", "token_types");
         Norm(map, "embeddings.LayerNorm", "token_embd_norm");

@@ -4,11 +4,10 @@ namespace Hearth.Runtime.Conversion.Families;
 internal static class DecoderTensors
 {
     /// <summary>Embedding, last norm and, where it is not the embedding again, the output head.</summary>
-    public static void Around(TensorMap map)
+    public static void Around(TensorMap map, ModelConfig config)
     {
-        map.Weight("embed_tokens", "token_embd");
+        map.TokenTable("embed_tokens", config);
         map.Weight("norm", "output_norm");
-        map.Optional("lm_head", "output");
     }
 
     /// <summary>The four projections of attention.</summary>

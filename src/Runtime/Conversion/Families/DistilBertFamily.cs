@@ -22,7 +22,7 @@ internal static class DistilBertFamily
     private static void MapTensors(TensorMap map, ModelConfig config)
     {
         map.Ignore(name => name.StartsWith("vocab_", StringComparison.Ordinal) || name.EndsWith(".position_ids", StringComparison.Ordinal));
-        map.Weight("embeddings.word_embeddings", "token_embd");
+        map.TokenTable("embeddings.word_embeddings", config, "vocab_projector", output: null);
         map.Weight("embeddings.position_embeddings", "position_embd");
         map.Affine("embeddings.LayerNorm", "token_embd_norm");
         for (var n = 0; n < config.Size("n_layers"); n++)

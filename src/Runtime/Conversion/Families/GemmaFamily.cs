@@ -47,7 +47,7 @@ internal static class GemmaFamily
 
     private static void MapFirst(TensorMap map, ModelConfig config)
     {
-        MapAround(map);
+        MapAround(map, config);
         for (var n = 0; n < config.Size("num_hidden_layers"); n++)
         {
             DecoderTensors.Attention(map, n);
@@ -59,7 +59,7 @@ internal static class GemmaFamily
 
     private static void MapLater(TensorMap map, ModelConfig config)
     {
-        MapAround(map);
+        MapAround(map, config);
         for (var n = 0; n < config.Size("num_hidden_layers"); n++)
         {
             DecoderTensors.Attention(map, n);
@@ -73,11 +73,11 @@ internal static class GemmaFamily
         }
     }
 
-    private static void MapAround(TensorMap map)
+    private static void MapAround(TensorMap map, ModelConfig config)
     {
         map.Ignore(name => name == "lm_head.weight" || name.StartsWith("vision_tower.", StringComparison.Ordinal)
             || name.StartsWith("multi_modal_projector.", StringComparison.Ordinal) || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal));
-        map.Weight("embed_tokens", "token_embd");
+        map.TokenTable("embed_tokens", config, output: null);
         map.Weight("norm", "output_norm", PlusOne);
     }
 

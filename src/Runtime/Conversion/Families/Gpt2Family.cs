@@ -23,10 +23,9 @@ internal static class Gpt2Family
     private static void MapTensors(TensorMap map, ModelConfig config)
     {
         map.Ignore(name => name.EndsWith(".attn.bias", StringComparison.Ordinal) || name.EndsWith(".attn.masked_bias", StringComparison.Ordinal));
-        map.Weight("wte", "token_embd");
+        map.TokenTable("wte", config);
         map.Weight("wpe", "position_embd");
         map.Affine("ln_f", "output_norm");
-        map.Optional("lm_head", "output");
         for (var n = 0; n < config.Size("n_layer"); n++)
         {
             map.Affine($"h.{n}.ln_1", $"blk.{n}.attn_norm");

@@ -21,7 +21,7 @@ internal static class LlamaFamily
     private static void MapTensors(TensorMap map, ModelConfig config)
     {
         map.Ignore(name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal));
-        DecoderTensors.Around(map);
+        DecoderTensors.Around(map, config);
         var heads = config.Size("num_attention_heads");
         var kvHeads = config.OptionalSize("num_key_value_heads") ?? heads;
         for (var n = 0; n < config.Size("num_hidden_layers"); n++)

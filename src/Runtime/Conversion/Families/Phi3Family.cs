@@ -23,7 +23,7 @@ internal static class Phi3Family
 
     private static void MapTensors(TensorMap map, ModelConfig config)
     {
-        DecoderTensors.Around(map);
+        DecoderTensors.Around(map, config);
         for (var n = 0; n < config.Size("num_hidden_layers"); n++)
         {
             map.Weight($"layers.{n}.input_layernorm", $"blk.{n}.attn_norm");

@@ -32,7 +32,7 @@ internal static class QwenFamily
 
     private static void MapTensors(TensorMap map, ModelConfig config, bool normalizes = false, bool experts = false)
     {
-        DecoderTensors.Around(map);
+        DecoderTensors.Around(map, config);
         for (var n = 0; n < config.Size("num_hidden_layers"); n++)
         {
             DecoderTensors.Attention(map, n);

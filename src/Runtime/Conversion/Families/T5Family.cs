@@ -33,8 +33,7 @@ internal static class T5Family
     {
         // Some checkpoints hold a relative bias of cross-attention that the architecture never reads.
         map.Ignore(name => _embeddings.Contains(name) || name.Contains("EncDecAttention.relative_attention_bias", StringComparison.Ordinal));
-        map.Exactly(Array.Find(_embeddings, map.Has) ?? _embeddings[0], "token_embd.weight");
-        map.Optional("lm_head", "output");
+        map.TokenTable((Array.Find(_embeddings, map.Has) ?? _embeddings[0])[..^".weight".Length], config);
         map.Weight("encoder.final_layer_norm", "enc.output_norm");
         map.Weight("decoder.final_layer_norm", "dec.output_norm");
         var layers = config.Size("num_layers");

@@ -28,6 +28,8 @@ public class GbnfGrammarTests
     [InlineData("root ::= ()", "", "a")]
     [InlineData("root ::= \"\"* | \"a\"", "|a", "aa")]
     [InlineData("root ::= \"a\nb\"", "a\nb", "ab")]
+    [InlineData("root ::= line+\nline ::= \"- \" [^\\r\\n\\x0b\\x0c\\x85\\u2028\\u2029]+ \"\\n\"", "- a\n|- \u00e4 \u65e5\n- \u2027\n", "- \n|- a|- a\r\n|- a\u0085\n|- a\u2028b\n")]
+    [InlineData("root ::= \"[\\n\" ws (item (\",\\n\" ws item)*)? \"]\"\nitem ::= [0-9] [0-9]{0,2} ws\nws ::= | \" \" | \"\\n\" [ \\t]{0,3}", "[\n]|[\n 1,\n\n   234 ]|[\n1\n]", "[]|[\n1,2]|[\n1234]|[\n  1]|[\n\n    1]")]
     [InlineData("root ::= root2*\nroot2 ::= [\\uD7FF-\\uE000]", "\uD7FF\uE000", "a|\uE001")]
     public void AllowsWhatTheNotationSays(string grammar, string valid, string invalid)
     {

@@ -7,25 +7,30 @@ namespace Hearth.Runtime.Tests.Constraints.Walks;
 public sealed class MaskTests
 {
     [Theory]
-    [InlineData("pieces", 30)]
-    [InlineData("bytes", 30)]
-    [InlineData("ember", 10)]
-    [InlineData("stories260K", 16)]
-    public void A_mask_allows_the_tokens_that_can_be_read_and_no_others(string vocabulary, int steps)
+    [InlineData("pieces", 30, 1)]
+    [InlineData("bytes", 30, 1)]
+    [InlineData("ember", 10, 1)]
+    [InlineData("stories260K", 16, 1)]
+    [InlineData("large", 3, 30)]
+    public void A_mask_allows_the_tokens_that_can_be_read_and_no_others(string vocabulary, int steps, int every)
     {
         var tokenizer = WalkVocabularies.ByName(vocabulary);
         var compiler = new ConstraintCompiler(tokenizer, tokenizer.VocabularySize + 70);
         var random = new Random(7);
         var faults = new List<string>();
+        var count = 0;
         foreach (var schema in WalkConstraints.Schemas)
         {
             foreach (var layout in WalkConstraints.Layouts)
             {
-                Compare(Constraint.JsonSchema(schema) with { Layout = layout });
+                if (count++ % every == 0)
+                {
+                    Compare(Constraint.JsonSchema(schema) with { Layout = layout });
+                }
             }
         }
 
-        foreach (var other in WalkConstraints.Others)
+        foreach (var other in WalkConstraints.Others.Where((_, i) => i % every == 0))
         {
             Compare(other);
             Compare(other);

@@ -12,7 +12,7 @@ internal static class SchemaVerdict
         using var document = Parse(text);
         return document is null ? false
             : IsOdd(source, document.RootElement) ? null
-            : validator.Evaluate(document.RootElement, new EvaluationOptions { OutputFormat = OutputFormat.Flag }).IsValid;
+            : validator.Evaluate(document.RootElement, new EvaluationOptions { OutputFormat = OutputFormat.Flag, RequireFormatValidation = true }).IsValid;
     }
 
     /// <summary>Whether a value is beyond the validator: it counts graphemes where the standard counts characters, matches patterns in UTF-16, and reads numbers as decimals.</summary>

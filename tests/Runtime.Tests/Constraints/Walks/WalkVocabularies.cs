@@ -11,7 +11,8 @@ internal static class WalkVocabularies
 {
     private static readonly Lazy<Tokenizer> s_ember = new(() => Load(Path.Combine(SharedFolder.Repository, "models", "ember.gguf")));
     private static readonly Lazy<Tokenizer> s_oddPieces = new(MakeOddPieces);
-    private static readonly Lazy<Tokenizer> s_oddBytes = new(MakeOddBytes);
+    private static readonly Lazy<Tokenizer> s_oddBytes = new(() => MakeOddBytes(0));
+    private static readonly Lazy<Tokenizer> s_large = new(() => MakeOddBytes(250_000));
 
     // Texts that begin, end and cross the parts of JSON in the middle.
     private static readonly string[] s_odd =
@@ -38,6 +39,7 @@ internal static class WalkVocabularies
         "ember" => Ember,
         "pieces" => OddPieces,
         "bytes" => OddBytes,
+        "large" => s_large.Value, // as OddBytes, with 250,000 tokens made of two to six of its texts
         _ => Load(SharedFolder.Require("assets", "stories260K", "stories260K.gguf")),
     };
 
@@ -59,7 +61,7 @@ internal static class WalkVocabularies
         return vocabulary.Add("<user>", TokenKind.UserDefined).Add("\"<tool>", TokenKind.UserDefined).Add("<|im_end|>", TokenKind.Control).With("bos_token_id", 1u).With("eos_token_id", 2u).Build();
     }
 
-    private static Tokenizer MakeOddBytes()
+    private static Tokenizer MakeOddBytes(int least)
     {
         byte[][] halves =
         [
@@ -81,6 +83,12 @@ internal static class WalkVocabularies
         foreach (var half in halves)
         {
             Add(half);
+        }
+
+        var random = new Random(1);
+        while (known.Count < least)
+        {
+            Add(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, random.Next(2, 7)).Select(_ => s_odd[random.Next(s_odd.Length)]))));
         }
 
         vocabulary.Add("<|end|>", TokenKind.Control).Add("<|turn|>", TokenKind.Control).Add("<tool>", TokenKind.UserDefined);

@@ -1,0 +1,23 @@
+using Hearth.Runtime.Gguf;
+
+namespace Hearth.Runtime.Loading;
+
+/// <summary>What a file holds that is left out on purpose, a sentence each.</summary>
+internal static class ModelNotes
+{
+    private const string InputScale = ".input_scale";
+
+    /// <summary>Looks through a file's keys and tensor names.</summary>
+    public static IReadOnlyList<string> Of(GgufFile file)
+    {
+        var notes = new List<string>();
+        var architecture = file.Metadata.Get("general.architecture", "");
+        if (file.Metadata.Get($"{architecture}.nextn_predict_layers", 0) is > 0 and var drafts)
+            notes.Add($"the last {drafts} of the layers predict tokens beyond the next one; they are not used");
+        if (file.Tensors.Count(tensor => tensor.Name.EndsWith(InputScale, StringComparison.Ordinal)) is > 0 and var scales)
+            notes.Add($"{scales} tensors '*{InputScale}' are not needed: they are for activations in 8-bit or 4-bit floats, which are kept more exactly here");
+        if (file.Tensors.Count(tensor => tensor.Type == GgmlType.Q2_0_G128) is > 0 and var wide)
+            notes.Add($"{wide} tensors of 2-bit codes are read as groups of 128, by where they lie in the file");
+        return notes;
+    }
+}
