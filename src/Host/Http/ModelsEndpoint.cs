@@ -18,10 +18,11 @@ internal static class ModelsEndpoint
         // Ids may hold slashes, as those of hubs do.
         routes.MapMethods("/v1/models/{**id}", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, string id) =>
         {
-            var entry = catalog.Find(catalog.FindPreset(id)?.Model ?? id) ?? throw ModelLookup.NotFound(catalog, id);
+            var preset = catalog.FindPreset(id);
+            var entry = catalog.Find(preset?.Model ?? id) ?? throw ModelLookup.NotFound(catalog, id);
             return IsAnthropic(context)
                 ? context.Response.WriteAsJsonAsync(AnthropicEndpoints.Describe(entry), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted)
-                : context.Response.WriteAsJsonAsync(Describe(entry), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted);
+                : context.Response.WriteAsJsonAsync(Describe(entry, preset?.Id), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted);
         });
     }
 

@@ -163,6 +163,27 @@ public sealed class OllamaTests
     }
 
     [Fact]
+    public async Task The_status_line_comes_before_the_first_line()
+    {
+        var gate = new TaskCompletionSource();
+        await using var server = await TestServer.StartAsync(new FakeLanguageModel { BeforeUpdate = (_, cancelled) => gate.Task.WaitAsync(cancelled) });
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/chat") { Content = new StringContent($"{{{Message("a")}}}", Encoding.UTF8, "application/json") };
+        using var response = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("application/x-ndjson", response.Content.Headers.ContentType?.MediaType);
+        gate.SetResult();
+        Assert.Contains("\"done\":true", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_that_the_configuration_keeps_is_not_unloaded()
+    {
+        await using var server = await TestServer.StartAsync();
+        var (response, body) = await server.PostAsync("/api/generate", """{"model": "fake", "keep_alive": 0}""");
+        Assert.Equal((400, true), ((int)response.StatusCode, body["error"]!.GetValue<string>().Contains("stays loaded", StringComparison.Ordinal)));
+        Assert.Single(JsonNode.Parse(await server.Client.GetStringAsync("/api/ps"))!["models"]!.AsArray());
+    }
+
+    [Fact]
     public async Task Models_are_listed_shown_and_told_of_while_loaded()
     {
         await using var server = await TestServer.StartAsync();

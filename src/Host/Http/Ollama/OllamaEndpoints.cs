@@ -87,6 +87,11 @@ internal static class OllamaEndpoints
         if (OllamaMapping.ToKeepAlive(body.KeepAlive) == TimeSpan.Zero)
         {
             var entry = OllamaModels.Find(context, body.Model);
+            if (!entry.Configuration.OnDemand)
+            {
+                throw ApiException.BadRequest($"the model '{entry.Id}' stays loaded: the service's configuration lists it", "keep_alive");
+            }
+
             OllamaModels.KeepAlive(context, entry, body.KeepAlive);
             await context.RequestServices.GetRequiredService<Service.ModelCatalog>().UnloadWhenIdleAsync(entry);
             (id, reason) = (entry.Id, "unload");

@@ -34,10 +34,10 @@ internal static class OllamaModels
         return string.IsNullOrEmpty(name) ? throw ApiException.BadRequest("model is required", "model") : catalog.Find(catalog.FindPreset(name)?.Model ?? name) ?? throw ModelLookup.NotFound(catalog, name);
     }
 
-    /// <summary>Does what a request says of how long its model shall stay.</summary>
+    /// <summary>Does what a request says of how long its model shall stay; one that the configuration keeps stays all the same.</summary>
     public static void KeepAlive(HttpContext context, CatalogEntry entry, JsonElement? value)
     {
-        if (OllamaMapping.ToKeepAlive(value) is { } time)
+        if (OllamaMapping.ToKeepAlive(value) is { } time && entry.Configuration.OnDemand)
         {
             context.RequestServices.GetRequiredService<ModelCatalog>().SetKeepAlive(entry, time);
         }
