@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Hearth.Runtime.Gguf;
-using Hearth.Runtime.Models;
 
 namespace Hearth.Host.Service;
 

@@ -4,7 +4,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
-using Hearth.Runtime.Turns;
 
 namespace Hearth.Host.Http;
 

@@ -1,6 +1,6 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Hearth.Runtime.Constraints;
 using static Hearth.Host.Http.FieldRules;
 
@@ -9,6 +9,9 @@ namespace Hearth.Host.Http;
 /// <summary>Ollama's requests as the runtime takes them.</summary>
 internal static class OllamaMapping
 {
+    private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789");
+    private static readonly SearchValues<char> Numbers = SearchValues.Create("0123456789.");
+
     /// <summary>Fields that change the answer and are not done; see docs/protocols.md.</summary>
     internal static readonly Dictionary<string, Func<JsonElement, bool>> Refused = new(StringComparer.Ordinal)
     {
@@ -121,14 +124,14 @@ internal static class OllamaMapping
         double? total = null;
         while (!rest.IsEmpty)
         {
-            var digits = rest.IndexOfAnyExcept("0123456789.");
+            var digits = rest.IndexOfAnyExcept(Numbers);
             if (digits <= 0 || !double.TryParse(rest[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
             {
                 return null;
             }
 
             rest = rest[digits..];
-            var letters = rest.IndexOfAny("0123456789");
+            var letters = rest.IndexOfAny(Digits);
             var unit = letters < 0 ? rest : rest[..letters];
             double? seconds = unit switch { "h" => 3600, "m" => 60, "s" => 1, "ms" => 0.001, _ => null };
             if (seconds is null)

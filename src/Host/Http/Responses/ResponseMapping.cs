@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hearth.Runtime.Constraints;
-using Hearth.Runtime.Protocol;
 using static Hearth.Host.Http.FieldRules;
 
 namespace Hearth.Host.Http;
