@@ -105,6 +105,12 @@ build_host() {
   build_if_stale "$repo/src/Host/Hearth.Host.csproj" "$host_dll" "$repo/src"
 }
 
+# The same with LLamaSharp's engine and its backend, in a folder of its own: the plain one stays as it is.
+llamasharp_dll=$repo/artifacts/llamasharp/bin/Hearth.Host/$(echo "$configuration" | tr '[:upper:]' '[:lower:]')/hearth.dll
+build_host_with_llamasharp() {
+  quietly dotnet build "$repo/src/Host/Hearth.Host.csproj" -c "$configuration" -v quiet -p:WithLLamaSharp=true --artifacts-path "$repo/artifacts/llamasharp" || exit 1
+}
+
 build_sample() {
   build_if_stale "$repo/samples/ChatSample/ChatSample.csproj" "$sample_dll" "$repo/src/Runtime" "$repo/src/ExtensionsAI" "$repo/src/SemanticKernel" "$repo/src/Native" "$repo/samples/ChatSample"
 }

@@ -39,7 +39,7 @@ internal static class BackendRegistration
         if (options.Endpoint is { } endpoint)
             return new HttpBackend(options.HttpClient ?? s_client.Value, endpoint, options.ModelId);
         var path = Path.GetFullPath(options.ModelPath!);
-        var leased = ModelPool.Shared.Lease<ILanguageModel>(path, options.Model, pooling: null, options.KeepAlive);
+        var leased = ModelPool.Shared.Lease<ILanguageModel>(path, options.LoadOptions, pooling: null, options.KeepAlive);
         lease = leased;
         return new LocalBackend(leased, LocalId(options, path));
     }
@@ -132,7 +132,7 @@ internal static class BackendRegistration
     {
         services.TryAddSingleton(ModelPool.Shared);
         var path = Path.GetFullPath(options.ModelPath!);
-        var settings = new LeaseSettings<T>(options.Model, options.Pooling, options.KeepAlive);
+        var settings = new LeaseSettings<T>(options.LoadOptions, options.Pooling, options.KeepAlive);
         var known = services.FirstOrDefault(service => service.IsKeyedService && service.ServiceType == typeof(LeaseSettings<T>) && path.Equals(service.ServiceKey));
         if (known is null)
         {

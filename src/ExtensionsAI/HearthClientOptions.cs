@@ -14,6 +14,9 @@ public record HearthClientOptions
     /// <summary>With <see cref="ModelPath"/>: how the model is loaded; null: every default. Services of a container that share a file must agree on it.</summary>
     public ModelOptions? Model { get; init; }
 
+    /// <summary>With <see cref="ModelPath"/>: what computes the model, "hearth" or the name of another engine that the program refers to ("llamasharp": the package Hearth.LLamaSharp and a backend LLamaSharp.Backend.*). Null: as <see cref="Model"/> says, else Hearth's own.</summary>
+    public string? Engine { get; init; }
+
     /// <summary>With <see cref="ModelPath"/>, of an embedding generator: how tokens become one vector; null: as the file says, else the mean for encoders and the last token for decoders.</summary>
     public PoolingKind? Pooling { get; init; }
 
@@ -33,6 +36,9 @@ public record HearthClientOptions
     /// </summary>
     public HttpClient? HttpClient { get; init; }
 
+    /// <summary>How the model is loaded, its engine included; null: every default.</summary>
+    internal ModelOptions? LoadOptions => Engine is null ? Model : (Model ?? ModelOptions.Default) with { Engine = Engine };
+
     /// <param name="embeds">Whether they are of an embedding generator.</param>
     /// <exception cref="ArgumentException">They name neither or both sources, or hold an unusable value.</exception>
     internal void Check(bool embeds = false)
@@ -47,6 +53,12 @@ public record HearthClientOptions
             throw new ArgumentException("HttpClient has a meaning only with Endpoint");
         if (Model is not null && ModelPath is null)
             throw new ArgumentException("Model has a meaning only with ModelPath");
+        if (Engine is not null && ModelPath is null)
+            throw new ArgumentException("Engine has a meaning only with ModelPath");
+        if (Engine is not null && string.IsNullOrWhiteSpace(Engine))
+            throw new ArgumentException("Engine must not be empty");
+        if (Engine is { } engine && Model?.Engine is { } other && !engine.Equals(other, StringComparison.OrdinalIgnoreCase))
+            throw new ArgumentException($"Engine is '{engine}', but that of Model is '{other}'");
         if (Pooling is not null && (ModelPath is null || !embeds))
             throw new ArgumentException("Pooling has a meaning only for an embedding generator with ModelPath");
         if (KeepAlive is not null && ModelPath is null)

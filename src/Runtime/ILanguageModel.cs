@@ -51,6 +51,12 @@ public sealed record ModelInformation(
 
     /// <summary>What in the file is odd and was taken all the same, a sentence each; empty for most. Services log them, <c>hearth inspect</c> and <c>/v1/models</c> show them.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>The name of what computes it: Hearth's own engine, or one of <see cref="Engines.ModelEngines"/>.</summary>
+    public string Engine { get; init; } = "hearth";
+
+    /// <summary>Of another engine: its library, and the backend that computes, in words; null for Hearth's own.</summary>
+    public string? Backend { get; init; }
 }
 
 /// <summary>The load of a model's loop. An embedding model keeps no pages between steps; its numbers of pages are 0.</summary>

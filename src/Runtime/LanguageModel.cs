@@ -1,8 +1,4 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
 using Hearth.Runtime.Caching;
-using Hearth.Runtime.Chat;
-using Hearth.Runtime.Chat.Dialects;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Evaluation;
 using Hearth.Runtime.Graphs;
@@ -25,7 +21,7 @@ namespace Hearth.Runtime;
 ///     Console.Write(update.Text);
 /// </code>
 /// </example>
-public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
+public sealed class LanguageModel : ILanguageModel, ILogitsSource, IAsyncDisposable
 {
     private readonly CompiledProgram _program;
     private readonly CompiledProgram? _encoder;
@@ -33,9 +29,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     private readonly EnginePageStore? _sources; // what the encoder writes of each source
     private readonly StepLoop _loop;
     private readonly ModelTokenizers _tokenizers;
-    private readonly ChatPromptRenderer? _chat;
-    private readonly Lazy<ChatDialect> _dialect;
-    private readonly ConstraintCompiler? _constraints;
+    private readonly TextGenerator _texts;
     private int _disposed;
 
     private LanguageModel(LoadedModel loaded, ModelOptions options, ILogger logger)
@@ -44,10 +38,6 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         _encoder = loaded.Encoder;
         Metadata = loaded.Metadata;
         _tokenizers = loaded.Texts.Tokenizers;
-        _chat = loaded.Texts.Chat;
-        _constraints = _tokenizers.Output is { } written ? new ConstraintCompiler(written, _program.Program.OutputWidth) : null;
-        _dialect = new Lazy<ChatDialect>(() => _tokenizers.Output is not { } tokenizer ? ChatDialect.Plain
-            : TemplateProbe.Read(loaded.Information.HasChatTemplate ? _chat : null, tokenizer, Metadata.TryGet<string>(ModelTemplates.Key, out var template) ? template : null));
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, ModelLoader.MaxOutputRows, nameof(ModelOptions.MaxSequences));
         maxSequences = Math.Min(maxSequences, _program.Program.Limits.MaxOutputRows);
         var sizing = CacheSizing.Decide(options, loaded.Information, _program.Program, maxSequences);
@@ -65,7 +55,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
             ModelId = Information.Id,
             ModelFingerprint = fingerprint,
             Recurrence = _program.Program.Recurrence,
-            Suppressed = [.. (_tokenizers.Output?.SuppressedIds ?? []).Where(id => id < _program.Program.OutputWidth)],
+            Suppressed = TextGenerator.Suppressed(_tokenizers, _program.Program.OutputWidth),
             DecoderStart = DecoderStartId ?? 0,
         };
         try
@@ -73,7 +63,8 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
             _store = new EnginePageStore(_program.Engine, _program.Program.CacheLayers, CacheSizing.PageTokens, sizing.PageCount, keyType, valueType, _program.Program.StateWidths, CacheSizing.States(_program.Program, maxSequences));
             _sources = _encoder is null ? null : CreateSourceStore(_encoder, maxSequences, keyType, valueType);
             var encoder = _encoder is null ? null : new SourceEncoder(new StepRunner(_encoder, _sources!.Handle), new KvCache(_sources, fingerprint), steps.CachePrefixes);
-            _loop = new StepLoop(new StepRunner(_program, _store.Handle, _sources?.Handle), _store, steps, EndsText, TimeProvider.System, logger, encoder);
+            _loop = new StepLoop(new StepRunner(_program, _store.Handle, _sources?.Handle), _store, steps, id => TextGenerator.EndsText(_tokenizers, id), TimeProvider.System, logger, encoder);
+            _texts = new TextGenerator(_loop, loaded.Texts, Metadata, hasEncoder: _encoder is not null);
         }
         catch
         {
@@ -81,8 +72,6 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
             _store?.Dispose();
             throw;
         }
-
-        bool EndsText(int id) => IsText(_tokenizers.Output, id) && _tokenizers.Output.IsEndOfGeneration(id);
     }
 
     /// <inheritdoc/>
@@ -100,7 +89,7 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     public Tokenizer OutputTokenizer => _tokenizers.RequiredOutput;
 
     /// <inheritdoc/>
-    public ChatDialect Dialect => _dialect.Value;
+    public ChatDialect Dialect => _texts.Dialect;
 
     /// <inheritdoc/>
     public ModelLoad Load => _loop.Load;
@@ -162,36 +151,23 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public long LeastTokens(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        return HasEncoder ? 0 : _tokenizers.Input?.LeastTokens(text.Length) ?? 0;
-    }
+    public long LeastTokens(string text) => _texts.LeastTokens(text);
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false)
-        => addSpecial && parseSpecial ? Tokenizer.EncodePrompt(text) : Tokenizer.Encode(text, addSpecial, parseSpecial);
+    public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false) => _texts.Tokenize(text, addSpecial, parseSpecial);
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default)
-        => Chat.Tokenize(chat, HasEncoder ? int.MaxValue : Information.ContextLength, cancellationToken);
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default) => _texts.TokenizeChat(chat, cancellationToken);
 
     /// <summary>Renders a chat with the model's own template, as text.</summary>
     /// <exception cref="HearthException">The model has no chat template, or the template refuses the messages.</exception>
-    public string RenderChat(ChatPrompt chat) => Chat.Render(chat);
+    public string RenderChat(ChatPrompt chat) => _texts.RenderChat(chat);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
         CheckCanGenerate(request);
-        request = request with { Options = TextBiasSpelling.Spell(request.Options, _tokenizers.Output) };
-        var startWalk = WalkOf(request);
-        return request.Options switch
-        {
-            { SearchesBeams: true } => SearchBestAsync(_loop.PrepareSearch(request), request, startWalk, cancellationToken),
-            { ChoiceCount: > 1 } => _loop.PrepareChoices(request, () => NewText(request), startWalk, cancellationToken),
-            _ => _loop.Prepare(request, NewText(request), startWalk, cancellationToken),
-        };
+        return _texts.GenerateAsync(request, cancellationToken);
     }
 
     /// <summary>Searches the likeliest texts with <see cref="GenerationOptions.Beams"/> beams.</summary>
@@ -202,42 +178,10 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
     /// <exception cref="ContextLengthExceededException">The prompt does not fit.</exception>
     /// <exception cref="QueueFullException">Too many searches are waiting.</exception>
     /// <exception cref="OutOfModelMemoryException">The cache has no pages left for the beams.</exception>
-    public async Task<IReadOnlyList<Hypothesis>> SearchAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    public Task<IReadOnlyList<Hypothesis>> SearchAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
         CheckCanGenerate(request);
-        request = request with { Options = TextBiasSpelling.Spell(request.Options, _tokenizers.Output) };
-        var outcome = await SearchAsync(_loop.PrepareSearch(request), WalkOf(request), cancellationToken).ConfigureAwait(false);
-        return [.. outcome.Texts.Select(found =>
-        {
-            var (text, tokens, _, _) = FoundTextSpelling.Spell(found, NewText(request), request.Options);
-            return new Hypothesis(text, [.. found.Tokens.Take(tokens)], found.LogProbability, found.Score, found.IsFinished);
-        })];
-    }
-
-    // Compiled on a thread of the pool, whoever asks: a large schema must hold up neither the loop nor a caller's thread.
-    private async Task<BeamOutcome> SearchAsync(BeamTask task, Func<CancellationToken, ITokenConstraint>? startWalk, CancellationToken cancellationToken)
-    {
-        var walk = startWalk is null ? null : await Task.Run(() => startWalk(cancellationToken), cancellationToken).ConfigureAwait(false);
-        return await _loop.SearchAsync(task with { Walk = walk }, cancellationToken).ConfigureAwait(false);
-    }
-
-    // How the request's constraint begins; null without one.
-    private Func<CancellationToken, ITokenConstraint>? WalkOf(GenerationRequest request)
-    {
-        var thinking = request.IsChat && !request.ContinuesAnswer && !HasEncoder ? _dialect.Value.Thinking : null;
-        if (request.Options.Constraint is not { } constraint)
-        {
-            // Thoughts that must end are a constraint too, of a text that is free otherwise.
-            return thinking is null || request.ThinkingBudget is null ? null : _ => thinking.Behind(new FreeWalk(thinking), request.Prompt, mayOpen: true, request.ThinkingBudget);
-        }
-
-        if (_constraints is not { } compiler)
-            throw new InvalidRequestException(nameof(GenerationOptions.Constraint), "needs to know the model's tokens, but its file has no vocabulary");
-        return cancellationToken =>
-        {
-            var walk = compiler.Compile(constraint, cancellationToken).Start(ContinuesText(request));
-            return !HasEncoder && !request.ContinuesAnswer && _dialect.Value.Thinking is { } marks ? marks.Behind(walk, request.Prompt, request.IsChat, request.ThinkingBudget) : walk;
-        };
+        return _texts.SearchAsync(request, cancellationToken);
     }
 
     private void CheckCanGenerate(GenerationRequest request)
@@ -246,37 +190,6 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         if (_program.Program.NeedsWholeText)
             throw new UnsupportedModelException($"generating with the diffusion model '{Information.Architecture}', which fills in a text rather than continuing it,", ["its logits"]);
-        if (IsEmptySource(request.Prompt))
-            throw new InvalidRequestException(nameof(request.Prompt), EmptySource);
-    }
-
-    private const string EmptySource = "is empty: an encoder–decoder needs at least one token of text to read";
-
-    // What encoding puts around a text is no text yet; a model would answer it with an invention.
-    private bool IsEmptySource(IReadOnlyList<int> tokens)
-        => HasEncoder && _tokenizers.Input is { } tokenizer && tokens.Count > 0 && tokens.All(id => (uint)id < (uint)tokenizer.VocabularySize && tokenizer.KindOf(id) == TokenKind.Control);
-
-    // An encoder–decoder's text is one of its own: a space with which it begins is the tokenizer's.
-    private bool ContinuesText(GenerationRequest request) => !HasEncoder || request.DecoderPrompt is { Count: > 1 };
-
-    private GeneratedText NewText(GenerationRequest request) => new(_tokenizers.Output, ContinuesText(request), request.ShowsMarks ? _dialect.Value.Shown : null);
-
-    private async IAsyncEnumerable<GenerationUpdate> SearchBestAsync(
-        BeamTask task, GenerationRequest request, Func<CancellationToken, ITokenConstraint>? startWalk, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var (texts, match) = await SearchAsync(task, startWalk, cancellationToken).ConfigureAwait(false);
-        for (var choice = 0; choice < (request.Options.ChoiceCount ?? 1); choice++)
-        {
-            var (text, tokens, reason, stop) = choice < texts.Count
-                ? FoundTextSpelling.Spell(texts[choice], NewText(request), request.Options)
-                : ("", 0, FinishReason.DeadlineExceeded, null);
-            var usage = new TokenUsage(task.PromptTokens, tokens, match.Length, match.Reason, match.Length);
-            yield return new GenerationUpdate(text, choice < texts.Count ? [.. texts[choice].Tokens.Take(tokens)] : [], reason, usage)
-            {
-                Choice = choice,
-                StopSequence = stop,
-            };
-        }
     }
 
     /// <summary>Computes what the prompts of all chats begin with that have these first messages and tools, and keeps it from being evicted.</summary>
@@ -319,9 +232,6 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
 
     /// <summary>The token with which an encoder–decoder's decoder begins every text; null for a decoder alone.</summary>
     public int? DecoderStartId { get; }
-
-    // Without a vocabulary there is none; why, the tokenizer says.
-    private ChatPromptRenderer Chat => _chat ?? throw (_tokenizers.Missing ?? (Exception)new HearthException("the model takes no chats"));
 
     internal CompiledProgram Program => _program;
 
@@ -420,23 +330,5 @@ public sealed class LanguageModel : ILanguageModel, IAsyncDisposable
         var tokens = Math.Max(longest, Math.Min(longest * maxSequences, affordable));
         var pages = (int)Math.Min((tokens + CacheSizing.PageTokens - 1) / CacheSizing.PageTokens, CacheSizing.MostPages);
         return new EnginePageStore(encoder.Engine, layers, CacheSizing.PageTokens, pages, keyType, valueType);
-    }
-
-    // Some models pad their output head beyond the vocabulary: such an id has no text and ends nothing.
-    private static bool IsText([NotNullWhen(true)] Tokenizer? tokenizer, int id) => tokenizer is not null && id < tokenizer.VocabularySize;
-
-    /// <summary>Turns generated ids into text; a model without vocabulary gives ids only.</summary>
-    private sealed class GeneratedText(Tokenizer? tokenizer, bool continuesText, IReadOnlySet<int>? shown) : ITextDecoder
-    {
-        private readonly StreamingDecoder? _decoder = tokenizer?.CreateDecoder(includeControl: shown is not null, continuesText);
-
-        public string Append(int token) => IsText(tokenizer, token) && !Hides(tokenizer, token) ? _decoder!.Append(token) : "";
-
-        public ReadOnlyMemory<byte> BytesOf(int token) => IsText(tokenizer, token) ? tokenizer.TokenBytes(token).ToArray() : default;
-
-        // Of all tokens that are no text those that mark calls and thoughts are told.
-        private bool Hides(Tokenizer known, int token) => shown is not null && known.IsHidden(token) && !shown.Contains(token);
-
-        public string Flush() => _decoder?.Flush() ?? "";
     }
 }

@@ -55,4 +55,48 @@ public sealed record ModelOptions
     /// writer typed turn markers as ordinary text, which then fall into pieces (a model says so among its warnings). Null: no.
     /// </summary>
     public bool? TemplateControlTokens { get; init; }
+
+    /// <summary>What computes the model: "hearth", or an engine of <see cref="Engines.ModelEngines"/> such as "llamasharp". Null: Hearth's own.</summary>
+    public string? Engine { get; init; }
+
+    /// <summary>Of another engine: layers whose weights lie on a GPU, at least 0; more than the model has mean all. Null: all that the engine's backend can take.</summary>
+    public int? GpuLayers { get; init; }
+
+    /// <summary>Of another engine: how several GPUs share a model. Null: by layers.</summary>
+    public GpuSplit? GpuSplit { get; init; }
+
+    /// <summary>Of another engine: the number of the GPU that a model is on which is not split, from 0. Null: 0.</summary>
+    public int? MainGpu { get; init; }
+
+    /// <summary>Of another engine: whether its flash attention is used. Null: where it can be.</summary>
+    public bool? FlashAttention { get; init; }
+
+    /// <summary>Of another engine: whether the file stays mapped instead of being read. Null: where it can be.</summary>
+    public bool? MemoryMap { get; init; }
+
+    /// <summary>Of another engine: the base of rotary frequencies, more than 0. Null: as the file says.</summary>
+    public double? RopeFrequencyBase { get; init; }
+
+    /// <summary>Of another engine: the factor on positions, more than 0. Null: as the file says.</summary>
+    public double? RopeFrequencyScale { get; init; }
+
+    /// <summary>What Hearth's own engine does not honour, by name.</summary>
+    internal IEnumerable<(string Name, object? Value)> EngineMembers() =>
+    [
+        (nameof(GpuLayers), GpuLayers), (nameof(GpuSplit), GpuSplit), (nameof(MainGpu), MainGpu), (nameof(FlashAttention), FlashAttention),
+        (nameof(MemoryMap), MemoryMap), (nameof(RopeFrequencyBase), RopeFrequencyBase), (nameof(RopeFrequencyScale), RopeFrequencyScale),
+    ];
+}
+
+/// <summary>How several GPUs share a model.</summary>
+public enum GpuSplit
+{
+    /// <summary>Not at all: one has it.</summary>
+    None,
+
+    /// <summary>Each has some of the layers.</summary>
+    Layer,
+
+    /// <summary>Each has some rows of every matrix.</summary>
+    Row,
 }

@@ -7,17 +7,29 @@ public sealed class LanguageModelContractTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
+#if PARITY
+    public static TheoryData<string> Models => ["llamasharp"];
+#else
     public static TheoryData<string> Models => ["fake", "real"];
+#endif
 
     public void Dispose() => _folder.Dispose();
 
     private async Task<ILanguageModel> LoadAsync(string kind)
     {
+#if !PARITY
         if (kind == "fake")
             return new FakeLanguageModel { ContextLength = 64 };
+#endif
         var path = Path.Combine(_folder.Path, "model.gguf");
         ModelSynthesizer.Write(path, new SyntheticShape(64, 1, 2, 1, 64, 512), "F32", seed: 3);
-        return await LanguageModel.LoadAsync(path, new ModelOptions { ContextLength = 64, Threads = 1 });
+        var options = new ModelOptions { ContextLength = 64, Threads = 1 };
+#if PARITY
+        Assert.Equal("llamasharp", kind);
+        return await Hearth.LLamaSharp.LLamaSharpModel.LoadAsync(path, options);
+#else
+        return await LanguageModel.LoadAsync(path, options);
+#endif
     }
 
     private static GenerationRequest Request(ILanguageModel model, int? most = null)

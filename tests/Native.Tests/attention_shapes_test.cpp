@@ -146,6 +146,61 @@ TEST(AttentionShapes, NeighboursDoNotChangeASequenceHoweverManyTheyAre) {
     }
 }
 
+// What a row gives with all rows before it in one step, with some of them, and alone.
+void expect_same_bits_in_any_step(AttentionCase c, int positions) {
+    c.sequences = {{0, positions}};
+    AttentionData whole(c);
+    for (hearth_isa isa : isas_here()) {
+        whole.fill_cache(isa);
+        const std::vector<float> expected = whole.from_cache(isa);
+        const auto width = static_cast<int64_t>(expected.size()) / positions;
+        for (int rows : {1, 2, 3, 7, 40}) {
+            AttentionCase part = c;
+            part.sequences = {{positions - rows, rows}};
+            AttentionData some(part);
+            const auto last = static_cast<int64_t>(some.queries.size());
+            std::copy(whole.queries.end() - last, whole.queries.end(), some.queries.begin());
+            some.keys = whole.keys;
+            some.values = whole.values;
+            some.sinks = whole.sinks;
+            some.fill_cache(isa);
+            EXPECT_EQ(some.from_cache(isa),
+                      std::vector<float>(expected.end() - rows * width, expected.end()))
+                << hearth::isa_name(isa) << " rows " << rows << " " << describe(c);
+        }
+    }
+}
+
+TEST(AttentionShapes, ARowGivesTheSameBitsInAnyStep) {
+    for (int positions : {41, 130, 700, 1300})
+        for (const auto& [heads, kv_heads] : {std::pair{1, 1}, {4, 4}, {6, 2}, {14, 2}, {12, 1}})
+            for (int width : {20, 64})
+                expect_same_bits_in_any_step({.heads = heads,
+                                              .kv_heads = kv_heads,
+                                              .key_width = width,
+                                              .value_width = width,
+                                              .key_type = HEARTH_TYPE_F16,
+                                              .value_type = HEARTH_TYPE_F16,
+                                              .seed = static_cast<uint32_t>(positions + heads)},
+                                             positions);
+}
+
+TEST(AttentionShapes, ARowGivesTheSameBitsInAnyStepUnderEveryTermAndType) {
+    const AttentionCase cases[] = {{.window = 100},
+                                   {.window = 600, .softcap = 30},
+                                   {.alibi = 8},
+                                   {.mask = HEARTH_MASK_CHUNKED, .window = 160},
+                                   {.key_type = HEARTH_TYPE_BF16, .value_type = HEARTH_TYPE_F32},
+                                   {.key_type = HEARTH_TYPE_Q8_0, .value_type = HEARTH_TYPE_Q4_0},
+                                   {.sinks = true}};
+    for (AttentionCase c : cases) {
+        c.heads = 4;
+        c.kv_heads = 2;
+        c.key_width = c.value_width = 64;
+        for (int positions : {90, 1100}) expect_same_bits_in_any_step(c, positions);
+    }
+}
+
 TEST(AttentionShapes, BlockCachesGiveWhatScalarCodeGives) {
     for (hearth_type type : {HEARTH_TYPE_Q8_0, HEARTH_TYPE_Q4_0})
         for (int heads : {1, 2, 3, 4, 8, 12})

@@ -1,4 +1,6 @@
 using Hearth.Runtime;
+using Hearth.Runtime.Engines;
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 
 namespace Hearth.Extensions.AI.Backends;
@@ -13,7 +15,7 @@ internal interface IModelLoader
         where T : class, IModel;
 }
 
-/// <summary>Loads into Hearth's own engine.</summary>
+/// <summary>Loads into the engine that the options name, Hearth's own where they name none.</summary>
 internal sealed class EngineLoader : IModelLoader
 {
     public async Task<IModel> LoadAsync<T>(string path, ModelOptions options, PoolingKind? pooling, CancellationToken cancellationToken)
@@ -21,6 +23,13 @@ internal sealed class EngineLoader : IModelLoader
     {
         try
         {
+            if (!ModelEngines.IsOwn(options.Engine))
+            {
+                var engine = ModelEngines.Find(options.Engine!);
+                using var file = await Task.Run(() => GgufFile.Open(path), cancellationToken).ConfigureAwait(false);
+                return await engine.LoadAsync(file, options, embeds: typeof(T) == typeof(IEmbeddingModel), pooling, cancellationToken: cancellationToken).ConfigureAwait(false);
+            }
+
             return typeof(T) == typeof(IEmbeddingModel)
                 ? await EmbeddingModel.LoadAsync(path, options, pooling, cancellationToken: cancellationToken).ConfigureAwait(false)
                 : await LanguageModel.LoadAsync(path, options, cancellationToken: cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Text;
 using Hearth.Host.Service;
+using Hearth.Runtime.Engines;
 
 namespace Hearth.Host.CommandLine;
 
@@ -45,6 +46,16 @@ internal sealed record CommandEnvironment
     /// <exception cref="UnsupportedModelException">The file holds an encoder.</exception>
     public async Task<ILanguageModel> LoadModelAsync(ModelConfiguration model, CancellationToken cancellationToken)
         => (ILanguageModel)await LoadAsync(model with { Kind = ModelUse.Text }, cancellationToken);
+
+    /// <summary>Loads a model that generates text on Hearth's own engine, for what no other has.</summary>
+    /// <param name="model">Which, and how.</param>
+    /// <param name="what">What is wanted, in words.</param>
+    /// <param name="cancellationToken">Stops loading.</param>
+    /// <exception cref="HearthException">Another engine is asked for.</exception>
+    public async Task<LanguageModel> LoadOwnModelAsync(ModelConfiguration model, string what, CancellationToken cancellationToken)
+        => ModelEngines.IsOwn(model.Engine)
+            ? (LanguageModel)await LoadModelAsync(model, cancellationToken)
+            : throw new HearthException($"{what} is Hearth's own engine's; '{model.Engine}' does not have it");
 
     /// <summary>Loads a model that turns texts into vectors, with its progress on a terminal.</summary>
     /// <exception cref="UnsupportedModelException">The file holds a model that cannot.</exception>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Hearth.Host.Service;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Engines;
 
 namespace Hearth.Host.CommandLine;
 
@@ -15,6 +16,9 @@ internal sealed class EngineArguments
     private readonly Option<bool> _pinThreads = new("--pin-threads") { Description = "Keep each engine thread on one processor." };
     private readonly Option<string?> _kvType = new("--kv-type") { Description = $"How keys and values are cached: {string.Join(", ", CacheTypes)} (default: f16).", HelpName = "TYPE" };
 
+    private readonly Option<string?> _engine = new("--engine") { Description = $"What computes the model: {ModelEngines.Own}, or another engine that this build carries, such as llamasharp (default: {ModelEngines.Own}).", HelpName = "NAME" };
+    private readonly Option<int?> _gpuLayers = new("--gpu-layers") { Description = "With another --engine: layers whose weights lie on a GPU (default: all that its backend can take).", HelpName = "N" };
+
     private readonly Option<bool> _templateControlTokens = new("--template-control-tokens") { Description = "Take the markers that the chat template spells for control tokens, whatever the file types them." };
 
     /// <param name="hasCache">Whether the verb keeps keys and values.</param>
@@ -24,6 +28,7 @@ internal sealed class EngineArguments
         _kvType.OneOf(CacheTypes);
         _context.AtLeast(1);
         _threads.AtLeast(1);
+        _gpuLayers.AtLeast(0);
     }
 
     public void AddTo(Command command)
@@ -31,6 +36,8 @@ internal sealed class EngineArguments
         command.Options.Add(_context);
         command.Options.Add(_threads);
         command.Options.Add(_pinThreads);
+        command.Options.Add(_engine);
+        command.Options.Add(_gpuLayers);
         if (_hasCache)
         {
             command.Options.Add(_kvType);
@@ -47,6 +54,8 @@ internal sealed class EngineArguments
             Threads = parsed.GetValue(_threads),
             PinThreads = parsed.GetValue(_pinThreads) ? true : null,
             TemplateControlTokens = _hasCache && parsed.GetValue(_templateControlTokens) ? true : null,
+            Engine = parsed.GetValue(_engine),
+            GpuLayers = parsed.GetValue(_gpuLayers),
             KeyType = type,
             ValueType = type,
         };

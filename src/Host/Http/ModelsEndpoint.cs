@@ -51,6 +51,8 @@ internal static class ModelsEndpoint
 
             // An embedding model made of a chat model still bears its template.
             Chat = information is null ? null : information.HasChatTemplate && embedding is null,
+            Engine = information?.Engine,
+            Backend = information?.Backend,
             Warnings = information is { Warnings.Count: > 0 } ? information.Warnings : null,
             Dimensions = embedding?.Pooling == PoolingKind.Rank ? null : embedding?.Dimensions,
             Pooling = embedding?.Pooling.ToWire(),

@@ -1,3 +1,5 @@
+using Hearth.Runtime.Engines;
+
 namespace Hearth.Host.Service;
 
 /// <content>What is loaded, and what has to go.</content>
@@ -253,7 +255,7 @@ internal sealed partial class ModelCatalog
 
     // Under a budget a cache gets an eighth of it, where nobody says how large it is to be.
     private long? CacheBytesOf(ModelConfiguration model)
-        => configuration.MemoryBytes is { } budget && model.CacheTokens is null ? model.CacheBytes ?? Math.Max(1 << 20, budget / 8) : model.CacheBytes;
+        => configuration.MemoryBytes is { } budget && model.CacheTokens is null && ModelEngines.IsOwn(model.Engine) ? model.CacheBytes ?? Math.Max(1 << 20, budget / 8) : model.CacheBytes;
 
     private ModelConfiguration Sized(ModelConfiguration model) => model with { CacheBytes = CacheBytesOf(model) };
 

@@ -59,6 +59,23 @@ internal sealed record ModelConfiguration
 
     public bool? TemplateControlTokens { get; init; }
 
+    /// <summary>"hearth" or another engine that this build carries, such as "llamasharp"; what follows is for such a one.</summary>
+    public string? Engine { get; init; }
+
+    public int? GpuLayers { get; init; }
+
+    public GpuSplit? GpuSplit { get; init; }
+
+    public int? MainGpu { get; init; }
+
+    public bool? FlashAttention { get; init; }
+
+    public bool? MemoryMap { get; init; }
+
+    public double? RopeFrequencyBase { get; init; }
+
+    public double? RopeFrequencyScale { get; init; }
+
     /// <summary>Bytes that the cache may take where <see cref="CacheTokens"/> says nothing; null: a quarter of the machine's memory.</summary>
     public long? CacheBytes { get; init; }
 
@@ -100,6 +117,14 @@ internal sealed record ModelConfiguration
         StepTokens = StepTokens,
         PrefixCaching = PrefixCaching,
         TemplateControlTokens = TemplateControlTokens,
+        Engine = Engine,
+        GpuLayers = GpuLayers,
+        GpuSplit = GpuSplit,
+        MainGpu = MainGpu,
+        FlashAttention = FlashAttention,
+        MemoryMap = MemoryMap,
+        RopeFrequencyBase = RopeFrequencyBase,
+        RopeFrequencyScale = RopeFrequencyScale,
     };
 }
 

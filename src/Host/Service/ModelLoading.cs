@@ -1,3 +1,4 @@
+using Hearth.Runtime.Engines;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 
@@ -12,15 +13,29 @@ internal static class ModelLoading
         {
             using var file = await Task.Run(() => GgufFile.Open(model.Path), cancellationToken);
             var use = model.Kind ?? (ModelKinds.Of(file) == ModelKind.Encoder ? ModelUse.Embedding : ModelUse.Text);
+            if (model.Pooling is not null && use != ModelUse.Embedding)
+            {
+                throw new HearthException($"{model.EffectiveId}: Pooling has a meaning for an embedding model only; this one generates text");
+            }
+
+            if (!ModelEngines.IsOwn(model.Engine))
+            {
+                if (model.ChatTemplate is not null)
+                {
+                    throw new HearthException($"{model.EffectiveId}: ChatTemplate has a meaning for Hearth's own engine only");
+                }
+
+                return await ModelEngines.Find(model.Engine!).LoadAsync(
+                    file, model.ToOptions(), use == ModelUse.Embedding, (PoolingKind?)model.Pooling, Adapt(progress), cancellationToken: cancellationToken);
+            }
+
             if (use == ModelUse.Embedding)
             {
                 return await EmbeddingModel.LoadAsync(file, model.ToOptions(), (PoolingKind?)model.Pooling, Adapt(progress), cancellationToken: cancellationToken);
             }
 
             var options = model.ToOptions() with { ChatTemplate = await ReadTemplateAsync(model, cancellationToken), FallbackChatTemplate = ChatMl };
-            return model.Pooling is null
-                ? await LanguageModel.LoadAsync(file, options, Adapt(progress), cancellationToken: cancellationToken)
-                : throw new HearthException($"{model.EffectiveId}: Pooling has a meaning for an embedding model only; this one generates text");
+            return await LanguageModel.LoadAsync(file, options, Adapt(progress), cancellationToken: cancellationToken);
         });
 
     /// <summary>The format of turns that most models without one of their own are asked in.</summary>

@@ -68,8 +68,8 @@ struct AttentionCall {
 // only where long sequences are split along their keys.
 size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, int64_t max_rows, int threads);
 
-// A row that sees no key gives zeros. A sequence's results depend neither on the thread count nor on the
-// sequences beside it. Throws HEARTH_INTERNAL where scratch is too small.
+// A row that sees no key gives zeros. A row's results depend neither on the thread count nor on the rows beside
+// it, of its own sequence or of others. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
 
 // What the softmax of a call gives each key: probabilities [R, head_count, key_count] of the heads from

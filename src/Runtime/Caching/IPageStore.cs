@@ -22,6 +22,14 @@ internal interface IPageStore
     /// <summary>Copies a page in; buffer has PageBytes bytes.</summary>
     void WritePage(int page, ReadOnlySpan<byte> buffer);
 
+    /// <summary>How many of the first tokens of a prompt the store still has the keys and values of.</summary>
+    /// <param name="tokens">Those whose pages were written, at least 0.</param>
+    /// <returns>All of them for a store that loses nothing; less where contents are found by tokens, and some had to make room.</returns>
+    int Held(ReadOnlySpan<int> tokens) => tokens.Length;
+
+    /// <summary>Why <see cref="Held"/> is less than what was written.</summary>
+    CacheMissReason LossReason => CacheMissReason.Evicted;
+
     /// <summary>States that there are; 0 for a model that keeps none.</summary>
     int StateCount => 0;
 

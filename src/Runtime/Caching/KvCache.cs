@@ -342,7 +342,7 @@ public sealed class KvCache
             var sequence = Register(new KvSequence(this) { Scope = scope });
             if (_states is null)
             {
-                match = _tree.Find(tokens, limit, sequence.PageList, scope);
+                match = FindHeld(tokens, limit, sequence.PageList, scope);
             }
             else
             {
@@ -364,6 +364,19 @@ public sealed class KvCache
             sequence.TokenList.AddRange(tokens[..match.Length]);
             return sequence;
         }
+    }
+
+    private PrefixMatch FindHeld(ReadOnlySpan<int> tokens, int limit, List<int> pages, string? scope)
+    {
+        var match = _tree.Find(tokens, limit, pages, scope);
+        var held = Store.Held(tokens[..match.Length]);
+        if (held >= match.Length)
+        {
+            return match;
+        }
+
+        pages.Clear();
+        return _tree.Find(tokens, held, pages, scope) with { Reason = Store.LossReason };
     }
 
     private PrefixNode PublishPage(KvSequence sequence, PrefixNode parent, int index, ReadOnlySpan<int> tokens)

@@ -47,4 +47,7 @@ public sealed record ChatPrompt
 
     /// <summary>Further variables for the template, such as enable_thinking.</summary>
     public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = new Dictionary<string, JsonNode?>();
+
+    /// <summary>What the first messages were as tokens; null: all are tokenized afresh.</summary>
+    internal Chat.WrittenHistory? History { get; init; }
 }

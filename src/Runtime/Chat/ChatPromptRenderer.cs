@@ -59,9 +59,10 @@ internal sealed class ChatPromptRenderer
         var ids = _tokenizer.EncodeMarked(text, mark);
         if (ids.Count == 0)
             throw new ChatTemplateFailureException("what the model's chat template wrote of these messages makes no token: the prompt would be empty");
-        if (_tokenizer.AddsBeginOfText && _tokenizer.BeginOfTextId is { } begin && ids[0] != begin)
-            ids.Insert(0, begin);
-        return ids;
+        int? unwritten = _tokenizer.AddsBeginOfText && _tokenizer.BeginOfTextId is { } begin && ids[0] != begin ? begin : null;
+        if (unwritten is { } added)
+            ids.Insert(0, added);
+        return chat.History is null ? ids : chat.History.TakeOver(_tokenizer, ids, text.Replace(mark.ToString(), "", StringComparison.Ordinal), unwritten);
     }
 
     private static IEnumerable<string?> TextsOf(ChatPrompt chat)

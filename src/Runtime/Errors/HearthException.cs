@@ -56,6 +56,13 @@ public sealed class UnsupportedModelException : HearthException
         : base($"{what} is not supported; supported: {string.Join(", ", supported)}")
         => What = what;
 
+    /// <summary>Adds to a refusal which other engines of this process take the model.</summary>
+    /// <param name="refused">Why this engine does not.</param>
+    /// <param name="engines">The others' names, at least one.</param>
+    internal UnsupportedModelException(UnsupportedModelException refused, IEnumerable<string> engines)
+        : base($"{refused.Message}. It is available with the engine {string.Join(" or ", engines)} (the option Engine, or --engine)", refused)
+        => What = refused.What;
+
     /// <summary>What is not supported.</summary>
     public string What { get; }
 }

@@ -10,6 +10,7 @@ internal sealed class StepBatch
     private readonly List<int> _outputRows = [];
     private readonly List<StepSequence> _sequences = [];
     private readonly List<StateCheckpoint> _checkpoints = [];
+    private readonly List<IReadOnlyList<int>?> _written = [];
 
     /// <summary>Rows so far.</summary>
     public int RowCount => _tokens.Count;
@@ -35,6 +36,9 @@ internal sealed class StepBatch
     /// <summary>States that are kept on the way, sequence by sequence.</summary>
     public IReadOnlyList<StateCheckpoint> Checkpoints => _checkpoints;
 
+    /// <summary>The tokens of each sequence's positions before this step, for a runner that keeps no pages; null where whoever made the step did not say. Valid until the sequences change.</summary>
+    public IReadOnlyList<IReadOnlyList<int>?> Written => _written;
+
     /// <summary>Empties the step.</summary>
     public void Clear()
     {
@@ -44,6 +48,7 @@ internal sealed class StepBatch
         _outputRows.Clear();
         _sequences.Clear();
         _checkpoints.Clear();
+        _written.Clear();
     }
 
     /// <summary>Adds the next rows of a sequence.</summary>
@@ -54,13 +59,16 @@ internal sealed class StepBatch
     /// <param name="memoryPages">The page table of the encoder's output that the sequence attends to; empty for a decoder alone.</param>
     /// <param name="memoryLength">Positions of the encoder's output.</param>
     /// <param name="states">Where the sequence's state is; default for a model that keeps none.</param>
-    public void Add(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs, ReadOnlySpan<int> memoryPages = default, int memoryLength = 0, StateMove states = default)
+    /// <param name="written">The tokens of the positions in its pages, see <see cref="Written"/>.</param>
+    public void Add(
+        int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, int outputs, ReadOnlySpan<int> memoryPages = default, int memoryLength = 0, StateMove states = default,
+        IReadOnlyList<int>? written = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(outputs);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs, tokens.Length);
         for (var row = RowCount + tokens.Length - outputs; row < RowCount + tokens.Length; row++)
             _outputRows.Add(row);
-        AddRows(past, tokens, pages, memoryPages, memoryLength, states);
+        AddRows(past, tokens, pages, memoryPages, memoryLength, states, written);
     }
 
     /// <summary>Adds a whole text of which some rows are wanted.</summary>
@@ -81,16 +89,17 @@ internal sealed class StepBatch
 
         foreach (var row in outputRows)
             _outputRows.Add(RowCount + row);
-        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0, states);
+        AddRows(past: 0, tokens, pages, memoryPages: default, memoryLength: 0, states, written: null);
     }
 
-    private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength, StateMove states)
+    private void AddRows(int past, ReadOnlySpan<int> tokens, ReadOnlySpan<int> pages, ReadOnlySpan<int> memoryPages, int memoryLength, StateMove states, IReadOnlyList<int>? written)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);
         ArgumentOutOfRangeException.ThrowIfZero(tokens.Length);
         var memoryBegin = memoryPages.IsEmpty ? 0 : _pages.Count + pages.Length;
         _sequences.Add(new StepSequence(RowCount, tokens.Length, past, _pages.Count, pages.Length, memoryBegin, memoryPages.Length, memoryLength, states.From, states.To, states.Checkpoints.IsEmpty ? 0 : _checkpoints.Count, states.Checkpoints.Length));
         _checkpoints.AddRange(states.Checkpoints.Span);
+        _written.Add(written);
         for (var i = 0; i < tokens.Length; i++)
         {
             _tokens.Add(tokens[i]);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Hearth.Runtime.Engines;
 using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Interop;
@@ -60,6 +61,19 @@ internal static class ModelLoader
 
     private static LoadedModel Load(GgufFile file, ModelOptions options, StepLimits limits, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
+        ModelEngines.RequireOwn(options);
+        try
+        {
+            return LoadHere(file, options, limits, progress, cancellationToken);
+        }
+        catch (UnsupportedModelException refused) when (ModelEngines.Knowing(file) is { Count: > 0 } others)
+        {
+            throw new UnsupportedModelException(refused, others);
+        }
+    }
+
+    private static LoadedModel LoadHere(GgufFile file, ModelOptions options, StepLimits limits, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
         var family = ModelFamilies.Find(file);
         var architecture = file.Metadata.Get<string>("general.architecture");
         if (limits.FillsMasks && !family.FillsMasks)
@@ -81,7 +95,7 @@ internal static class ModelLoader
 
         // A large vocabulary takes as long as some hundred megabytes of weights, and one thread.
         var texts = Task.Run(() => ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: program.Pooling is null && !limits.FillsMasks,
-            options.ChatTemplate, program.Encoder is null && !program.NeedsWholeText && program.Recurrence is null ? options.FallbackChatTemplate : null), CancellationToken.None);
+            template: options.ChatTemplate, fallback: program.Encoder is null && !program.NeedsWholeText && program.Recurrence is null ? options.FallbackChatTemplate : null), CancellationToken.None);
         CompiledProgram? compiled = null, encoder = null;
         try
         {

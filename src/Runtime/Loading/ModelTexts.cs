@@ -1,5 +1,6 @@
 using Hearth.Runtime.Chat;
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime.Loading;
 
@@ -15,13 +16,14 @@ internal sealed record ModelTexts(ModelTokenizers Tokenizers, ChatPromptRenderer
     /// <param name="metadata">The file's metadata.</param>
     /// <param name="promotesMarkers">Whether markers of the template are control tokens whatever the file says.</param>
     /// <param name="chats">Whether the model is one that writes text.</param>
+    /// <param name="foreign">Another engine's tokenizer, for a vocabulary of a kind that is not built in; null: there is none.</param>
     /// <param name="template">A chat template in the place of the file's; null: none.</param>
     /// <param name="fallback">A chat template where the file has none; null: none.</param>
     /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
-    public static ModelTexts Read(GgufMetadata metadata, bool promotesMarkers, bool chats, string? template = null, string? fallback = null)
+    public static ModelTexts Read(GgufMetadata metadata, bool promotesMarkers, bool chats, IForeignVocabulary? foreign = null, string? template = null, string? fallback = null)
     {
         var templates = new ModelTemplates(metadata, template, fallback);
-        var tokenizers = ModelTokenizers.Read(metadata, promotesMarkers ? ChatTemplateCheck.Markers(templates) : []);
+        var tokenizers = ModelTokenizers.Read(metadata, promotesMarkers ? ChatTemplateCheck.Markers(templates) : [], foreign);
         if (!chats || tokenizers.Input is not { } tokenizer)
             return new ModelTexts(tokenizers, null, templates is { HasTemplate: true, Fault: null }, templates.Fault, Told(tokenizers.Warnings));
         var renderer = new ChatPromptRenderer(templates, tokenizer, TimeProvider.System);

@@ -23,8 +23,9 @@ internal sealed record ModelTokenizers(Tokenizer? Input, Tokenizer? Output, Unsu
     /// <summary>Reads what the file has.</summary>
     /// <param name="metadata">The file's metadata.</param>
     /// <param name="controlSpellings">Tokens that are control tokens whatever the file says.</param>
+    /// <param name="foreign">Another engine's tokenizer, for a vocabulary of a kind that is not built in; null: there is none.</param>
     /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
-    public static ModelTokenizers Read(GgufMetadata metadata, IEnumerable<string> controlSpellings)
+    public static ModelTokenizers Read(GgufMetadata metadata, IEnumerable<string> controlSpellings, IForeignVocabulary? foreign = null)
     {
         Tokenizer? input = null;
         try
@@ -34,6 +35,12 @@ internal sealed record ModelTokenizers(Tokenizer? Input, Tokenizer? Output, Unsu
         }
         catch (UnsupportedModelException reason)
         {
+            if (foreign is { KnowsText: true } && metadata.Contains("tokenizer.ggml.tokens"))
+            {
+                input = ForeignTokenizer.Read(metadata, controlSpellings, foreign);
+                return new ModelTokenizers(input, input, Missing: null);
+            }
+
             return new ModelTokenizers(input, Output: null, reason);
         }
     }

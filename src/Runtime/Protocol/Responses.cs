@@ -257,6 +257,12 @@ internal sealed class ModelEntry
     /// <summary>Whether it answers chats.</summary>
     public bool? Chat { get; init; }
 
+    /// <summary>What computes it: "hearth", or another engine's name.</summary>
+    public string? Engine { get; init; }
+
+    /// <summary>Of another engine: its library and the backend that it chose.</summary>
+    public string? Backend { get; init; }
+
     /// <summary>What in the model's file is odd, a sentence each; absent where nothing is.</summary>
     public IReadOnlyList<string>? Warnings { get; init; }
 

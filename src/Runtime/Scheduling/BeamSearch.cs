@@ -124,7 +124,7 @@ internal sealed class BeamSearch
     }
 
     private void Add(KvSequence sequence, ReadOnlySpan<int> tokens, int outputs)
-        => _batch.Add(sequence.Length, tokens, sequence.Pages, outputs, _memory is null ? default : _memory.Pages, _memory?.Length ?? 0, sequence.States);
+        => _batch.Add(sequence.Length, tokens, sequence.Pages, outputs, _memory is null ? default : _memory.Pages, _memory?.Length ?? 0, sequence.States, sequence.TokenList);
 
     private static void Reserve(KvSequence sequence, int positions)
     {

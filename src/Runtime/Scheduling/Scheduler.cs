@@ -350,7 +350,7 @@ internal sealed class Scheduler
             var memory = request.Memory is { } source ? source.Pages : default;
             _batch.Add(
                 sequence.Length, request.History.Slice(sequence.End, rows), sequence.Pages, wantsLogits ? 1 : 0,
-                memory, request.Memory?.Length ?? 0, sequence.States);
+                memory, request.Memory?.Length ?? 0, sequence.States, sequence.TokenList);
         }
     }
 

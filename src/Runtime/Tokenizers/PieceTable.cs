@@ -43,6 +43,20 @@ internal sealed class PieceTable
         return new PieceTable([.. bytes], starts);
     }
 
+    /// <summary>Takes what each token prints as from elsewhere.</summary>
+    public static PieceTable Of(int count, Func<int, byte[]> pieceOf)
+    {
+        var bytes = new List<byte>(count * 8);
+        var starts = new int[count + 1];
+        for (var id = 0; id < count; id++)
+        {
+            bytes.AddRange(pieceOf(id));
+            starts[id + 1] = bytes.Count;
+        }
+
+        return new PieceTable([.. bytes], starts);
+    }
+
     /// <summary>Spells U+2581 as the space that it stands for.</summary>
     public static void WithSpaces(ReadOnlySpan<byte> text, List<byte> output)
         => output.AddRange(Text.Utf8.Replace(text, Text.Utf8.EscapedSpace, " "u8));

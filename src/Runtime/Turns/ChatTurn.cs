@@ -34,7 +34,7 @@ public static class ChatTurn
         await foreach (var update in model.GenerateAsync(generation, cancellationToken).ConfigureAwait(false))
         {
             var choice = choices[update.Choice] ??= new Choice(NewReader(model.Dialect, tools, request, generation.Prompt), tools.Warnings);
-            yield return choice.Read(update);
+            yield return choice.Read(update) with { Prompt = generation.Prompt };
         }
     }
 
@@ -65,7 +65,7 @@ public static class ChatTurn
             throw new InvalidRequestException("ContinueFinalMessage", "needs a last message that is the assistant's, with a text and without calls");
         var dialect = model.Dialect;
         var tools = ToolSet.Read(request, cancellationToken);
-        var prompt = Tokenize(model, WithVariables(request), cancellationToken);
+        var prompt = Tokenize(model, request, cancellationToken);
         var form = dialect.IsHarmony ? Harmony.Answer(tools, request) : CallForms.Answer(dialect.Calls, tools, request, dialect.HasPythonTag);
         if (form is not null && request.Options.Constraint is null && (request.Options.MinTokens > 0 || request.Options.IgnoreEndOfText))
             throw new InvalidRequestException(request.Options.MinTokens > 0 ? nameof(GenerationOptions.MinTokens) : nameof(GenerationOptions.IgnoreEndOfText), "contradicts tools, whose calls say where the text ends");
@@ -84,6 +84,10 @@ public static class ChatTurn
             Admitted = request.Admitted,
         }, tools);
     }
+
+    /// <summary>The prompt's tokens.</summary>
+    internal static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
+        => Tokenize(model, WithVariables(request), cancellationToken);
 
     internal static IReadOnlyList<int> Tokenize(ILanguageModel model, ChatPrompt chat, CancellationToken cancellationToken)
     {

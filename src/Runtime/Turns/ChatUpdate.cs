@@ -35,6 +35,9 @@ public sealed record ChatUpdate
 
     /// <summary>What the caller should know of this answer, a sentence each: what of a tool's schema is not enforced, what could not be read as a call.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>The prompt's tokens, in the answer's updates in this process; null where the model runs elsewhere.</summary>
+    internal IReadOnlyList<int>? Prompt { get; init; }
 }
 
 /// <summary>A piece of a call. The first of a call has its name and no arguments; the others follow with pieces of these.</summary>

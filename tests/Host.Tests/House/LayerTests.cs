@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Xml.Linq;
 using Hearth.Extensions.AI;
+using Hearth.LLamaSharp;
 using Hearth.SemanticKernel;
 
 namespace Hearth.Host.Tests.House;
@@ -14,10 +15,11 @@ public sealed class LayerTests
     {
         ["Runtime"] =
         [
-            "Probing",
+            "Probing Conversations",
             "LanguageModel Embedding MaskFilling Benchmarking Conversion Protocol",
             "Evaluation Scheduling",
             "Loading",
+            "Engines",
             "Sampling",
             "Turns",
             "contracts",
@@ -32,6 +34,7 @@ public sealed class LayerTests
         ],
         ["ExtensionsAI"] = ["contracts", "Backends"],
         ["SemanticKernel"] = ["contracts"],
+        ["LLamaSharp"] = ["contracts", "Steps", "Native"],
         ["Host"] = ["CommandLine", "Http Lens", "Service", "contracts"],
     };
 
@@ -55,11 +58,14 @@ public sealed class LayerTests
     [Fact]
     public void Projects_refer_only_to_projects_below_them()
     {
-        string[] rows = ["Host", "SemanticKernel", "ExtensionsAI", "Runtime"];
+        string[] rows = ["Host", "SemanticKernel", "ExtensionsAI", "LLamaSharp", "Runtime"];
         foreach (var path in Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "src"), "*.csproj", SearchOption.AllDirectories))
         {
             var project = Path.GetFileName(Path.GetDirectoryName(path)!);
-            var referred = XDocument.Load(path).Descendants("ProjectReference").Select(reference => reference.Attribute("Include")!.Value.Split('/', '\\')[^2]);
+            var references = XDocument.Load(path).Descendants("ProjectReference").ToLookup(
+                reference => reference.Parent!.Attribute("Condition") is null, reference => reference.Attribute("Include")!.Value.Split('/', '\\')[^2]);
+            Assert.All(references[false], below => Assert.Equal("LLamaSharp", below)); // which the executable carries where it is asked for, and finds by its attribute
+            var referred = references[true];
             Assert.All(referred, below => Assert.True(Array.IndexOf(rows, below) > Array.IndexOf(rows, project), $"{project} refers to {below}"));
 
             // A reference that no code uses is an arrow too.
@@ -75,6 +81,7 @@ public sealed class LayerTests
     {
         "Runtime" => typeof(LanguageModel).Assembly,
         "ExtensionsAI" => typeof(HearthEmbeddingGenerator).Assembly,
+        "LLamaSharp" => typeof(LLamaSharpEngine).Assembly,
         "SemanticKernel" => typeof(HearthChatCompletionService).Assembly,
         _ => typeof(Hearth.Host.Service.ModelConfiguration).Assembly,
     };

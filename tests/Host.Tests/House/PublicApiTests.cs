@@ -1,5 +1,6 @@
 using System.Reflection;
 using Hearth.Extensions.AI;
+using Hearth.LLamaSharp;
 using Hearth.SemanticKernel;
 
 namespace Hearth.Host.Tests.House;
@@ -10,7 +11,7 @@ public sealed class PublicApiTests
     // Set, the files are written anew in place of being compared.
     private const string Accept = "HEARTH_ACCEPT_API";
 
-    public static TheoryData<string> Assemblies => ["Hearth.Runtime", "Hearth.Extensions.AI", "Hearth.SemanticKernel"];
+    public static TheoryData<string> Assemblies => ["Hearth.Runtime", "Hearth.Extensions.AI", "Hearth.SemanticKernel", "Hearth.LLamaSharp"];
 
     [Theory]
     [MemberData(nameof(Assemblies))]
@@ -20,6 +21,7 @@ public sealed class PublicApiTests
         {
             "Hearth.Runtime" => typeof(LanguageModel).Assembly,
             "Hearth.Extensions.AI" => typeof(HearthEmbeddingGenerator).Assembly,
+            "Hearth.LLamaSharp" => typeof(LLamaSharpEngine).Assembly,
             _ => typeof(HearthChatCompletionService).Assembly,
         };
         Assert.Equal(name, assembly.GetName().Name);

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Hearth.Host.Service;
 using Hearth.Runtime.Benchmarking;
+using Hearth.Runtime.Engines;
 using Hearth.Runtime.Interop;
 
 namespace Hearth.Host.CommandLine.Verbs;
@@ -54,6 +55,12 @@ internal static class BenchVerb
                 }
             }
 
+            if (!ModelEngines.IsOwn(configuration.Engine))
+            {
+                await MeasureOtherAsync(environment, configuration, options, parsed.GetValue(json), cancellationToken);
+                return 0;
+            }
+
             var result = await environment.WithProgressAsync(configuration.EffectiveId, progress => ModelLoading.Naming(
                 configuration, () => Task.Run(
                     () => ModelBenchmark.Run(configuration.Path, configuration.ToOptions(), options, ModelLoading.Adapt(progress), cancellationToken), CancellationToken.None)));
@@ -69,6 +76,52 @@ internal static class BenchVerb
             return 0;
         });
         return command;
+    }
+
+    // Of another engine only what requests see is known: its rates, not the machine's limits and its memory.
+    private static async Task MeasureOtherAsync(CommandEnvironment environment, ModelConfiguration configuration, BenchmarkOptions options, bool asJson, CancellationToken cancellationToken)
+    {
+        var perSequence = options.Depth + Math.Max(options.PromptTokens, options.GeneratedTokens) + 2;
+        var loaded = await environment.LoadModelAsync(
+            configuration with
+            {
+                PrefixCaching = false,
+                MaxSequences = configuration.MaxSequences ?? options.Sequences,
+                ContextLength = configuration.ContextLength ?? perSequence,
+                CacheTokens = configuration.CacheTokens ?? (options.Sequences * (perSequence + 32)),
+            },
+            cancellationToken);
+        try
+        {
+            var rates = await RequestBenchmark.RunAsync(loaded, options, cancellationToken);
+            if (asJson)
+            {
+                environment.Output.WriteLine(JsonOutput.Write(new JsonObject
+                {
+                    ["model"] = configuration.Path,
+                    ["engine"] = loaded.Information.Engine,
+                    ["backend"] = loaded.Information.Backend,
+                    ["prompt_tokens"] = options.PromptTokens,
+                    ["generated_tokens"] = options.GeneratedTokens,
+                    ["depth"] = options.Depth,
+                    ["sequences"] = options.Sequences,
+                    ["repetitions"] = options.Repetitions,
+                    ["prompt"] = Rate(rates.Prompt),
+                    ["generation"] = Rate(rates.Generation),
+                }));
+                return;
+            }
+
+            environment.Output.WriteLine($"engine      {loaded.Information.Backend}");
+            if (rates.Prompt is { } prompt)
+                environment.Output.WriteLine(Invariant($"prompt      {prompt.Median,10:0.00} tok/s  ({prompt.Least:0.00} to {prompt.Most:0.00}; {options.PromptTokens} tokens)"));
+            if (rates.Generation is { } generation)
+                environment.Output.WriteLine(Invariant($"generation  {generation.Median,10:0.00} tok/s  ({generation.Least:0.00} to {generation.Most:0.00}; {options.Sequences} sequences at depth {options.Depth})"));
+        }
+        finally
+        {
+            await loaded.DisposeModelAsync();
+        }
     }
 
     private static void WriteConstraints(ConstraintCost cost, int constrained, bool asJson, TextWriter output)

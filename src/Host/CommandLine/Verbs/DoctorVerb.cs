@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Hearth.Host.Service;
+using Hearth.Runtime.Engines;
 using Hearth.Runtime.Interop;
 
 namespace Hearth.Host.CommandLine.Verbs;
@@ -68,7 +69,20 @@ internal static class DoctorVerb
         }
 
         report["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        report["gpus"] = "none: this build computes on the processor";
+        report["gpus"] = "none: Hearth's own engine computes on the processor";
+        foreach (var other in ModelEngines.All)
+        {
+            // Another engine that cannot run takes nothing from Hearth's own.
+            try
+            {
+                report[$"engine_{other.Name}"] = other.Describe();
+            }
+            catch (NativeLibraryException exception)
+            {
+                report[$"engine_{other.Name}"] = exception.Message;
+            }
+        }
+
         try
         {
             report["demo_model"] = ModelLocator.FindDefault();

@@ -77,10 +77,9 @@ internal static class LensVerb
             return await Task.Run(() => AttentionProbe.Run(encoder, Some(text), options, cancellationToken), CancellationToken.None);
         }
 
-        var loaded = await environment.LoadModelAsync(configuration with { MaxSequences = 1 }, cancellationToken);
+        var model = await environment.LoadOwnModelAsync(configuration with { MaxSequences = 1 }, "the attention lens", cancellationToken);
         try
         {
-            var model = (LanguageModel)loaded;
             var prompt = Some([.. model.Tokenize(request.Prompt, addSpecial: true, request.ParseSpecial)]);
             if (!model.HasEncoder)
                 return await Task.Run(() => AttentionProbe.Run(model, prompt, options, cancellationToken: cancellationToken), CancellationToken.None);
@@ -92,7 +91,7 @@ internal static class LensVerb
         }
         finally
         {
-            await loaded.DisposeModelAsync();
+            await model.DisposeModelAsync();
         }
     }
 

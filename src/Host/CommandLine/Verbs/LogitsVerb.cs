@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Hearth.Host.Service;
 using Hearth.Runtime.Caching;
+using Hearth.Runtime.Evaluation;
 
 namespace Hearth.Host.CommandLine.Verbs;
 
@@ -39,7 +40,7 @@ internal static class LogitsVerb
             try
             {
                 // Logits are for comparisons, so keys and values are kept whole unless another type is asked for.
-                var compute = () => Write((LanguageModel)loaded, ids, decoderIds, configuration.KeyType ?? CacheType.F32, parsed.GetRequiredValue(output), cancellationToken);
+                var compute = () => Write((ILogitsSource)loaded, ids, decoderIds, configuration.KeyType ?? CacheType.F32, parsed.GetRequiredValue(output), cancellationToken);
                 await Task.Run(compute, CancellationToken.None);
                 return 0;
             }
@@ -79,7 +80,7 @@ internal static class LogitsVerb
         return ids.Length > 0 ? ids : throw new HearthException($"{file}: holds no token ids");
     }
 
-    private static void Write(LanguageModel model, int[] ids, int[]? decoderIds, CacheType cacheType, string path, CancellationToken cancellationToken)
+    private static void Write(ILogitsSource model, int[] ids, int[]? decoderIds, CacheType cacheType, string path, CancellationToken cancellationToken)
     {
         if (model.HasEncoder != decoderIds is not null)
             throw new UsageException(model.HasEncoder ? "an encoder–decoder needs --decoder-tokens too" : "--decoder-tokens needs an encoder–decoder; this model is a decoder alone");

@@ -42,10 +42,10 @@ internal static class PerplexityVerb
 
             var text = await File.ReadAllTextAsync(parsed.GetRequiredValue(input), new UTF8Encoding(false), cancellationToken);
             // A stride makes chunks longer by half of it.
-            var loaded = await environment.LoadModelAsync(configuration with { MaxSequences = 1, ContextLength = options.Context + (options.Stride / 2) }, cancellationToken);
+            var loaded = await environment.LoadOwnModelAsync(configuration with { MaxSequences = 1, ContextLength = options.Context + (options.Stride / 2) }, "perplexity", cancellationToken);
             try
             {
-                await Task.Run(() => Measure((LanguageModel)loaded, text.EndsWith('\n') ? text[..^1] : text, options, parsed.GetValue(json), environment.Output, cancellationToken), CancellationToken.None);
+                await Task.Run(() => Measure(loaded, text.EndsWith('\n') ? text[..^1] : text, options, parsed.GetValue(json), environment.Output, cancellationToken), CancellationToken.None);
                 return 0;
             }
             finally

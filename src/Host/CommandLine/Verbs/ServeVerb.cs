@@ -24,7 +24,7 @@ internal static class ServeVerb
             var names = parsed.GetValue(model) ?? [];
             if (names.Length == 0 && template != new ModelConfiguration())
             {
-                throw new UsageException("--context, --threads, --pin-threads, --kv-type and --sequences describe the models that --model names; those of a configuration file have keys for them");
+                throw new UsageException("--context, --threads, --pin-threads, --kv-type, --engine, --gpu-layers and --sequences describe the models that --model names; those of a configuration file have keys for them");
             }
 
             var arguments = new ServeArguments

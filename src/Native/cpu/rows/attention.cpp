@@ -1,8 +1,8 @@
 // Attention's division of work. A sequence's lines (row, head of the group) of one KV head are cut into
 // tiles; a sequence of few tiles (decode, short prompts) is also cut along its keys into chunks, whose
-// results merge in order. The cuts follow from the sequence alone, so that its result is the same beside any
-// others and with any thread count; only whether the chunks of a tile run side by side depends on how many
-// tiles there are.
+// results merge in order. Chunks begin at the same keys for every row, and spans of kTileKeys within them, so
+// that a row's result is the same with any rows of its sequence in the step, beside any other sequences and with
+// any thread count; only whether the chunks of a tile run side by side depends on how many tiles there are.
 #include "cpu/attention.h"
 
 #include <algorithm>
@@ -18,10 +18,10 @@ namespace hearth {
 
 namespace {
 
-constexpr int64_t kChunkKeys = 512;  // the shortest chunk: merging costs little beside it
-constexpr int64_t kMaxChunks = 16;
-// A sequence of more tiles, over all KV heads, keeps any processor's threads busy without chunks.
-constexpr int64_t kMaxChunkedTiles = 256;
+// A chunk begins at each multiple of it: merging costs little beside so many keys.
+constexpr int64_t kChunkKeys = 512;
+static_assert(kChunkKeys % kTileKeys == 0);
+constexpr int64_t kMaxChunks = 16;  // of every tile, that memory is held for: longer ones may run in order
 constexpr int kTilesPerThread = 4;  // with more tiles, threads stay busy without splitting them
 constexpr int32_t kProbeKeys = 64;
 // Multiply-adds below which waking threads costs more than it saves.
@@ -76,6 +76,16 @@ size_t max_partial_floats(const hearth_attention_parameters& p, int64_t max_rows
 // Keys that some line of a tile sees: indices begin .. end - 1.
 struct Interval {
     int64_t begin, end;
+
+    int64_t first_chunk() const { return begin / kChunkKeys; }
+    int64_t chunks() const { return begin < end ? (end - 1) / kChunkKeys - first_chunk() + 1 : 0; }
+    // Those of its n-th chunk, from the begin of a span on.
+    Interval chunk(int64_t n) const {
+        const int64_t at = (first_chunk() + n) * kChunkKeys;
+        const int64_t first = std::max(at, begin / kTileKeys * kTileKeys);
+        const int64_t last = std::min(at + kChunkKeys, end);
+        return {std::min(first, last), last};
+    }
 };
 
 class Attention {
@@ -87,7 +97,7 @@ class Attention {
     // How a sequence is cut, and where its parts are counted from.
     struct Cut {
         int64_t first_item, first_tile, first_partial;  // partial: in floats
-        int64_t tile_lines, chunk_keys, chunks;         // chunks of each tile; some may be empty
+        int64_t tile_lines, chunks;                     // chunks of each tile; some may be empty
     };
     struct Item {
         int32_t sequence, kv_head;
@@ -113,7 +123,7 @@ class Attention {
     int64_t place(bool split);
     Item item(int64_t index) const;
     void work(int64_t index, int thread);
-    void whole_tile(const AttentionTile& tile, Interval keys, const Cut& cut, int thread);
+    void whole_tile(const AttentionTile& tile, Interval keys, int thread);
     void one_chunk(const AttentionTile& tile, Interval keys, const Item& item, int thread);
     AttentionWork work_space(int thread) const;
     AttentionState thread_state(int thread, int which) const;
@@ -281,17 +291,8 @@ Attention::Cut Attention::cut_of(const SequenceRows& s) const {
     Cut cut{};
     cut.tile_lines = tile_lines(s);
     cut.chunks = 1;
-    cut.chunk_keys = std::max<int64_t>(1, key_count(s));
-    const int64_t tile_count = tiles(s);
-    if (tile_count * call_.parameters.kv_heads > kMaxChunkedTiles) return cut;
-    int64_t most = 0;
-    for (int64_t t = 0; t < tile_count; ++t) {
-        const Interval keys = visible_to_tile(s, t);
-        most = std::max(most, keys.end - keys.begin);
-    }
-    const int64_t even = (most + kMaxChunks - 1) / kMaxChunks;
-    cut.chunk_keys = std::max(kChunkKeys, (even + kTileKeys - 1) / kTileKeys * kTileKeys);
-    cut.chunks = std::max<int64_t>(1, (most + cut.chunk_keys - 1) / cut.chunk_keys);
+    for (int64_t t = 0, count = tiles(s); t < count; ++t)
+        cut.chunks = std::max(cut.chunks, visible_to_tile(s, t).chunks());
     return cut;
 }
 
@@ -448,18 +449,18 @@ AttentionState Attention::thread_state(int thread, int which) const {
                     kMaxLines);
 }
 
-void Attention::whole_tile(const AttentionTile& tile, Interval keys, const Cut& cut, int thread) {
+void Attention::whole_tile(const AttentionTile& tile, Interval keys, int thread) {
     const AttentionWork space = work_space(thread);
     const AttentionState total = thread_state(thread, 0), part = thread_state(thread, 1);
     kernels_.attention_prepare(tile, space);
     kernels_.attention_start(tile, total);
-    for (int64_t key = keys.begin; key < keys.end; key += cut.chunk_keys) {
-        const int64_t end = std::min(keys.end, key + cut.chunk_keys);
-        if (key == keys.begin) {
-            kernels_.attention_extend(tile, space, total, key, end);
+    for (int64_t c = 0; c < keys.chunks(); ++c) {
+        const Interval chunk = keys.chunk(c);
+        if (c == 0) {
+            kernels_.attention_extend(tile, space, total, chunk.begin, chunk.end);
         } else {
             kernels_.attention_start(tile, part);
-            kernels_.attention_extend(tile, space, part, key, end);
+            kernels_.attention_extend(tile, space, part, chunk.begin, chunk.end);
             kernels_.attention_merge(tile, total, part);
         }
     }
@@ -479,16 +480,14 @@ void Attention::one_chunk(const AttentionTile& tile, Interval keys, const Item& 
                         line_count);
     };
     const AttentionWork space = work_space(thread);
-    const int64_t begin = std::min(keys.end, keys.begin + item.chunk * cut.chunk_keys);
+    const Interval chunk = item.chunk < keys.chunks() ? keys.chunk(item.chunk) : Interval{0, 0};
     kernels_.attention_prepare(tile, space);
     kernels_.attention_start(tile, partial(item.chunk));
-    kernels_.attention_extend(tile, space, partial(item.chunk), begin,
-                              std::min(keys.end, begin + cut.chunk_keys));
+    kernels_.attention_extend(tile, space, partial(item.chunk), chunk.begin, chunk.end);
 
     std::atomic_ref<int32_t> finished(finished_chunks_[cut.first_tile + tile_number]);
     if (finished.fetch_add(1, std::memory_order_acq_rel) != cut.chunks - 1) return;
-    const int64_t used = std::max<int64_t>(1, (keys.end - keys.begin + cut.chunk_keys - 1) / cut.chunk_keys);
-    for (int64_t c = 1; c < used; ++c) kernels_.attention_merge(tile, partial(0), partial(c));
+    for (int64_t c = 1; c < keys.chunks(); ++c) kernels_.attention_merge(tile, partial(0), partial(c));
     kernels_.attention_finish(tile, partial(0));
 }
 
@@ -500,7 +499,7 @@ void Attention::work(int64_t index, int thread) {
     if (split_)
         one_chunk(tile, keys, at, thread);
     else
-        whole_tile(tile, keys, cuts_[at.sequence], thread);
+        whole_tile(tile, keys, thread);
 }
 
 void Attention::run() {

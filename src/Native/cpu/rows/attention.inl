@@ -1,10 +1,10 @@
 // Softmax(scale q k^T + bias) v for a tile of lines, over the keys a piece at a time (online softmax, arXiv
 // 1805.02867 and 2205.14135): no score matrix larger than kTileKeys x kStripLines exists.
 //
-// Two kernels share the work. Few lines (decode): a vector runs along the head width (attention_few.inl).
-// Many lines (prefill, or large groups): a vector holds as many lines, so that no head width leaves a
-// remainder and maximum, exponential and sum need no step across lanes (attention_many.inl). L lines, D key
-// width, E value width.
+// Two kernels share the work. Few lines (decode): a vector holds as many keys, or runs along the head width
+// (attention_few.inl). Many lines (prefill, or large groups): a vector holds as many lines, so that no head
+// width leaves a remainder and maximum, exponential and sum need no step across lanes (attention_many.inl).
+// Both give the same bits. L lines, D key width, E value width.
 
 #include "cpu/rows/attention_softmax.inl"
 
@@ -75,13 +75,8 @@ void attention_prepare(const AttentionTile& tile, const AttentionWork& work) {
         many::prepare(tile, work);
 }
 
-// Lanes of largest and sum in a state.
-inline int state_lanes(const AttentionTile& tile) {
-    return is_few(tile) ? few::kPasses * kWidth : lanes_of(tile);
-}
-
 void attention_start(const AttentionTile& tile, const AttentionState& state) {
-    for (int l = 0; l < state_lanes(tile); ++l) {
+    for (int l = 0; l < lanes_of(tile); ++l) {
         state.largest[l] = -kInfinity;
         state.sum[l] = 0.0f;
     }
@@ -100,13 +95,13 @@ void attention_extend(const AttentionTile& tile, const AttentionWork& work, cons
 
 void attention_merge(const AttentionTile& tile, const AttentionState& into, const AttentionState& from) {
     alignas(64) float keep[kMaxLines], take[kMaxLines];
-    for (int l = 0; l < state_lanes(tile); l += kWidth) {
+    for (int l = 0; l < lanes_of(tile); l += kWidth) {
         const Floats a = load(into.largest + l), b = load(from.largest + l);
         const Floats largest = maximum(a, b);
         const Floats shift = finite_shift(largest);
         const Floats keep_factor = power_of_two(a - shift), take_factor = power_of_two(b - shift);
         store(into.largest + l, largest);
-        store(into.sum + l, load(into.sum + l) * keep_factor + load(from.sum + l) * take_factor);
+        store(into.sum + l, fma(load(from.sum + l), take_factor, load(into.sum + l) * keep_factor));
         store(keep + l, keep_factor);
         store(take + l, take_factor);
     }

@@ -1,20 +1,15 @@
 // A few lines over one KV head: each key and value is read once for up to kMostLines of them, straight from
-// the cache's type, a vector along the head width. The lines are cut into passes of 1, 2, 4 or 8; a pass that
-// its lines do not fill is filled with queries of zeros. queries [L, padded(D)], weighted [L, padded(E)],
-// scores [keys / kKeys, kWidth] of a pass as attention_softmax.inl orders them, largest, sum and factors
-// [passes, kWidth] alike.
+// the cache's type. Scores are made for a vector of keys, which is turned around for that; values are weighed
+// a vector along the head width. The lines are cut into passes of 1, 2, 4 or 8; a pass that its lines do not
+// fill is filled with queries of zeros. queries [L, padded(D)], weighted [L, padded(E)], scores of a pass
+// [L, kSpan], largest, sum and factors [L].
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace few {
 namespace {
 
 constexpr int kMostLines = kFewLines < 1 ? 1 : kFewLines < 8 ? kFewLines : 8;
-constexpr int kPasses = 2;    // at most
-constexpr int kSpan = 64;     // keys at a time: they and the next fit the first cache
-constexpr int kPadKeys = 16;  // scores come in whole vectors: keys are made up to a multiple of this
-// Vectors of scores made side by side, so that enough sums run independently.
-constexpr int kSideBySide = kWidth >= 8 ? 1 : 8 / kWidth;
-static_assert(kPadKeys % (kWidth * kSideBySide) == 0);
+constexpr int kSpan = kTileKeys;  // keys at a time, those of the other kernel: its maxima are of the same keys
 
 // Addresses of the keys and values of kSpan keys.
 struct Span {
@@ -61,10 +56,8 @@ inline void locate_span(const AttentionTile& tile, int64_t key, int64_t end, Spa
     span.count = static_cast<int>(end - key < kSpan ? end - key : kSpan);
     locate(tile.keys, key, span.count, span.key);
     if (!tile.values_in_keys) locate(tile.values, key, span.count, span.value);
-    for (int k = span.count; k % kPadKeys != 0; ++k) {
-        span.key[k] = span.key[span.count - 1];
-        if (!tile.values_in_keys) span.value[k] = span.value[span.count - 1];
-    }
+    // Scores come in whole vectors.
+    for (int k = span.count; k % kWidth != 0; ++k) span.key[k] = span.key[span.count - 1];
 }
 
 [[gnu::always_inline]] inline void prefetch_rows(const uint8_t* const* row, int begin, int end,
@@ -83,57 +76,45 @@ struct Ahead {
     }
 };
 
-// One vector of scores of Lines lines and kWidth / Lines keys: lane l * kKeys + k is q_l . key_k.
-//
-// Unrolling is asked for and the sums are copied before they are added up: GCC 12 keeps them in memory where
-// it first sees a loop over them, or their address.
+// The scores of Lines lines against kWidth keys: their rows are turned around, so that a lane is a key and each
+// product is summed along the head width as the other kernel does it.
 template <typename Source, int Lines>
-inline Floats dot(const uint8_t* const* address, const float* queries, int width) {
-    constexpr int kKeys = kWidth / Lines, kVectors = Source::kVectors, kStep = kVectors * kWidth;
+inline void score_keys(const uint8_t* const* address, const float* queries, int width, float* scores) {
     const int stride = padded(width);
-    Floats total[Lines][kKeys];
+    Floats total[Lines];
+#pragma GCC unroll 8
+    for (int l = 0; l < Lines; ++l) total[l] = splat(0.0f);
+    for (int d = 0; d < width; d += kWidth) {
+        Floats x[kWidth];
+        if (d + kWidth <= width) {
 #pragma GCC unroll 16
-    for (int l = 0; l < Lines; ++l)
+            for (int k = 0; k < kWidth; ++k) {
+                Floats one[1];
+                Source::get(address[k], d, one);
+                x[k] = one[0];
+            }
+        } else {
+            // Columns beyond the last are zeros, as the queries' are.
 #pragma GCC unroll 16
-        for (int k = 0; k < kKeys; ++k) total[l][k] = splat(0.0f);
-    int d = 0;
-    for (; d + kStep <= width; d += kStep) {
-#pragma GCC unroll 16
-        for (int k = 0; k < kKeys; ++k) {
-            Floats x[kVectors];
-            Source::get(address[k], d, x);
-#pragma GCC unroll 16
-            for (int v = 0; v < kVectors; ++v)
-#pragma GCC unroll 16
-                for (int l = 0; l < Lines; ++l)
-                    total[l][k] = fma(x[v], load(queries + l * stride + d + v * kWidth), total[l][k]);
+            for (int k = 0; k < kWidth; ++k) x[k] = Source::get_first(address[k], d, width - d);
         }
+        transpose(x);
+#pragma GCC unroll 16
+        for (int i = 0; i < kWidth; ++i)
+#pragma GCC unroll 8
+            for (int l = 0; l < Lines; ++l)
+                total[l] = fma(x[i], splat(queries[l * stride + d + i]), total[l]);
     }
-    if (d < width) {
-#pragma GCC unroll 16
-        for (int k = 0; k < kKeys; ++k) {
-            const Floats x = Source::get_first(address[k], d, width - d);
-#pragma GCC unroll 16
-            for (int l = 0; l < Lines; ++l) total[l][k] = fma(x, load(queries + l * stride + d), total[l][k]);
-        }
-    }
-    Floats lanes[kWidth];
-#pragma GCC unroll 16
-    for (int l = 0; l < Lines; ++l)
-#pragma GCC unroll 16
-        for (int k = 0; k < kKeys; ++k) lanes[l * kKeys + k] = total[l][k];
-    return sums(lanes);
+#pragma GCC unroll 8
+    for (int l = 0; l < Lines; ++l) store(scores + l * kSpan, total[l]);
 }
 
 template <typename Source, int Lines>
 inline void score(const AttentionTile& tile, const Span& span, const Ahead& ahead, const float* queries,
                   float* scores) {
-    constexpr int kKeys = kWidth / Lines;
-    for (int k = 0; k < span.count; k += kKeys * kSideBySide) {
-        for (int i = 0; i < kSideBySide; ++i)
-            store(scores + k * Lines + i * kWidth,
-                  dot<Source, Lines>(span.key + k + i * kKeys, queries, tile.keys.width));
-        ahead.prefetch(k, kKeys * kSideBySide);
+    for (int k = 0; k < span.count; k += kWidth) {
+        score_keys<Source, Lines>(span.key + k, queries, tile.keys.width, scores + k);
+        ahead.prefetch(k, kWidth);
     }
 }
 
@@ -142,23 +123,20 @@ inline void score(const AttentionTile& tile, const Span& span, const Ahead& ahea
 template <typename Source, int Lines, int Vectors, bool Partial>
 inline void weigh_columns(const uint8_t* const* address, int count, int column, int rest, const Ahead& ahead,
                           const float* p, const float* factors, float* weighted, int stride) {
-    constexpr int kKeys = kWidth / Lines;
     Floats total[Lines][Vectors];
     for (int l = 0; l < Lines; ++l)
         for (int v = 0; v < Vectors; ++v)
-            total[l][v] = load(weighted + l * stride + column + v * kWidth) * splat(factors[l * kKeys]);
-    for (int j = 0; j < count; j += kKeys, p += kWidth) {
-        if (column == 0) ahead.prefetch(j, kKeys);
-        for (int k = 0; k < kKeys; ++k) {
-            Floats x[Vectors];
-            if constexpr (Partial)
-                x[0] = Source::get_first(address[j + k], column, rest);
-            else
-                Source::get(address[j + k], column, x);
-            for (int l = 0; l < Lines; ++l) {
-                const Floats weight = splat(p[l * kKeys + k]);
-                for (int v = 0; v < Vectors; ++v) total[l][v] = fma(weight, x[v], total[l][v]);
-            }
+            total[l][v] = load(weighted + l * stride + column + v * kWidth) * splat(factors[l]);
+    for (int k = 0; k < count; ++k) {
+        if (column == 0) ahead.prefetch(k, 1);
+        Floats x[Vectors];
+        if constexpr (Partial)
+            x[0] = Source::get_first(address[k], column, rest);
+        else
+            Source::get(address[k], column, x);
+        for (int l = 0; l < Lines; ++l) {
+            const Floats weight = splat(p[l * kSpan + k]);
+            for (int v = 0; v < Vectors; ++v) total[l][v] = fma(weight, x[v], total[l][v]);
         }
     }
     for (int l = 0; l < Lines; ++l)
@@ -189,9 +167,9 @@ inline void weigh(const AttentionTile& tile, const uint8_t* const* address, int 
 
 template <int N>
 inline void extend_pass(const AttentionTile& tile, const AttentionWork& work, const AttentionState& state,
-                        int first, int pass, int64_t key, const Span& span, const Span* next) {
+                        int first, int64_t key, const Span& span, const Span* next) {
     const float* queries = work.queries + first * padded(tile.keys.width);
-    float* factors = work.factors + pass * kWidth;
+    float* factors = work.factors + first;
     // Keys of the next span are asked for while keys are at work, and values with values: all of them with
     // the keys would leave the memory idle for half of the time.
     Ahead keys{}, values{};
@@ -201,8 +179,13 @@ inline void extend_pass(const AttentionTile& tile, const AttentionWork& work, co
     }
     with_source(tile.keys.type,
                 [&](auto source) { score<decltype(source), N>(tile, span, keys, queries, work.scores); });
-    exponentiate<N>(tile, first, state.largest + pass * kWidth, state.sum + pass * kWidth, work.scores,
-                    kWidth, key, span.count, factors);
+    for (int l = 0; l < N; ++l) {
+        // What fills up the pass weighs nothing: its scores are zeros.
+        factors[l] = 0.0f;
+        if (first + l < tile.line_count)
+            exponentiate<1>(tile, first + l, state.largest + first + l, state.sum + first + l,
+                            work.scores + l * kSpan, kWidth, key, span.count, factors + l);
+    }
     float* weighted = state.weighted + first * padded(tile.values.width);
     const uint8_t* const* address = tile.values_in_keys ? span.key : span.value;
     with_source(tile.values.type, [&](auto source) {
@@ -224,7 +207,7 @@ inline void extend(const AttentionTile& tile, const AttentionWork& work, const A
         Span* next = key + kSpan < key_end ? &spans[turn ^ 1] : nullptr;
         if (next) locate_span(tile, key + kSpan, key_end, *next);
         for_passes(tile.line_count, [&](auto lines, int first, int pass) {
-            extend_pass<decltype(lines)::kCount>(tile, work, state, first, pass, key, span,
+            extend_pass<decltype(lines)::kCount>(tile, work, state, first, key, span,
                                                  pass == 0 ? next : nullptr);
         });
     }
@@ -233,38 +216,25 @@ inline void extend(const AttentionTile& tile, const AttentionWork& work, const A
 inline void merge(const AttentionTile& tile, float* into, const float* from, const float* keep,
                   const float* take) {
     const int stride = padded(tile.values.width);
-    for_passes(tile.line_count, [&](auto lines, int first, int pass) {
-        constexpr int kLines = decltype(lines)::kCount;
-        for (int l = 0; l < kLines; ++l) {
-            const int lane = pass * kWidth + l * (kWidth / kLines);
-            const Floats a = splat(keep[lane]), b = splat(take[lane]);
-            for (int e = 0; e < stride; e += kWidth) {
-                const int at = (first + l) * stride + e;
-                store(into + at, load(into + at) * a + load(from + at) * b);
-            }
-        }
-    });
+    for (int l = 0; l < tile.line_count; ++l) {
+        const Floats a = splat(keep[l]), b = splat(take[l]);
+        for (int at = l * stride; at < (l + 1) * stride; at += kWidth)
+            store(into + at, fma(load(from + at), b, load(into + at) * a));
+    }
 }
 
 inline void finish(const AttentionTile& tile, const AttentionState& state) {
     const int width = tile.values.width;
-    for_passes(tile.line_count, [&](auto lines, int first, int pass) {
-        constexpr int kLines = decltype(lines)::kCount, kKeys = kWidth / kLines;
-        for (int l = 0; l < kLines && first + l < tile.line_count; ++l) {
-            const int lane = pass * kWidth + l * kKeys;
-            float total = 0.0f;
-            for (int k = 0; k < kKeys; ++k) total += state.sum[lane + k];
-            const float* weighted = state.weighted + (first + l) * padded(width);
-            const Floats factor = splat(final_factor(tile, first + l, state.largest[lane], total));
-            const auto result = [&](int e) {
-                return total == 0.0f ? splat(0.0f) : load(weighted + e) * factor;
-            };
-            float* output = tile.output[first + l];
-            int e = 0;
-            for (; e + kWidth <= width; e += kWidth) store(output + e, result(e));
-            if (e < width) store_first(output + e, result(e), width - e);
-        }
-    });
+    for (int l = 0; l < tile.line_count; ++l) {
+        const float total = state.sum[l];
+        const float* weighted = state.weighted + l * padded(width);
+        const Floats factor = splat(final_factor(tile, l, state.largest[l], total));
+        const auto result = [&](int e) { return total == 0.0f ? splat(0.0f) : load(weighted + e) * factor; };
+        float* output = tile.output[l];
+        int e = 0;
+        for (; e + kWidth <= width; e += kWidth) store(output + e, result(e));
+        if (e < width) store_first(output + e, result(e), width - e);
+    }
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 constexpr int kBlock = kWidth == 16 || kWidth == 4 ? 8 : 4;
 constexpr int kSpan = kTileKeys;  // keys at a time
 constexpr int kStrip = 2 * kWidth;
-static_assert(kSpan % kBlock == 0 && kMaxLines % kStrip == 0);
+static_assert(kSpan % kBlock == 0 && kSpan % kWidth == 0 && kMaxLines % kStrip == 0);
 
 // Calls body(Vectors{}, first lane) for each strip.
 template <int N>
@@ -153,8 +153,9 @@ inline void extend_strip(const AttentionTile& tile, const AttentionWork& work, c
     if (seen.begin >= seen.end) return;
     const int key_stride = row_stride(tile.keys.width), width = tile.values.width;
     const int value_stride = tile.values_in_keys ? key_stride : row_stride(width);
-    // Blocks start at the span's first key, whatever the strip sees of it.
-    const int first = seen.begin / kBlock * kBlock;
+    // Blocks start at the span's first key, whatever the strip sees of it, and sums of exponentials, too.
+    constexpr int kAligned = kBlock > kWidth ? kBlock : kWidth;
+    const int first = seen.begin / kAligned * kAligned;
     for (int k = first; k < seen.end; k += kBlock)
         score_block<Vectors>(keys + k * key_stride, key_stride, work.queries + lane * tile.keys.width,
                              tile.keys.width, work.scores + k * kLanes);
@@ -196,7 +197,7 @@ inline void merge(const AttentionTile& tile, float* into, const float* from, con
         for (int e = 0; e < width; ++e)
             for (int v = 0; v < vectors.kCount; ++v) {
                 const int at = lane * width + e * vectors.kLanes + v * kWidth, l = lane + v * kWidth;
-                store(into + at, load(into + at) * load(keep + l) + load(from + at) * load(take + l));
+                store(into + at, fma(load(from + at), load(take + l), load(into + at) * load(keep + l)));
             }
     });
 }

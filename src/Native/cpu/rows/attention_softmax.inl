@@ -1,6 +1,10 @@
-// The softmax of both kernels of attention: vectors of scores to powers of two against a running maximum.
-// A vector holds Lines lines and kWidth / Lines keys of each: lane i belongs to line i / kKeys of the lines
-// at hand, and in vector j to key j * kKeys + i % kKeys.
+// The softmax of both kernels of attention: scores to powers of two against a running maximum. A vector holds
+// Lines lines and kWidth / Lines keys of each, either one line or one key: lane i of vector j is line i / kKeys
+// of the lines at hand and key j * kKeys + i % kKeys.
+//
+// Both kernels do the same roundings in the same order, so that a line's result depends on its own keys alone,
+// whatever lines stand beside it: products are summed along the head width, weighted values along the keys,
+// and exponentials in kWidth sums, key k of a span in sum k % kWidth.
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -23,13 +27,19 @@ inline Floats finite_shift(Floats largest) {
                   select(less(largest, splat(0.0f)), splat(0.0f), largest));
 }
 
-// The largest of each line's lanes, in all of them.
-template <int Lines>
-inline Floats largest_of_lines(Floats x) {
-    if constexpr (kWidth / Lines > 1) x = maximum(swap_lanes<1>(x), x);
-    if constexpr (kWidth / Lines > 2) x = maximum(swap_lanes<2>(x), x);
-    if constexpr (kWidth / Lines > 4) x = maximum(swap_lanes<4>(x), x);
-    if constexpr (kWidth / Lines > 8) x = maximum(swap_lanes<8>(x), x);
+// The largest of a vector's lanes, and their sum by halves, in all of them.
+inline Floats largest_lane(Floats x) {
+    if constexpr (kWidth > 1) x = maximum(swap_lanes<1>(x), x);
+    if constexpr (kWidth > 2) x = maximum(swap_lanes<2>(x), x);
+    if constexpr (kWidth > 4) x = maximum(swap_lanes<4>(x), x);
+    if constexpr (kWidth > 8) x = maximum(swap_lanes<8>(x), x);
+    return x;
+}
+inline Floats sum_of_lanes(Floats x) {
+    if constexpr (kWidth > 1) x = x + swap_lanes<1>(x);
+    if constexpr (kWidth > 2) x = x + swap_lanes<2>(x);
+    if constexpr (kWidth > 4) x = x + swap_lanes<4>(x);
+    if constexpr (kWidth > 8) x = x + swap_lanes<8>(x);
     return x;
 }
 
@@ -65,7 +75,7 @@ inline void adjust(const AttentionTile& tile, int first, float* s, int stride, i
         begin[i] = static_cast<float>(clamp_to_tile(tile.visible_begin[l], key, count) - k);
         end[i] = static_cast<float>(clamp_to_tile(tile.visible_end[l], key, count) - k);
         distance[i] = static_cast<float>(key + k - tile.position[l]);
-        slope[i] = tile.slope[l];
+        slope[i] = -tile.slope[l];
         line[i] = l;
         bias_distance[i] = tile.bias_offset ? first_distance(tile, l, key) + k : 0;
     }
@@ -77,7 +87,7 @@ inline void adjust(const AttentionTile& tile, int first, float* s, int stride, i
         if (adjusted) {
             if (tile.softcap != 0.0f)
                 x = splat(tile.softcap) * hyperbolic_tangent(x * splat(1.0f / tile.softcap));
-            x = x - slopes * absolute(apart + index);
+            x = fma(slopes, absolute(apart + index), x);
             if (tile.bias_offset) {
                 alignas(64) float bias[kWidth];
                 for (int i = 0; i < kWidth; ++i) bias[i] = bucket_bias(tile, line[i], bias_distance[i] + k);
@@ -90,32 +100,71 @@ inline void adjust(const AttentionTile& tile, int first, float* s, int stride, i
     }
 }
 
+// Turns vectors of scores, `stride` floats apart, into powers of two, and adds them up in sums of their own: of
+// one key a vector, those of key k % kWidth.
+inline Floats power_sum(float* s, int stride, int count, Floats shift) {
+    const auto power = [&](int j) {
+        const Floats p = power_of_two(load(s + j * stride) - shift);
+        store(s + j * stride, p);
+        return p;
+    };
+    Floats part[kWidth];
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth; ++i) part[i] = splat(0.0f);
+    int j = 0;
+    for (; j + kWidth <= count; j += kWidth)
+#pragma GCC unroll 16
+        for (int i = 0; i < kWidth; ++i) part[i] = part[i] + power(j + i);
+    if (j < count) {
+        // Copied, so that the sums before it stay in registers.
+        Floats rest[kWidth];
+#pragma GCC unroll 16
+        for (int i = 0; i < kWidth; ++i) rest[i] = part[i];
+        for (int i = 0; j + i < count; ++i) rest[i] = rest[i] + power(j + i);
+#pragma GCC unroll 16
+        for (int i = 0; i < kWidth; ++i) part[i] = rest[i];
+    }
+#pragma GCC unroll 4
+    for (int half = 1; half < kWidth; half *= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < kWidth; i += 2 * half) part[i] = part[i] + part[i + half];
+    return part[0];
+}
+
 // Turns the scores of lines from `first` on against `count` keys into powers of two against the new maximum.
-// Vectors of them lie `stride` floats apart. largest, sum and factors: one vector each; sum is of each lane
-// alone; factors: what the past is worth now.
+// Vectors of them lie `stride` floats apart. `key` lies a multiple of kWidth behind the span's first, so that
+// sums are of the same keys whatever is seen. largest, sum and factors, what the past is worth now: [Lines].
 template <int Lines>
 inline void exponentiate(const AttentionTile& tile, int first, float* largest, float* sum, float* s,
                          int stride, int64_t key, int count, float* factors) {
+    static_assert(Lines == 1 || Lines == kWidth);
+    constexpr bool kOneLine = Lines == 1 && kWidth > 1;
     constexpr int kKeys = kWidth / Lines;
     const bool all_visible = key >= tile.all_visible_begin && key + count <= tile.all_visible_end;
     if (!all_visible || count % kKeys != 0 || is_adjusted(tile))
         adjust<Lines>(tile, first, s, stride, key, count);
     const int vectors = (count + kKeys - 1) / kKeys;
-    const Floats past = load(largest);
+    const Floats past = kOneLine ? splat(*largest) : load(largest);
     Floats now = past;
     for (int j = 0; j < vectors; ++j) now = maximum(load(s + j * stride), now);
-    now = largest_of_lines<Lines>(now);
+    if constexpr (kOneLine) now = largest_lane(now);
     const Floats shift = finite_shift(now);
-    Floats total = splat(0.0f);
-    for (int j = 0; j < vectors; ++j) {
-        const Floats p = power_of_two(load(s + j * stride) - shift);
-        store(s + j * stride, p);
-        total = total + p;
-    }
     const Floats factor = power_of_two(past - shift);
-    store(largest, now);
-    store(sum, fma(load(sum), factor, total));
-    store(factors, factor);
+    if constexpr (kOneLine) {
+        Floats total = splat(0.0f);
+        for (int j = 0; j < vectors; ++j) {
+            const Floats p = power_of_two(load(s + j * stride) - shift);
+            store(s + j * stride, p);
+            total = total + p;
+        }
+        store_first(sum, fma(splat(*sum), factor, sum_of_lanes(total)), 1);
+        store_first(largest, now, 1);
+        store_first(factors, factor, 1);
+    } else {
+        store(sum, fma(load(sum), factor, power_sum(s, stride, vectors, shift)));
+        store(largest, now);
+        store(factors, factor);
+    }
 }
 
 }  // namespace
