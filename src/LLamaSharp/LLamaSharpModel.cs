@@ -31,12 +31,16 @@ public sealed class LLamaSharpModel : ILanguageModel, ILogitsSource, IAsyncDispo
 
     private const int MostSequences = 256;
 
+    // llama.cpp's caches are multiples of it.
+    private const int LeastCells = 256;
+
     private readonly LlamaWeights _weights;
     private readonly LlamaStepRunner _runner;
     private readonly StepLoop _loop;
     private readonly TextGenerator _texts;
     private readonly IDisposable _log;
     private readonly int? _threads;
+    private readonly int _leastCells;
     private int _disposed;
 
     private LLamaSharpModel(GgufFile file, LlamaWeights weights, ModelTexts texts, ModelOptions options, ILogger logger)
@@ -47,6 +51,14 @@ public sealed class LLamaSharpModel : ILanguageModel, ILogitsSource, IAsyncDispo
         var maxSequences = ModelLoader.Checked(options.MaxSequences ?? 16, 1, MostSequences, nameof(ModelOptions.MaxSequences));
         var trained = file.Metadata.Get($"{file.Metadata.Get("general.architecture", "")}.context_length", weights.Handle.ContextSize);
         var sizing = CellSizing.Decide(options, file.Metadata, trained, maxSequences, LlamaLibrary.UsesGpu && options.GpuLayers != 0);
+        var learned = LearnedBeforeStretching(file);
+        if (sizing.ContextLength <= learned)
+        {
+            // Two tables of rotary factors: llama.cpp takes that of long texts where its cache, not a text, holds more than was learned.
+            sizing = sizing with { PageCount = Math.Clamp(learned / CacheSizing.PageTokens, 1, sizing.PageCount) };
+        }
+
+        _leastCells = sizing.ContextLength > learned && learned > 0 ? learned + LeastCells : LeastCells;
         var rows = Math.Max(ModelLoader.Checked(options.StepTokens ?? 512, 1, 8192, nameof(ModelOptions.StepTokens)), 2);
         var terms = new LlamaContextTerms(sizing.PageCount * CacheSizing.PageTokens, rows, SequencesFor(file.Metadata, maxSequences))
         {
@@ -195,7 +207,7 @@ public sealed class LLamaSharpModel : ILanguageModel, ILogitsSource, IAsyncDispo
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         if (tokens.Length > Information.ContextLength)
             throw new ContextLengthExceededException(tokens.Length, Information.ContextLength);
-        var terms = new LlamaContextTerms(Math.Max(256, tokens.Length), Piece, 1)
+        var terms = new LlamaContextTerms(Math.Max(_leastCells, tokens.Length), Piece, 1)
         {
             KeyType = cacheType,
             ValueType = cacheType,
@@ -262,6 +274,11 @@ public sealed class LLamaSharpModel : ILanguageModel, ILogitsSource, IAsyncDispo
         if (weights.Handle.HasEncoder || !weights.Handle.HasDecoder)
             throw new UnsupportedModelException($"generating text with '{architecture}', which computes embeddings,", ["embeddings"]);
     }
+
+    // Positions up to which a model with factors for long texts uses those for short ones; 0 for others.
+    private static int LearnedBeforeStretching(GgufFile file)
+        => file.FindTensor("rope_factors_short.weight") is null ? 0
+            : (int)Math.Clamp(file.Metadata.Get($"{file.Metadata.Get("general.architecture", "")}.rope.scaling.original_context_length", 0L), 0, 1 << 28);
 
     // Of a model that keeps states each has memory of its own, used or not.
     private static int SequencesFor(GgufMetadata metadata, int maxSequences)

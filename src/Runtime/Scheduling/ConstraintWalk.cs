@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Hearth.Runtime.Constraints;
 
 namespace Hearth.Runtime.Scheduling;
@@ -9,7 +10,10 @@ internal sealed class ConstraintWalk : IThreadPoolWorkItem
     private readonly Lock _gate = new();
     private readonly ITokenConstraint _walk;
     private readonly ulong[] _mask;
+    private readonly object _signal = new();
+    private volatile bool _isReady;
     private bool _isFilled;
+    private ExceptionDispatchInfo? _failure;
 
     /// <summary>Takes over a walk.</summary>
     /// <param name="walk">Where the text begins.</param>
@@ -24,6 +28,20 @@ internal sealed class ConstraintWalk : IThreadPoolWorkItem
     /// <summary>Whether nothing can be appended.</summary>
     public bool MustEnd { get; private set; }
 
+    /// <summary>Whether <see cref="Mask"/> answers at once, be it by a failure.</summary>
+    public bool IsReady => _isReady;
+
+    /// <summary>Waits until <see cref="IsReady"/>, for so long at most.</summary>
+    /// <returns>Whether it is.</returns>
+    public bool WaitReady(TimeSpan patience)
+    {
+        lock (_signal)
+        {
+            // Woken once at most: nobody accepts a token while somebody waits.
+            return _isReady || (Monitor.Wait(_signal, patience) && _isReady);
+        }
+    }
+
     /// <summary>Has the mask filled by a thread of the pool, unless it is there.</summary>
     public void FillAhead() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
@@ -31,6 +49,7 @@ internal sealed class ConstraintWalk : IThreadPoolWorkItem
     public ReadOnlySpan<ulong> Mask()
     {
         Fill();
+        Volatile.Read(ref _failure)?.Throw();
         return _mask;
     }
 
@@ -46,6 +65,8 @@ internal sealed class ConstraintWalk : IThreadPoolWorkItem
             }
 
             _isFilled = false;
+            _failure = null;
+            _isReady = false;
             MustEnd = _walk.MustEnd;
             return true;
         }
@@ -61,26 +82,32 @@ internal sealed class ConstraintWalk : IThreadPoolWorkItem
     }
 
     /// <inheritdoc/>
-    void IThreadPoolWorkItem.Execute()
-    {
-        try
-        {
-            Fill();
-        }
-        catch (Exception)
-        {
-            // Whoever asks for the mask fills it again, and is told.
-        }
-    }
+    void IThreadPoolWorkItem.Execute() => Fill();
 
+    // What fails is told to whoever asks for the mask; it may have taken long, and is not tried again.
     private void Fill()
     {
         lock (_gate)
         {
-            if (!_isFilled)
+            if (_isFilled)
+            {
+                return;
+            }
+
+            try
             {
                 _walk.FillMask(_mask);
-                _isFilled = true;
+            }
+            catch (Exception exception)
+            {
+                Volatile.Write(ref _failure, ExceptionDispatchInfo.Capture(exception));
+            }
+
+            _isFilled = true;
+            lock (_signal)
+            {
+                _isReady = true;
+                Monitor.PulseAll(_signal);
             }
         }
     }

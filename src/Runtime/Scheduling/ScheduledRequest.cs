@@ -113,6 +113,12 @@ internal sealed class ScheduledRequest
     /// <summary>Whether the encoder has yet to read its source.</summary>
     public bool AwaitsSource => Source is not null && Memory!.Length == 0;
 
+    /// <summary>The logits from which its next token is chosen once its constraint has said which may come; null where it waits for none.</summary>
+    public float[]? LateLogits { get; set; }
+
+    /// <summary>Whether it takes no part in a step: its source is not read yet, or its next token not chosen.</summary>
+    public bool Awaits => AwaitsSource || LateLogits is not null;
+
     /// <summary>What the cache held when it was first admitted; null before.</summary>
     public PrefixMatch? Match { get; set; }
 

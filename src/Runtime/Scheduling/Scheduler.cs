@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Sampling;
@@ -17,6 +18,9 @@ internal enum StepOutcome
     /// <summary>The step ran; its positions are committed and its tokens handed out.</summary>
     Ran,
 
+    /// <summary>Nothing ran: every admitted request waits for what its constraint allows.</summary>
+    Waited,
+
     /// <summary>No request of the step could have its pages; each was put back or ended.</summary>
     Released,
 
@@ -31,6 +35,9 @@ internal enum StepOutcome
 /// </remarks>
 internal sealed class Scheduler
 {
+    /// <summary>How long the requests of a step wait for what the constraint of one of them allows.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(3);
+
     private readonly IStepRunner _runner;
     private readonly KvCache _cache;
     private readonly SourceEncoder? _encoder;
@@ -44,7 +51,8 @@ internal sealed class Scheduler
     private readonly List<StepEntry> _plan = [];
     private readonly StepBatch _batch = new();
     private readonly SamplerScratch[] _scratch;
-    private readonly ScheduledRequest[] _choosing;
+    private readonly (ScheduledRequest Request, Memory<float> Logits)[] _choosing;
+    private readonly List<(ScheduledRequest Request, Memory<float> Logits)> _late = [];
     private readonly WorkCrew _choosers;
     private readonly float[] _logits;
     private (ScheduledRequest Request, long Version)? _refused; // who had no room last, and the state of the caches then
@@ -74,10 +82,10 @@ internal sealed class Scheduler
         // Never more requests than rows, so that none waits for its row and a prompt always has at least one.
         _maxAdmitted = Math.Min(Math.Min(options.MaxConcurrentSequences, _rowBudget), runner.MaxOutputRows);
         _logits = new float[(long)_maxAdmitted * runner.VocabularySize];
-        _choosing = new ScheduledRequest[_maxAdmitted];
+        _choosing = new (ScheduledRequest, Memory<float>)[_maxAdmitted];
         var choosers = Math.Min(options.ChoosingThreads, _maxAdmitted);
         _scratch = [.. Enumerable.Range(0, choosers).Select(_ => new SamplerScratch())];
-        _choosers = new WorkCrew(choosers, (row, worker) => _choosing[row].Choose(Logits(row), _scratch[worker]));
+        _choosers = new WorkCrew(choosers, (i, worker) => _choosing[i].Request.Choose(_choosing[i].Logits.Span, _scratch[worker]));
     }
 
     /// <summary>Requests that own pages; may be read from any thread.</summary>
@@ -87,6 +95,7 @@ internal sealed class Scheduler
     public StepOutcome Step()
     {
         EndUnwanted();
+        TakeLate();
         Admit();
         if (_admitted.Count == 0)
         {
@@ -96,7 +105,7 @@ internal sealed class Scheduler
         var read = ReadSources();
         StepPlan.Build(_admitted, _rowBudget, _plan);
         ReservePages();
-        return _plan.Count > 0 ? Run() : read ?? StepOutcome.Released;
+        return _plan.Count > 0 ? Run() : read ?? (WaitForMask() ? StepOutcome.Waited : StepOutcome.Released);
     }
 
     /// <summary>Reads waiting sources in a step of the encoder, between two of the decoder.</summary>
@@ -380,6 +389,11 @@ internal sealed class Scheduler
         ChooseAll();
         foreach (var (request, _, wantsLogits) in _plan)
         {
+            if (request.LateLogits is not null)
+            {
+                continue;
+            }
+
             if (wantsLogits)
             {
                 TakeChoice(request);
@@ -394,20 +408,81 @@ internal sealed class Scheduler
     // Each by itself, on as many threads as there are; what comes of it is taken in order afterwards.
     private void ChooseAll()
     {
-        var count = 0;
+        var (count, row) = (0, 0);
         foreach (var entry in _plan)
         {
             if (entry.WantsLogits)
             {
-                _choosing[count++] = entry.Request;
+                var logits = _logits.AsMemory(row++ * _runner.VocabularySize, _runner.VocabularySize);
+                if (entry.Request.Walk is { IsReady: false })
+                {
+                    _late.Add((entry.Request, logits));
+                }
+                else
+                {
+                    _choosing[count++] = (entry.Request, logits);
+                }
             }
         }
 
+        RunChoosers(count);
+        count = 0;
+
+        // A mask is there long before its step ends, but for a few. Those are waited for a little; then the others go on.
+        var begin = Stopwatch.GetTimestamp();
+        foreach (var (request, logits) in _late)
+        {
+            var left = s_patience - Stopwatch.GetElapsedTime(begin);
+            if (request.Walk!.WaitReady(left > TimeSpan.Zero ? left : TimeSpan.Zero))
+            {
+                _choosing[count++] = (request, logits);
+            }
+            else
+            {
+                request.LateLogits = logits.ToArray();
+            }
+        }
+
+        _late.Clear();
+        RunChoosers(count);
+    }
+
+    /// <summary>Chooses for those whose masks were late and are there now.</summary>
+    private void TakeLate()
+    {
+        var count = 0;
+        foreach (var request in _admitted)
+        {
+            if (request.LateLogits is { } logits && request.Walk!.IsReady)
+            {
+                _choosing[count++] = (request, logits);
+                _late.Add((request, default));
+            }
+        }
+
+        RunChoosers(count);
+        foreach (var (request, _) in _late)
+        {
+            request.LateLogits = null;
+            TakeChoice(request);
+        }
+
+        _late.Clear();
+    }
+
+    /// <summary>Where all wait for their masks, waits for one of them a little; false where none waits.</summary>
+    private bool WaitForMask()
+    {
+        var late = _admitted.Find(request => request.LateLogits is not null);
+        late?.Walk!.WaitReady(s_patience);
+        return late is not null;
+    }
+
+    private void RunChoosers(int count)
+    {
         _choosers.Run(count);
         Array.Clear(_choosing, 0, count);
     }
-
-    private Span<float> Logits(int row) => _logits.AsSpan(row * _runner.VocabularySize, _runner.VocabularySize);
 
     private void TakeChoice(ScheduledRequest request)
     {
@@ -505,6 +580,7 @@ internal sealed class Scheduler
 
         sequence.Dispose();
         request.Sequence = null;
+        request.LateLogits = null;
         request.ReleaseMemory();
         _admitted.Remove(request);
         _refused = null;

@@ -19,12 +19,12 @@ internal static class StepPlan
         var decoding = 0;
         foreach (var request in admitted)
         {
-            decoding += request.IsDecoding && !request.AwaitsSource ? 1 : 0;
+            decoding += request.IsDecoding && !request.Awaits ? 1 : 0;
         }
 
         foreach (var request in admitted)
         {
-            if (request.IsDecoding && rowBudget > 0 && !request.AwaitsSource)
+            if (request.IsDecoding && rowBudget > 0 && !request.Awaits)
             {
                 // Those that come later are left a row each.
                 var rows = Math.Clamp(rowBudget - --decoding, 1, request.Pending);
@@ -35,7 +35,7 @@ internal static class StepPlan
 
         foreach (var request in admitted)
         {
-            if (!request.IsDecoding && rowBudget > 0 && !request.AwaitsSource)
+            if (!request.IsDecoding && rowBudget > 0 && !request.Awaits)
             {
                 var rows = Math.Min(request.Pending, rowBudget);
                 entries.Add(Entry(request, rows));

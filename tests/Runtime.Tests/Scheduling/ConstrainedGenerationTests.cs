@@ -289,4 +289,70 @@ public sealed class ConstrainedGenerationTests
 
         return sum;
     }
+
+    [Fact]
+    public async Task Whose_mask_takes_long_waits_alone_and_writes_what_it_would_have()
+    {
+        var (loop, _) = Start();
+        await using var _ = loop;
+        var expected = await Generate(loop, Request(3), forces: false);
+        using var released = new ManualResetEventSlim();
+        using var asked = new SemaphoreSlim(0);
+        var slow = Task.Run(() => Collect(Begin(loop, Request(3), () => new FixedTexts(End, forces: false, s_texts)
+        {
+            Filling = () =>
+            {
+                asked.Release();
+                released.Wait(TestContext.Current.CancellationToken);
+            },
+        })), TestContext.Current.CancellationToken);
+        await asked.WaitAsync(TestContext.Current.CancellationToken);
+
+        // Others end, with and without constraints, while the mask is being made.
+        var others = await Task.WhenAll(Enumerable.Range(0, 20).Select(seed => Generate(loop, Request(seed))));
+        Assert.All(others, result => Assert.Equal(FinishReason.Stop, result.FinishReason));
+        var free = await Collect(loop.Prepare(Request(1, s_drawn with { MaxTokens = 30 }), new LetterDecoder(), startWalk: null, TestContext.Current.CancellationToken));
+        Assert.InRange(free.TokenIds.Count, 1, 30);
+        Assert.False(slow.IsCompleted);
+        released.Set();
+        var result = await slow;
+        Assert.Equal(expected.TokenIds, result.TokenIds);
+        Assert.Equal(FinishReason.Stop, result.FinishReason);
+    }
+
+    [Fact]
+    public async Task Late_masks_change_nothing_of_what_is_written_also_where_requests_give_way()
+    {
+        // Room for few at a time.
+        var (loop, _) = Start(new StepLoopOptions { ContextLength = 40, TokenBudget = 16, CachePrefixes = false }, pages: 12);
+        await using var _ = loop;
+        var expected = new List<GenerationResult>();
+        for (var seed = 0; seed < 24; seed++)
+            expected.Add(await Generate(loop, Request(seed), forces: false));
+        var random = new Random(4);
+        var delays = Enumerable.Range(0, 24).Select(_ => random.Next(0, 12)).ToArray();
+        var results = await Task.WhenAll(Enumerable.Range(0, 24).Select(seed => Task.Run(() => Collect(Begin(loop, Request(seed), () => new FixedTexts(End, forces: false, s_texts) { Filling = () => Thread.Sleep(delays[seed]) })))));
+        Assert.Equal(expected.Select(result => result.Text), results.Select(result => result.Text));
+    }
+
+    [Fact]
+    public async Task A_mask_that_fails_after_long_fails_its_own_request_once()
+    {
+        var (loop, _) = Start();
+        await using var _ = loop;
+        var count = 0;
+        var failing = Task.Run(() => Collect(Begin(loop, Request(3), () => new FixedTexts(End, forces: false, s_texts)
+        {
+            Filling = () =>
+            {
+                Interlocked.Increment(ref count);
+                Thread.Sleep(50);
+                throw new HearthException("too complex");
+            },
+        })), TestContext.Current.CancellationToken);
+        var others = await Task.WhenAll(Enumerable.Range(0, 20).Select(seed => Generate(loop, Request(seed))));
+        Assert.All(others, result => Assert.Equal(FinishReason.Stop, result.FinishReason));
+        Assert.Equal("too complex", (await Assert.ThrowsAsync<HearthException>(() => failing)).Message);
+        Assert.Equal(1, count);
+    }
 }

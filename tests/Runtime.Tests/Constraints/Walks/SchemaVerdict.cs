@@ -10,9 +10,20 @@ internal static class SchemaVerdict
     public static bool? Of(JsonSchema validator, string source, string text)
     {
         using var document = Parse(text);
-        return document is null ? false
-            : IsOdd(source, document.RootElement) ? null
-            : validator.Evaluate(document.RootElement, new EvaluationOptions { OutputFormat = OutputFormat.Flag, RequireFormatValidation = true }).IsValid;
+        if (document is null)
+        {
+            return false;
+        }
+
+        try
+        {
+            return IsOdd(source, document.RootElement) ? null : validator.Evaluate(document.RootElement, new EvaluationOptions { OutputFormat = OutputFormat.Flag, RequireFormatValidation = true }).IsValid;
+        }
+        catch (KeyNotFoundException)
+        {
+            // The validator looks patterns up by another spelling than it keeps them under.
+            return null;
+        }
     }
 
     /// <summary>Whether a value is beyond the validator: it counts graphemes where the standard counts characters, matches patterns in UTF-16, and reads numbers as decimals.</summary>
