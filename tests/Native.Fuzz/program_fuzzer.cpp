@@ -151,20 +151,21 @@ Source experts() {
     return s;
 }
 
-// Layers that keep states: a convolution, a scan and the delta rule.
+// Layers that keep states: a convolution, a scan, the delta rule and RWKV's recurrence.
 Source states() {
     Source s;
     const int32_t table = s.weight(10, 16), taps = s.weight(1, 3 * 16), decay = s.weight(1, 2),
                   inner = s.weight(16, 16), few = s.weight(2, 16);
     const int32_t x = s.value(16), c = s.value(16), a = s.value(16), b = s.value(16), d = s.value(2),
-                  y = s.value(16), o = s.value(16), g = s.value(16);
+                  y = s.value(16), o = s.value(16), g = s.value(16), z = s.value(16);
     s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     s.add(HEARTH_SHORT_CONVOLUTION, {x}, {c}, {taps}).parameters.convolution = {0, 3, HEARTH_FUNCTION_SILU};
     s.add(HEARTH_LINEAR, {c}, {a, b, d}, {inner, inner, few});
     s.add(HEARTH_SELECTIVE_SCAN, {c, d, a, b}, {y}, {decay}).parameters.scan = {1, 2, 8, 8, 2, 0};
     s.add(HEARTH_DELTA_RULE, {a, b, y, d, d}, {o}, {}).parameters.delta = {2, 2, 2, 8, 8, 1, 1, 0.5f};
-    s.add(HEARTH_GATHER, {o}, {g}, {});
-    s.states = {32, 128, 128};
+    s.add(HEARTH_WKV, {a, b, o, c, a, b}, {z}, {}).parameters.wkv = {3, 2, 8, 8, 0.5f};
+    s.add(HEARTH_GATHER, {z}, {g}, {});
+    s.states = {32, 128, 128, 128};
     s.result = g;
     return s;
 }

@@ -56,7 +56,8 @@ constexpr Activation kActivations[] = {{HEARTH_FUNCTION_NONE, identity},
                                        {HEARTH_FUNCTION_SIGMOID, sigmoid},
                                        {HEARTH_FUNCTION_GELU_SIGMOID, gelu_sigmoid},
                                        {HEARTH_FUNCTION_TANH, hyperbolic_tangent},
-                                       {HEARTH_FUNCTION_SOFTPLUS, softplus}};
+                                       {HEARTH_FUNCTION_SOFTPLUS, softplus},
+                                       {HEARTH_FUNCTION_EXP, std::exp}};
 
 hearth_activation_parameters plain(hearth_function function) {
     return {function, 0.0f, 0.0f, 0.0f, 0.0f};
@@ -127,10 +128,14 @@ TEST(Activation, ExtremesTakeTheirLimitsAndNaNStays) {
             const bool bounded = a.function == HEARTH_FUNCTION_SIGMOID || a.function == HEARTH_FUNCTION_TANH;
             const float least = a.function == HEARTH_FUNCTION_TANH ? -1.0f : 0.0f;
             EXPECT_TRUE(std::isnan(y[3])) << hearth::isa_name(isa) << " " << a.function;
-            EXPECT_EQ(y[0], bounded ? 1.0f : square ? INFINITY : 1e30f);
+            const bool grows = square || a.function == HEARTH_FUNCTION_EXP;
+            EXPECT_EQ(y[0], bounded ? 1.0f : grows ? INFINITY : 1e30f);
             EXPECT_EQ(y[1], none ? -1e30f : least);
             EXPECT_EQ(y[2], bounded ? 1.0f : INFINITY);
-            EXPECT_EQ(y[4], bounded ? 1.0f : square ? 40000.0f : 200.0f);
+            EXPECT_EQ(y[4], bounded                             ? 1.0f
+                            : square                            ? 40000.0f
+                            : a.function == HEARTH_FUNCTION_EXP ? INFINITY
+                                                                : 200.0f);
             EXPECT_NEAR(y[5], none ? -200.0f : least, 1e-35);
         }
 }

@@ -116,26 +116,28 @@ TEST(Program, RefusesWhatDoesNotFitTogether) {
     EXPECT_THROW(Program{program}, Error);
 }
 
-// A convolution, a scan and the delta rule over one embedding.
+// A convolution, a scan, the delta rule and RWKV's recurrence over one embedding.
 ProgramSource with_states() {
     ProgramSource s;
     const int32_t table = s.weight(10, 8), taps = s.weight(1, 3 * 8), decay = s.weight(1, 2),
                   inner = s.weight(8, 8), few = s.weight(2, 8);
     const int32_t x = s.value(8), c = s.value(8), a = s.value(8), b = s.value(8), d = s.value(2),
-                  y = s.value(8), o = s.value(8), g = s.value(8);
+                  y = s.value(8), o = s.value(8), g = s.value(8), z = s.value(8);
     s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
     s.add(HEARTH_SHORT_CONVOLUTION, {x}, {c}, {taps}).parameters.convolution = {0, 3, HEARTH_FUNCTION_SILU};
     s.add(HEARTH_LINEAR, {c}, {a, b, d}, {inner, inner, few});
     s.add(HEARTH_SELECTIVE_SCAN, {c, d, a, b}, {y}, {decay}).parameters.scan = {1, 2, 4, 4, 2, 0};
     s.add(HEARTH_DELTA_RULE, {a, b, y, d, d}, {o}, {}).parameters.delta = {2, 2, 2, 4, 4, 1, 0, 0.5f};
-    s.add(HEARTH_GATHER, {o}, {g}, {});
+    s.add(HEARTH_WKV, {a, b, o, c, a, b}, {z}, {}).parameters.wkv = {3, 2, 4, 4, 0.5f};
+    s.add(HEARTH_GATHER, {z}, {g}, {});
     s.result = g;
     return s;
 }
 
 TEST(Program, KnowsHowMuchEachOperationRemembers) {
     const ProgramSource source = with_states();
-    EXPECT_EQ(Program(source.program()).state_widths(), (std::vector<int64_t>{2 * 8, 2 * 4 * 4, 2 * 4 * 4}));
+    EXPECT_EQ(Program(source.program()).state_widths(),
+              (std::vector<int64_t>{2 * 8, 2 * 4 * 4, 2 * 4 * 4, 2 * 4 * 4}));
 }
 
 TEST(Program, RefusesOperationsWithStatesThatDoNotFit) {
@@ -161,7 +163,12 @@ TEST(Program, RefusesOperationsWithStatesThatDoNotFit) {
         {"keys of no width", [](auto& s) { s.operations[4].parameters.delta.key_width = 0; }},
         {"decays of another width", [](auto& s) { s.operations[4].parameters.delta.decay_width = 3; }},
         {"an infinite scale", [](auto& s) { s.operations[4].parameters.delta.scale = INFINITY; }},
-        {"output rows", [](auto& s) { std::swap(s.operations[4], s.operations[5]); }},
+        {"heads of no width", [](auto& s) { s.operations[5].parameters.wkv.key_width = 0; }},
+        {"heads that do not make up the keys", [](auto& s) { s.operations[5].parameters.wkv.heads = 3; }},
+        {"corrections that are half there", [](auto& s) { s.operations[5].input[5] = -1; }},
+        {"corrections beside a bonus", [](auto& s) { s.operations[5].weight[0] = 1; }},
+        {"a scale that is no number", [](auto& s) { s.operations[5].parameters.wkv.scale = NAN; }},
+        {"output rows", [](auto& s) { std::swap(s.operations[5], s.operations[6]); }},
     };
     for (const Case& c : cases) {
         ProgramSource source = with_states();

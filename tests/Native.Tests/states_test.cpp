@@ -245,6 +245,83 @@ TEST(States, TheDeltaRuleGivesTheReference) {
             for (int64_t rows : {1, 4, 29}) expect_delta(isa, shape, rows);
 }
 
+enum class WkvKind { Plain, Bonus, Corrected };
+
+struct WkvShape {
+    int32_t heads, key_width, value_width;
+    WkvKind kind;
+};
+
+void expect_wkv(hearth_isa isa, const WkvShape& s, int64_t rows) {
+    const int64_t keys = int64_t{s.heads} * s.key_width, values = int64_t{s.heads} * s.value_width;
+    const float unit = 1.0f / std::sqrt(static_cast<float>(s.key_width));
+    const auto sample = [&](uint32_t seed, float scale) {
+        return floats(static_cast<size_t>(rows * keys), seed, scale);
+    };
+    const auto r = sample(1, unit), k = sample(2, unit), a = sample(3, unit), b = sample(4, unit);
+    const auto v = floats(static_cast<size_t>(rows * values), 5);
+    const auto bonus = floats(static_cast<size_t>(keys), 6);
+    auto w = sample(7, 1.0f);
+    for (float& value : w) value = -0.1f * std::log1p(std::exp(value));
+    const bool corrects = s.kind == WkvKind::Corrected, adds = s.kind == WkvKind::Bonus;
+    std::vector<double> state(static_cast<size_t>(values * s.key_width), 0.0), expected;
+    for (int64_t t = 0; t < rows; ++t)
+        for (int64_t head = 0; head < s.heads; ++head) {
+            const auto at = [&](const std::vector<float>& x, int32_t i) {
+                return double{x[static_cast<size_t>(t * keys + head * s.key_width + i)]};
+            };
+            for (int32_t j = 0; j < s.value_width; ++j) {
+                double* const column = state.data() + (head * s.value_width + j) * s.key_width;
+                const double value = v[static_cast<size_t>(t * values + head * s.value_width + j)];
+                double removed = 0, sum = 0;
+                for (int32_t i = 0; corrects && i < s.key_width; ++i) removed += at(a, i) * column[i];
+                for (int32_t i = 0; i < s.key_width; ++i) {
+                    if (adds)
+                        sum += at(r, i) *
+                               (column[i] + double{bonus[static_cast<size_t>(head * s.key_width + i)]} *
+                                                at(k, i) * value);
+                    column[i] = std::exp(at(w, i)) * column[i] + at(k, i) * value;
+                    if (corrects) column[i] += at(b, i) * removed;
+                    if (!adds) sum += at(r, i) * column[i];
+                }
+                expected.push_back(0.5 * sum);
+            }
+        }
+    const hearth_wkv_parameters p{0, s.heads, s.key_width, s.value_width, 0.5f};
+    expect_definition({rows, values, values * s.key_width,
+                       [&](const StateSteps& steps, float* output, ThreadPool& pool) {
+                           const auto rows_of = [&](const std::vector<float>& x) {
+                               return hearth::ConstRows{x.data(), rows, keys};
+                           };
+                           const auto optional = [&](const std::vector<float>& x) {
+                               return corrects ? rows_of(x) : hearth::ConstRows{};
+                           };
+                           hearth::wkv(isa,
+                                       {rows_of(r),
+                                        rows_of(k),
+                                        {v.data(), rows, values},
+                                        rows_of(w),
+                                        optional(a),
+                                        optional(b),
+                                        adds ? bonus.data() : nullptr,
+                                        {output, rows, values}},
+                                       p, steps, pool);
+                       }},
+                      expected,
+                      std::string(hearth::isa_name(isa)) + " heads " + std::to_string(s.heads) + " keys " +
+                          std::to_string(s.key_width) + " values " + std::to_string(s.value_width) +
+                          " rows " + std::to_string(rows) + " kind " +
+                          std::to_string(static_cast<int>(s.kind)));
+}
+
+TEST(States, RwkvsRecurrencesGiveTheReference) {
+    for (hearth_isa isa : isas_here())
+        for (const WkvKind kind : {WkvKind::Plain, WkvKind::Bonus, WkvKind::Corrected})
+            for (const WkvShape& shape :
+                 {WkvShape{1, 1, 1, kind}, {3, 64, 64, kind}, {2, 17, 75, kind}, {2, 128, 33, kind}})
+                for (int64_t rows : {1, 4, 29}) expect_wkv(isa, shape, rows);
+}
+
 // A program of one convolution over embedded tokens: whose rows a state knows shows in the output.
 class StateStep : public testing::Test {
   protected:

@@ -299,6 +299,7 @@ void Model::execute(const hearth_operation& operation, Cache* cache, const Cache
         case HEARTH_SHORT_CONVOLUTION:
         case HEARTH_SELECTIVE_SCAN:
         case HEARTH_DELTA_RULE:
+        case HEARTH_WKV:
             return go_on(operation, *cache, step);
         case HEARTH_GATHER:
             return gather(operation, step);
@@ -422,8 +423,14 @@ void Model::go_on(const hearth_operation& operation, const Cache& cache, const h
                               {input(0), input(1), input(2), input(3), vector(operation.weight[0]),
                                vector(operation.weight[1]), output},
                               parameters.scan, state_steps(parameters.scan.state, cache), engine_->pool);
-    delta_rule(engine_->isa, {input(0), input(1), input(2), input(3), input(4), output}, parameters.delta,
-               state_steps(parameters.delta.state, cache), engine_->pool);
+    if (operation.kind == HEARTH_DELTA_RULE)
+        return delta_rule(engine_->isa, {input(0), input(1), input(2), input(3), input(4), output},
+                          parameters.delta, state_steps(parameters.delta.state, cache), engine_->pool);
+    const auto optional = [&](int slot) { return operation.input[slot] < 0 ? ConstRows{} : input(slot); };
+    wkv(engine_->isa,
+        {input(0), input(1), input(2), input(3), optional(4), optional(5), vector(operation.weight[0]),
+         output},
+        parameters.wkv, state_steps(parameters.wkv.state, cache), engine_->pool);
 }
 
 void Model::gather(const hearth_operation& operation, const hearth_step& step) {

@@ -48,8 +48,9 @@ constexpr const char* kNames[] = {"",
                                   "log_softmax",
                                   "short_convolution",
                                   "selective_scan",
-                                  "delta_rule"};
-constexpr int32_t kLastKind = HEARTH_DELTA_RULE;
+                                  "delta_rule",
+                                  "wkv"};
+constexpr int32_t kLastKind = HEARTH_WKV;
 static_assert(std::size(kNames) == kLastKind + 1);
 
 }  // namespace
@@ -263,6 +264,8 @@ class ProgramChecker {
                 return check_selective_scan();
             case HEARTH_DELTA_RULE:
                 return check_delta_rule();
+            case HEARTH_WKV:
+                return check_wkv();
             default:
                 reject("unknown kind %d", operation_->kind);
         }
@@ -642,7 +645,32 @@ class ProgramChecker {
         use_state(p.state, int64_t{p.heads} * p.key_width * p.value_width);
     }
 
-    void check_function(int32_t function, int32_t last = HEARTH_FUNCTION_SOFTPLUS) const {
+    void check_wkv() {
+        const bool corrects = has_input(4);
+        expect_counts(corrects ? 6 : 4, 1, 1);
+        check_step_rows(corrects ? 6 : 4);
+        const auto& p = operation_->parameters.wkv;
+        require(in_range(p.heads, kMaxWidth) && in_range(p.value_width, kMaxWidth),
+                "heads and value_width must be above 0");
+        if (!in_range(p.key_width, kMaxKeyWidth))
+            reject("key_width must be 1 to %d, got %d", kMaxKeyWidth, p.key_width);
+        require(std::isfinite(p.scale), "scale must be finite");
+        const int64_t keys = int64_t{p.heads} * p.key_width;
+        check_width(0, keys);
+        check_width(1, keys);
+        check_width(2, int64_t{p.heads} * p.value_width);
+        check_width(3, keys);
+        if (corrects) {
+            check_width(4, keys);
+            check_width(5, keys);
+            require(operation_->weight[0] < 0, "takes inputs 4 and 5 or weight 0, not both");
+        }
+        optional_vector(0, keys);
+        define_like(0, input(2));
+        use_state(p.state, keys * p.value_width);
+    }
+
+    void check_function(int32_t function, int32_t last = HEARTH_FUNCTION_EXP) const {
         if (function < HEARTH_FUNCTION_NONE || function > last) reject("unknown function %d", function);
     }
 

@@ -37,4 +37,14 @@ struct DeltaCall {
 void delta_rule(hearth_isa isa, const DeltaCall& call, const hearth_delta_parameters& parameters,
                 const StateSteps& steps, ThreadPool& pool);
 
+// Inputs as those of HEARTH_WKV; removals (a) and replacements (b) without data where there are none, bonus
+// (u) or null.
+struct WkvCall {
+    ConstRows receptances, keys, values, decays, removals, replacements;
+    const float* bonus;
+    Rows output;
+};
+void wkv(hearth_isa isa, const WkvCall& call, const hearth_wkv_parameters& parameters,
+         const StateSteps& steps, ThreadPool& pool);
+
 }  // namespace hearth

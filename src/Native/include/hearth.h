@@ -207,10 +207,15 @@ typedef enum hearth_operation_kind {
                where decays_by_state, weight1 D [heads] optional:
                  h = h * exp(dt A) + dt B x,  output0 = C h + D x */
     HEARTH_DELTA_RULE =
-        25 /* input0 q and input1 k [R, key_heads * key_width], input2 v [R, heads *
-              value_width], input3 the decay's logarithm g [R, heads * decay_width], input4 beta
-              [R, heads]; for each head
-                S = diag(exp g) S,  S = S + k (beta (v - k^T S)),  output0 = scale q^T S */
+        25,         /* input0 q and input1 k [R, key_heads * key_width], input2 v [R, heads *
+                      value_width], input3 the decay's logarithm g [R, heads * decay_width], input4 beta
+                      [R, heads]; for each head
+                        S = diag(exp g) S,  S = S + k (beta (v - k^T S)),  output0 = scale q^T S */
+    HEARTH_WKV = 26 /* input0 r, input1 k and input3 the decay's logarithm w [R, heads * key_width], input2 v
+                       [R, heads * value_width], input4 a and input5 b like k, both or neither; for each head
+                         S = diag(exp w) S + b (a^T S) + k v^T,  output0 = scale r^T S,
+                       or, with weight0 u [heads * key_width] and without a and b,
+                         output0 = scale r^T (S + diag(u) k v^T),  S = diag(exp w) S + k v^T */
 } hearth_operation_kind;
 
 typedef enum hearth_index {
@@ -232,7 +237,8 @@ typedef enum hearth_function {
     HEARTH_FUNCTION_XIELU = 9, /* arXiv 2411.13010; an activation operation only, with its four parameters */
     HEARTH_FUNCTION_GELU_TANH_HALF = 10, /* GELU_TANH of x rounded to half precision, itself rounded so: as
                                            ggml's table has it; an activation operation only */
-    HEARTH_FUNCTION_SOFTPLUS = 11        /* log(1 + e^x) */
+    HEARTH_FUNCTION_SOFTPLUS = 11,       /* log(1 + e^x) */
+    HEARTH_FUNCTION_EXP = 12             /* e^x */
 } hearth_function;
 
 typedef enum hearth_rope_layout {
@@ -399,6 +405,14 @@ typedef struct hearth_delta_parameters {
     float scale;
 } hearth_delta_parameters;
 
+/* RWKV-6 (arXiv 2404.05892), RWKV-7 (2503.14456) and gated linear attention (2312.06635). */
+typedef struct hearth_wkv_parameters {
+    int32_t state; /* of the cache: [heads, key_width, value_width] */
+    int32_t heads;
+    int32_t key_width, value_width;
+    float scale;
+} hearth_wkv_parameters;
+
 enum { HEARTH_INPUTS = 6 };
 
 typedef struct hearth_operation {
@@ -422,6 +436,7 @@ typedef struct hearth_operation {
         hearth_convolution_parameters convolution;
         hearth_scan_parameters scan;
         hearth_delta_parameters delta;
+        hearth_wkv_parameters wkv;
         int32_t words[24]; /* fixes the size */
     } parameters;
 } hearth_operation;

@@ -94,6 +94,37 @@ internal sealed unsafe partial class ProgramBuilder
         return Finish(operation, values.Width);
     }
 
+    /// <summary>RWKV's recurrences and gated linear attention: S = diag(exp decay) S + replacement (removal^T S) + key value^T, y = scale * receptance^T S.</summary>
+    /// <param name="receptance">[rows, heads * keyWidth].</param>
+    /// <param name="key">Like <paramref name="receptance"/>.</param>
+    /// <param name="value">[rows, heads * valueWidth].</param>
+    /// <param name="decay">Like <paramref name="receptance"/>: logarithms, at most 0.</param>
+    /// <param name="heads">How many.</param>
+    /// <param name="scale">Factor of what is read.</param>
+    /// <param name="bonus">[heads * keyWidth]: what is read is then the state before the row, with the row's own key and value weighted so (RWKV-6).</param>
+    /// <param name="correction">Removal and replacement (RWKV-7), like <paramref name="receptance"/>; null: none. Not beside a bonus.</param>
+    /// <returns>[rows, heads * valueWidth].</returns>
+    public Value Wkv(Value receptance, Value key, Value value, Value decay, int heads, float scale = 1, Weight? bonus = null, (Value Removal, Value Replacement)? correction = null)
+    {
+        ArgumentNullException.ThrowIfNull(receptance);
+        ArgumentNullException.ThrowIfNull(value);
+        Expect(receptance.Width % heads == 0 && key.Width == receptance.Width && decay.Width == receptance.Width, "wkv", $"{heads} heads of keys {receptance.Width} wide", key.Width);
+        Expect(value.Width % heads == 0, "wkv", $"{heads} heads of values", value.Width);
+        var operation = correction is var (removal, replacement)
+            ? Start(Kind.Wkv, receptance, key, value, decay, removal, replacement)
+            : Start(Kind.Wkv, receptance, key, value, decay);
+        operation.Weight[0] = bonus?.Number ?? -1;
+        operation.Parameters.Wkv = new NativeWkvParameters
+        {
+            State = NewState((long)receptance.Width / heads * value.Width),
+            Heads = heads,
+            KeyWidth = receptance.Width / heads,
+            ValueWidth = value.Width / heads,
+            Scale = scale,
+        };
+        return Finish(operation, value.Width);
+    }
+
     private int NewState(long width)
     {
         _stateWidths.Add(width);

@@ -37,6 +37,7 @@ internal sealed unsafe partial class ProgramBuilder
         ShortConvolution,
         SelectiveScan,
         DeltaRule,
+        Wkv,
     }
 
     // What a row of an embedding's table is chosen by; numbered as in hearth.h.
@@ -115,6 +116,21 @@ internal sealed unsafe partial class ProgramBuilder
         if (tensor.ElementCount != totalSize || tensor.Extent(0) != totalSize)
             throw Misshapen(tensor, $"[{totalSize}]");
         return Register(tensor, first, size, 1, isVector: true);
+    }
+
+    /// <summary>One of several vectors that the file stores one after another, however it shapes them.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="index">Which of them.</param>
+    /// <param name="size">Values of each: the tensor's first extent.</param>
+    /// <param name="count">How many there are.</param>
+    /// <exception cref="ModelFormatException">The tensor is missing or has another shape.</exception>
+    public Weight VectorOf(string name, int index, int size, int count)
+    {
+        var expected = $"[{size}, {count}]";
+        var tensor = Tensor(name, expected);
+        return tensor.Extent(0) == size && tensor.ElementCount == (long)size * count
+            ? Register(tensor, (long)index * size, size, 1, isVector: true)
+            : throw Misshapen(tensor, expected);
     }
 
     /// <summary>A vector that the file shapes as a matrix: a bias for each expert, a table of attention biases.</summary>

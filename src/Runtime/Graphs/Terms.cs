@@ -37,6 +37,9 @@ internal enum ActivationFunction
 
     /// <summary>log(1 + e^x).</summary>
     Softplus = 11,
+
+    /// <summary>e^x.</summary>
+    Exp = 12,
 }
 
 /// <summary>Which values of a head are rotated together; numbered as in hearth.h.</summary>

@@ -175,6 +175,16 @@ internal struct NativeDeltaParameters
     public float Scale;
 }
 
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeWkvParameters
+{
+    public int State;
+    public int Heads;
+    public int KeyWidth;
+    public int ValueWidth;
+    public float Scale;
+}
+
 /// <summary>The union of all operations' parameters.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 96)]
 internal struct NativeParameters
@@ -209,6 +219,8 @@ internal struct NativeParameters
     public NativeScanParameters Scan;
     [FieldOffset(0)]
     public NativeDeltaParameters Delta;
+    [FieldOffset(0)]
+    public NativeWkvParameters Wkv;
 }
 
 [StructLayout(LayoutKind.Sequential)]

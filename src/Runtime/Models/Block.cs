@@ -29,6 +29,9 @@ internal sealed class Block(ModelFile model, DecoderDescription description, int
     /// <summary>Whether the file has a tensor, named behind the layer: <c>ffn_gate.weight</c>.</summary>
     public bool Has(string name) => model.Has(Name(name));
 
+    /// <summary>Values of a tensor, named behind the layer with its suffix; 0 where the file lacks it.</summary>
+    public long Elements(string name) => model.Elements(Name(name));
+
     /// <summary>x * weight^T + bias, with <c>NAME.weight</c> and, where the file has it, <c>NAME.bias</c>.</summary>
     /// <param name="x">[rows, columns of the weight].</param>
     /// <param name="name">The tensor's name behind the layer, without <c>.weight</c>.</param>

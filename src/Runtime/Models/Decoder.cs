@@ -59,6 +59,8 @@ internal sealed class Decoder
                 x = Norm(x, _description.OutputNorm);
         }
 
+        if (_pooling is null && _description.FeedForwardSeesRows)
+            x = _program.Gather(x);
         x = Norm(x, _description.OutputNorm);
         if (_pooling is { } pooling)
             return PooledHead.Write(_model, x, pooling, _ranking);
@@ -89,7 +91,7 @@ internal sealed class Decoder
         var attended = attention?.Attend(block, normed);
 
         // Rows whose logits nobody wants have done their part once their keys and values are in the cache.
-        if (isLast && _pooling is null)
+        if (isLast && _pooling is null && !_description.FeedForwardSeesRows)
         {
             (x, attended) = (_program.Gather(x), attended is null ? null : _program.Gather(attended));
             if (_description.IsParallel)

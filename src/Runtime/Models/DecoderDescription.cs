@@ -83,6 +83,9 @@ internal sealed record DecoderDescription
     /// <summary>Whether attention and feed-forward read the same residual stream and are added to it together (GPT-J's layout).</summary>
     public bool IsParallel { get; init; }
 
+    /// <summary>Whether feed-forward parts look at other rows, too (RWKV): then all rows go through the last layer.</summary>
+    public bool FeedForwardSeesRows { get; init; }
+
     /// <summary>Factor of what each part adds to the residual stream.</summary>
     public float ResidualScale { get; init; } = 1;
 

@@ -5,7 +5,7 @@ namespace Hearth.Runtime.Models;
 /// <summary>Decoders whose experts follow DeepSeek's: an expert that every row meets, a few dense layers at the front, weights by softmax or sigmoid.</summary>
 /// <remarks>
 /// Sources: DeepSeekMoE (arXiv 2401.06066), DeepSeek-V2 (2405.04434: latent attention), DeepSeek-V3 (2412.19437: sigmoid
-/// weights, groups, a bias of the choice), DeepSeek-OCR (2510.18234), GLM-4.5 (2508.06471), Ling (2503.05139), dots.llm1
+/// weights, groups, a bias of the choice), DeepSeek-V3.2 (2512.02556: the indexer), MiniMax-M3 (model card), DeepSeek-OCR (2510.18234), GLM-4.5 (2508.06471), Ling (2503.05139), dots.llm1
 /// (2506.05767), ERNIE 4.5 (technical report), MiniCPM3 (2404.06395), PLM (2503.12167).
 /// </remarks>
 internal static class DeepSeek
@@ -16,6 +16,8 @@ internal static class DeepSeek
         ["deepseek"] = First,
         ["deepseek2"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved, raisesScoresAlone: true)),
         ["mistral4"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved)),
+        ["deepseek32"] = Indexed,
+        ["glm-dsa"] = Indexed,
         ["deepseek2-ocr"] = model => Second(model, model.Attention(RopeLayout.Halves)),
         ["bailingmoe"] = Bailing,
         ["bailingmoe2"] = Bailing2,
@@ -24,6 +26,7 @@ internal static class DeepSeek
         ["ernie4_5-moe"] = Ernie,
         ["hy_v3"] = Hunyuan3,
         ["minimax-m2"] = MiniMax,
+        ["minimax-m3"] = MiniMax3,
         ["minicpm3"] = MiniCpm,
         ["plm"] = Plm,
     };
@@ -57,6 +60,24 @@ internal static class DeepSeek
             FeedForward = sizes.BehindDense(sizes.ByKeys(isGlm ? ExpertGating.Sigmoid : ExpertGating.Softmax) with { SharedWidth = sizes.Expert * sizes.SharedCount }),
         };
     }
+
+    // An indexer chooses so many positions for each query: as long as a text has no more, that is all of them.
+    private static DecoderDescription Indexed(ModelFile model)
+    {
+        var chosen = model.Keys.Size("attention.indexer.top_k", int.MaxValue);
+        var context = model.Limits.ContextLength > 0 ? model.Limits.ContextLength : model.Sizes.ContextLength;
+        if (context > chosen)
+        {
+            throw new UnsupportedModelException(
+                $"'{model.Sizes.Architecture}' at a context of {context} (attention to {chosen} positions that an indexer chooses)",
+                [$"a context of at most {chosen} (ContextLength, --context), where all positions are attended to"]);
+        }
+
+        var description = Second(model, LatentAttention(model, RopeLayout.Interleaved));
+        return description with { Ignores = IsIndexer };
+    }
+
+    private static bool IsIndexer(string tensor) => tensor.Contains(".indexer.", StringComparison.Ordinal);
 
     // Some of these models have heads of another width than the residual stream's share of one.
     private static DecoderDescription Bailing(ModelFile model)
@@ -148,6 +169,27 @@ internal static class DeepSeek
             Attention = model.Attention(RopeLayout.Halves, a => a with { QueryKeyNorm = new(Norm.Rms, NormSpan.Row) }),
             FeedForward = _ => new ExpertFeedForward(sizes, sizes.Router(sizes.Gating(), normalizes: true)) { ChoiceBias = Presence.Required },
             Head = HeadWeights.Own,
+        };
+    }
+
+    // Of its blocks of positions an indexer chooses the best ones; here all are attended to.
+    private static DecoderDescription MiniMax3(ModelFile model)
+    {
+        var sizes = new ExpertSizes(model);
+        var dense = new GatedFeedForward(GptOss.Gate);
+        var experts = sizes.ByKeys() with
+        {
+            ChoiceBias = Presence.Required,
+            Gate = GptOss.Gate,
+            SharedGate = GptOss.Gate,
+            SharedWidth = sizes.Expert * sizes.SharedCount,
+        };
+        return new()
+        {
+            Attention = model.Attention(RopeLayout.Halves, a => a with { QueryKeyNorm = new(Norm.Rms) }),
+            FeedForward = layer => layer < sizes.LeadingDense ? dense : experts,
+            Head = HeadWeights.Own,
+            Ignores = IsIndexer,
         };
     }
 

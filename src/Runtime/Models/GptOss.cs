@@ -8,6 +8,9 @@ internal static class GptOss
     /// <summary>By GGUF's general.architecture.</summary>
     public static readonly Dictionary<string, Func<ModelFile, DecoderDescription>> Architectures = new() { ["gpt-oss"] = Describe };
 
+    /// <summary>x * sigmoid(1.702 x) of a bounded gate, times one more than a bounded inner value.</summary>
+    public static readonly Gate Gate = new(ActivationFunction.GeluSigmoid) { MostInput = 7, UpBound = 7, UpOffset = 1 };
+
     private static DecoderDescription Describe(ModelFile model)
     {
         var sizes = new ExpertSizes(model);
@@ -20,7 +23,7 @@ internal static class GptOss
             {
                 Width = sizes.Expert,
                 HasBiases = true,
-                Gate = new(ActivationFunction.GeluSigmoid) { MostInput = 7, UpBound = 7, UpOffset = 1 },
+                Gate = Gate,
             },
             Head = HeadWeights.Own,
         };

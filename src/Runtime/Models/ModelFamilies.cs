@@ -46,6 +46,7 @@ internal static class ModelFamilies
         .. Described(Mamba.Architectures),
         .. Described(Lfm2.Architectures),
         .. Described(DeltaNet.Architectures),
+        .. Described(Rwkv.Architectures),
         new("gemma3n", new ModelFamily(Gemma3n.Build)),
         new("t5", new ModelFamily(T5.Build) { IsEncoderDecoder = true }),
         new("t5encoder", new ModelFamily(T5.Build) { IsEncoder = true }),
@@ -57,14 +58,7 @@ internal static class ModelFamilies
     // What these need beside the operations that there are.
     private static readonly Dictionary<string, string> _lacking = new()
     {
-        ["deepseek32"] = "attention to positions that an indexer chooses",
-        ["glm-dsa"] = "attention to positions that an indexer chooses",
-        ["minimax-m3"] = "attention to blocks that an indexer chooses",
         ["deepseek4"] = "compressed attention and hyper-connections",
-        ["rwkv6"] = "RWKV's recurrence",
-        ["rwkv6qwen2"] = "RWKV's recurrence",
-        ["rwkv7"] = "RWKV's recurrence",
-        ["arwkv7"] = "RWKV's recurrence",
     };
 
     /// <summary>The architectures that can be run.</summary>

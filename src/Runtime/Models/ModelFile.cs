@@ -48,6 +48,9 @@ internal sealed class ModelFile
     /// <summary>A tensor's second extent; 0 where the file lacks it.</summary>
     public long Rows(string name) => _file.FindTensor(name)?.Extent(1) ?? 0;
 
+    /// <summary>A tensor's values; 0 where the file lacks it.</summary>
+    public long Elements(string name) => _file.FindTensor(name)?.ElementCount ?? 0;
+
     /// <summary>A tensor's first extent.</summary>
     /// <exception cref="ModelFormatException">The file lacks it.</exception>
     public long Columns(string name) => _file.FindTensor(name)?.Extent(0) ?? throw Wrong($"tensor '{name}' is missing");

@@ -125,8 +125,12 @@ internal sealed class TextGenerator
     private Func<CancellationToken, ITokenConstraint>? WalkOf(GenerationRequest request)
     {
         var thinking = request.IsChat && !request.ContinuesAnswer && !_hasEncoder ? _dialect.Value.Thinking : null;
+        var channels = request is { IsChat: true, ContinuesAnswer: false, ThinkingBudget: not null } && _dialect.Value.IsHarmony ? HarmonyBudgetWalk.Marks.Find(_tokenizers.RequiredOutput) : null;
         if (request.Options.Constraint is not { } constraint)
         {
+            if (channels is not null)
+                return _ => new HarmonyBudgetWalk(answer: null, channels, request.ThinkingBudget!.Value);
+
             // Thoughts that must end are a constraint too, of a text that is free otherwise.
             return thinking is null || request.ThinkingBudget is null ? null : _ => thinking.Behind(new FreeWalk(thinking), request.Prompt, mayOpen: true, request.ThinkingBudget);
         }
@@ -136,6 +140,8 @@ internal sealed class TextGenerator
         return cancellationToken =>
         {
             var walk = compiler.Compile(constraint, cancellationToken).Start(ContinuesText(request));
+            if (channels is not null)
+                return new HarmonyBudgetWalk(walk, channels, request.ThinkingBudget!.Value);
             return !_hasEncoder && !request.ContinuesAnswer && _dialect.Value.Thinking is { } marks ? marks.Behind(walk, request.Prompt, request.IsChat, request.ThinkingBudget) : walk;
         };
     }

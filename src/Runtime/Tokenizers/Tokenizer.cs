@@ -14,7 +14,7 @@ public abstract class Tokenizer
 {
     private const int LongestPooled = 1 << 18;
 
-    private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5", "characters"];
+    private static readonly string[] s_models = ["llama", "gpt2", "gemma4", "whitespace", "bert", "t5", "rwkv", "characters"];
 
     private readonly SpecialTokenSplitter _splitter;
     private volatile ControlSplitter? _lastWith;
@@ -124,6 +124,8 @@ public abstract class Tokenizer
                 return new WordPieceTokenizer(Read(null));
             case "t5":
                 return new UnigramTokenizer(Read(null), CharacterMap.Read(metadata));
+            case "rwkv":
+                return new LongestTokenTokenizer(Read(null));
             case "characters":
                 return new CharacterTokenizer(Read(null));
             case "no_vocab" or "none":

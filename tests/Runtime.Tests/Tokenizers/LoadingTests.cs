@@ -9,7 +9,7 @@ public sealed class LoadingTests
     [Theory]
     [InlineData("no_vocab")]
     [InlineData("none")]
-    [InlineData("rwkv")]
+    [InlineData("plamo2")]
     [InlineData("")]
     public void Unknown_algorithms_are_refused_by_name_with_what_is_supported(string model)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Hearth.Runtime.Chat;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Tests.Constraints.Walks;
 using Hearth.Runtime.Tests.Tokenizers;
@@ -16,7 +17,7 @@ public sealed class HarmonyTests
     private static Tokenizer MakeTokenizer()
     {
         var vocabulary = TinyVocabulary.SentencePiece();
-        foreach (var token in new[] { "<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|constrain|>" })
+        foreach (var token in new[] { "<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|constrain|>", "<|return|>", "<|call|>" })
             vocabulary.Add(token, TokenKind.Control);
         foreach (var piece in new[] { "assistant", "analysis", "commentary", "final", "functions", ".", "json", "look_up", "{\"", "\"}", "\": ", "\": \"", "key" })
             vocabulary.Add(piece.Replace(' ', TinyVocabulary.Escaped));
@@ -113,5 +114,88 @@ public sealed class HarmonyTests
         }
 
         Assert.InRange(ended, 80, 160);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    [InlineData(25)]
+    public void Thoughts_end_after_their_budget(int budget)
+    {
+        var random = new Random(7);
+        var compiler = new ConstraintCompiler(s_tokenizer, s_tokenizer.VocabularySize);
+        var marks = HarmonyBudgetWalk.Marks.Find(s_tokenizer)!;
+        var (ended, thought) = (0, 0);
+        foreach (var request in new[] { Request(ToolChoice.Required), Request(ToolChoice.Auto), Request(ToolChoice.Auto, Constraint.Choices(["yes", "no"])) })
+        {
+            var compiled = compiler.Compile(Constraint.Composed(Harmony.Answer(ToolSet.Read(request, TestContext.Current.CancellationToken), request)!), TestContext.Current.CancellationToken);
+            for (var i = 0; i < 40; i++)
+            {
+                var walk = new HarmonyBudgetWalk(compiled.Start(), marks, budget);
+                var (tokens, mask, forced) = (new List<int>(), new ulong[compiled.Vocabulary.MaskLength], new List<int>());
+                while (!walk.MustEnd && tokens.Count < 1500 && !(walk.CanEnd && random.Next(4) == 0))
+                {
+                    walk.FillMask(mask);
+                    var allowed = RandomWalk.TokensOf(mask).Where(token => token == marks.End || !s_tokenizer.IsEndOfGeneration(token)).ToList();
+                    if (allowed.Count == 0)
+                    {
+                        Assert.True(walk.CanEnd);
+                        break;
+                    }
+
+                    walk.FindForced(forced);
+                    if (forced.Count > 0)
+                        Assert.Contains(forced[0], allowed);
+                    var fork = walk.Fork();
+                    var token = allowed[random.Next(allowed.Count)];
+                    Assert.True(walk.TryAccept(token) && fork.TryAccept(token));
+                    tokens.Add(token);
+                }
+
+                // No longer than the budget, but for the bytes of a character that it would cut.
+                var (count, isThought, isBody, header) = (0, false, false, (string?)null);
+                for (var at = 0; at < tokens.Count; at++)
+                {
+                    if ((isThought || isBody) && tokens[at] == marks.End)
+                        isThought = isBody = false;
+                    else if (isThought)
+                        count++;
+                    else if (header is null)
+                        header = !isBody && tokens[at] == marks.Channel ? "" : null;
+                    else if (tokens[at] == marks.Message || (header += s_tokenizer.Decode([tokens[at]], includeControl: true, continuesText: true)).EndsWith("<|message|>", StringComparison.Ordinal))
+                        (isThought, isBody, header) = (header.Contains("analysis", StringComparison.Ordinal), !header.Contains("analysis", StringComparison.Ordinal), null);
+                }
+
+                Assert.InRange(count, 0, budget == 0 ? 0 : budget + 3);
+                thought += count;
+                ended += walk.CanEnd ? 1 : 0;
+            }
+        }
+
+        Assert.InRange(ended, 40, 120);
+        Assert.Equal(budget > 0, thought > 0);
+    }
+
+    [Fact]
+    public void A_free_answer_has_a_budget_too()
+    {
+        var walk = new HarmonyBudgetWalk(answer: null, HarmonyBudgetWalk.Marks.Find(s_tokenizer)!, budget: 2);
+        var mask = new ulong[(s_tokenizer.VocabularySize + 63) / 64];
+        foreach (var spelling in new[] { "<|channel|>", "analysis", "<|message|>", "key", "json" })
+            Assert.True(walk.TryAccept(Id(spelling)), spelling);
+        Assert.False(walk.CanEnd);
+        walk.FillMask(mask);
+        Assert.Equal([Id("<|end|>")], RandomWalk.TokensOf(mask));
+        Assert.False(walk.TryAccept(Id("key")));
+        foreach (var spelling in new[] { "<|end|>", "<|start|>", "assistant", "<|channel|>" })
+            Assert.True(walk.TryAccept(Id(spelling)), spelling);
+        walk.FillMask(mask);
+        Assert.DoesNotContain(Id("analysis"), RandomWalk.TokensOf(mask));
+        Assert.False(walk.TryAccept(Id("analysis")));
+        foreach (var spelling in new[] { "final", "<|message|>", "analysis", "key" })
+            Assert.True(walk.TryAccept(Id(spelling)), spelling);
+        Assert.True(walk.CanEnd);
+
+        static int Id(string spelling) => s_tokenizer.TryGetId(spelling, out var id) ? id : throw new ArgumentException(spelling);
     }
 }

@@ -1,5 +1,5 @@
 // Activation functions, alone or times a gate: silu x / (1 + e^-x), gelu x Phi(x) (arXiv 1606.08415), its
-// tanh and its sigmoid approximation, relu, relu^2, sigmoid, tanh, softplus log(1 + e^x), xielu (arXiv
+// tanh and its sigmoid approximation, relu, relu^2, sigmoid, tanh, softplus log(1 + e^x), e^x, xielu (arXiv
 // 2411.13010).
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
@@ -70,6 +70,8 @@ void activation(hearth_function function, const float* input, const float* gate,
                             [](Floats x) { return rounded_to_half(gelu_tanh(rounded_to_half(x))); });
         case HEARTH_FUNCTION_SOFTPLUS:
             return activate(input, gate, output, count, [](Floats x) { return softplus(x); });
+        case HEARTH_FUNCTION_EXP:
+            return activate(input, gate, output, count, [](Floats x) { return exponential(x); });
         case HEARTH_FUNCTION_XIELU:
             return;  // has parameters: the function below
     }

@@ -121,6 +121,7 @@ struct RowKernels {
     void (*head_scan)(const HeadScan& call);
     void (*channel_scan)(const ChannelScan& call);
     void (*delta)(const DeltaBlock& call);
+    void (*wkv)(const WkvBlock& call);
 };
 
 // The table of an instruction set that this build holds (resolve_isa has checked the processor).

@@ -17,6 +17,7 @@
 #include "cpu/states/convolution.inl"
 #include "cpu/states/delta.inl"
 #include "cpu/states/scan.inl"
+#include "cpu/states/wkv.inl"
 
 namespace hearth::HEARTH_ISA_NAMESPACE {
 namespace {
@@ -44,7 +45,8 @@ constexpr RowKernels table() {
             .convolution = convolution,
             .head_scan = head_scan,
             .channel_scan = channel_scan,
-            .delta = delta};
+            .delta = delta,
+            .wkv = wkv};
 }
 
 }  // namespace

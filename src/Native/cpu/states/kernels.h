@@ -81,4 +81,21 @@ struct DeltaBlock {
     float scale;
 };
 
+// Columns of one head of RWKV's recurrences.
+struct WkvBlock {
+    StateRows receptances, keys;       // [T][key_width]
+    StateRows values;                  // [T][C]
+    StateRows decays;                  // [T][key_width], logarithms
+    StateRows removals, replacements;  // [T][key_width], or without data
+    const float* bonus;                // [key_width] or null
+    float* output;
+    int64_t output_stride;
+    float* state;  // [key_width][C], state_stride apart
+    int64_t state_stride;
+    float* factors;  // work space [key_width]
+    int64_t rows;
+    int32_t key_width, channels;
+    float scale;
+};
+
 }  // namespace hearth

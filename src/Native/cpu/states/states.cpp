@@ -171,4 +171,36 @@ void delta_rule(hearth_isa isa, const DeltaCall& call, const hearth_delta_parame
     });
 }
 
+void wkv(hearth_isa isa, const WkvCall& call, const hearth_wkv_parameters& p, const StateSteps& steps,
+         ThreadPool& pool) {
+    const RowKernels& kernels = row_kernels(isa);
+    const int64_t width = p.value_width, blocks = blocks_of(width, kStateBlock);
+    for_parts(steps, p.heads * blocks, pool, [&](const StateRun& run, int64_t part) {
+        const int64_t head = part / blocks, first = part % blocks * kStateBlock;
+        const int64_t channels = std::min<int64_t>(kStateBlock, width - first);
+        const int64_t key = head * p.key_width, offset = key * width + first;
+        const auto optional = [&](const ConstRows& rows) {
+            return rows.data ? rows_of(rows, run, key) : StateRows{};
+        };
+        begin(run, steps, offset, p.key_width, channels, width);
+        std::array<float, kMaxKeyWidth> factors;
+        kernels.wkv({.receptances = rows_of(call.receptances, run, key),
+                     .keys = rows_of(call.keys, run, key),
+                     .values = rows_of(call.values, run, head * width + first),
+                     .decays = rows_of(call.decays, run, key),
+                     .removals = optional(call.removals),
+                     .replacements = optional(call.replacements),
+                     .bonus = call.bonus ? call.bonus + key : nullptr,
+                     .output = call.output.data + run.row_begin * call.output.width + head * width + first,
+                     .output_stride = call.output.width,
+                     .state = steps.state(run.to) + offset,
+                     .state_stride = width,
+                     .factors = factors.data(),
+                     .rows = run.row_count,
+                     .key_width = p.key_width,
+                     .channels = static_cast<int32_t>(channels),
+                     .scale = p.scale});
+    });
+}
+
 }  // namespace hearth
