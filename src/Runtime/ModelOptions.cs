@@ -23,6 +23,9 @@ public sealed record ModelOptions
     /// <summary>Tokens that the cache holds over all sequences. Null: <see cref="MaxSequences"/> whole contexts, as far as a quarter of the machine's memory holds them.</summary>
     public int? CacheTokens { get; init; }
 
+    /// <summary>Bytes that the cache may take where <see cref="CacheTokens"/> says nothing, at least 1 MiB. Null: a quarter of the machine's memory.</summary>
+    public long? CacheBytes { get; init; }
+
     /// <summary>How keys are stored. Null: F16.</summary>
     public CacheType? KeyType { get; init; }
 
@@ -40,6 +43,12 @@ public sealed record ModelOptions
 
     /// <summary>Whether a prompt that starts like an earlier one takes that part from the cache. Null: yes.</summary>
     public bool? PrefixCaching { get; init; }
+
+    /// <summary>The chat template, in Jinja, in the place of the file's. Null: the file's.</summary>
+    public string? ChatTemplate { get; init; }
+
+    /// <summary>The chat template where the file has none, which is then among the model's warnings; of no effect for models that take no chats. Null: none.</summary>
+    public string? FallbackChatTemplate { get; init; }
 
     /// <summary>
     /// Whether the markers that the file's chat template spells are control tokens whatever the file types them: for files whose

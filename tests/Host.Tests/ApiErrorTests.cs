@@ -154,7 +154,7 @@ public sealed class ApiErrorTests
     [InlineData("/v1/completions", "{\"model\": \"other\", \"prompt\": \"a\"}")]
     public async Task An_unknown_model_is_not_found(string path, string json)
     {
-        await using var server = await TestServer.StartAsync();
+        await using var server = await TestServer.StartAsync(configuration: """{"AnswerUnknownModels": false}""");
         var (response, body) = await server.PostAsync(path, json);
 
         Assert.Equal(404, (int)response.StatusCode);

@@ -38,13 +38,13 @@ public sealed partial class ChatCompletionsTests
         var text = Varying().Replace(Encoding.UTF8.GetString(bytes), "");
         Assert.Equal(
             """
-            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}
+            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{"role":"assistant","content":null},"finish_reason":null}],"usage":null}
 
-            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{"content":"é "},"finish_reason":null}]}
+            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{"content":"é "},"finish_reason":null}],"usage":null}
 
-            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{"content":"\"q\""},"finish_reason":null}]}
+            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{"content":"\"q\""},"finish_reason":null}],"usage":null}
 
-            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+            data: {"object":"chat.completion.chunk","model":"fake","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}
 
             data: {"object":"chat.completion.chunk","model":"fake","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":0,"cache_miss":"nothing_cached","first_different_token":0}}}
 
@@ -183,6 +183,6 @@ public sealed partial class ChatCompletionsTests
         Assert.Equal(16, answers.Select(events => events[0]["id"]!.GetValue<string>()).Distinct().Count());
     }
 
-    [GeneratedRegex("\"id\":\"[^\"]*\",|\"created\":[0-9]*,")]
+    [GeneratedRegex("\"id\":\"[^\"]*\",|\"created\":[0-9]*,|,\"system_fingerprint\":\"[^\"]*\"|,\"timings\":\\{[^}]*\\}")]
     private static partial Regex Varying();
 }

@@ -120,7 +120,7 @@ public sealed class ConnectorTests
     [Fact]
     public async Task An_unknown_model_is_an_HTTP_error_with_the_services_words()
     {
-        await using var server = await TestServer.StartAsync();
+        await using var server = await TestServer.StartAsync(configuration: """{"AnswerUnknownModels": false}""");
         var service = new HearthChatCompletionService(server.Client, server.Client.BaseAddress!, "other");
         var error = await Assert.ThrowsAsync<HttpOperationException>(() => service.GetChatMessageContentAsync("hi"));
         Assert.Equal(404, (int)error.StatusCode!);

@@ -55,6 +55,16 @@ internal sealed class TestServer : IAsyncDisposable
         return server;
     }
 
+    /// <summary>Starts the service with what a configuration file says of models.</summary>
+    public static async Task<TestServer> StartAsync(LoadModel load, string file)
+    {
+        var app = HearthServer.Build(new ServeArguments { File = file, Urls = "http://127.0.0.1:0" }, load, quiet: true);
+        await app.StartAsync();
+        var server = new TestServer(app);
+        await server.UntilReadyAsync();
+        return server;
+    }
+
     public async Task UntilReadyAsync()
     {
         for (var i = 0; i < 2000; i++)

@@ -176,33 +176,17 @@ public sealed class EngineTests
     }
 
     [Fact]
-    public async Task What_only_the_other_engine_knows_is_refused_with_its_name()
+    public async Task What_only_another_engine_knows_is_refused_with_its_name()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.File("rwkv.gguf");
-        using (var writer = GgufWriter.Create(path))
-        {
-            writer.Add("general.architecture", "rwkv7");
-            foreach (var (key, value) in new (string, uint)[]
-            {
-                ("context_length", 128), ("embedding_length", 64), ("block_count", 1), ("feed_forward_length", 128), ("wkv.head_size", 32), ("attention.decay_lora_rank", 16),
-                ("attention.iclr_lora_rank", 16), ("attention.value_residual_mix_lora_rank", 16), ("attention.gate_lora_rank", 16), ("attention.head_count", 0), ("vocab_size", 64),
-            })
-                writer.Add("rwkv7." + key, value);
-            writer.Add("rwkv7.attention.layer_norm_epsilon", 1e-5f);
-            writer.Add("tokenizer.ggml.model", "no_vocab");
-            writer.Declare("token_embd.weight", GgmlType.F32, [64, 64]);
-            writer.Begin("token_embd.weight");
-            writer.Write(new byte[64 * 64 * 4]);
-            writer.Complete();
-        }
-
-        var error = await Assert.ThrowsAsync<UnsupportedModelException>(() => LanguageModel.LoadAsync(path, cancellationToken: Cancelled));
-        Assert.Contains("available with the engine llamasharp", error.Message, StringComparison.Ordinal);
-
-        // It lacks nearly all of its tensors: the other engine's log says which it missed.
-        var refused = await Assert.ThrowsAsync<ModelFormatException>(() => LLamaSharpModel.LoadAsync(path, cancellationToken: Cancelled));
-        Assert.Contains("tensor", refused.Message, StringComparison.Ordinal);
+        var path = folder.File("new.gguf");
+        await File.WriteAllBytesAsync(path, Renamed("llama", "newer"), Cancelled);
+        var unknown = await Assert.ThrowsAsync<UnsupportedModelException>(() => LanguageModel.LoadAsync(path, cancellationToken: Cancelled));
+        Assert.DoesNotContain("is available with", unknown.Message, StringComparison.Ordinal);
+        ModelEngines.Register(new OmniscientEngine());
+        var known = await Assert.ThrowsAsync<UnsupportedModelException>(() => LanguageModel.LoadAsync(path, cancellationToken: Cancelled));
+        Assert.StartsWith(unknown.Message, known.Message, StringComparison.Ordinal);
+        Assert.Contains("It is available with the engine omniscient", known.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -269,5 +253,19 @@ public sealed class EngineTests
         var at = text.IndexOf("general.architecture", StringComparison.Ordinal);
         var name = text.IndexOf(from, at, StringComparison.Ordinal);
         return System.Text.Encoding.Latin1.GetBytes(text[..name] + to + text[(name + from.Length)..]);
+    }
+
+    private sealed class OmniscientEngine : IModelEngine
+    {
+        public string Name => "omniscient";
+
+        public string Describe() => Name;
+
+        public bool Knows(GgufFile file) => true;
+
+        public Task<IModel> LoadAsync(
+            GgufFile file, ModelOptions options, bool embeds, Hearth.Runtime.Graphs.PoolingKind? pooling = null, IProgress<Hearth.Runtime.Graphs.LoadProgress>? progress = null,
+            Microsoft.Extensions.Logging.ILogger? logger = null, CancellationToken cancellationToken = default)
+            => throw new NotSupportedException();
     }
 }

@@ -40,7 +40,13 @@ internal static class HearthCommand
             PerplexityVerb.Create(environment),
             BenchVerb.Create(environment),
             LensVerb.Create(environment),
+            PullVerb.Create(environment),
         };
+        foreach (var verb in ModelVerbs.Create(environment))
+        {
+            root.Subcommands.Add(verb);
+        }
+
         root.Options.Add(Verbose);
         return root;
     }

@@ -1,8 +1,6 @@
-using Hearth.Runtime.Protocol;
-
 namespace Hearth.Host.Http;
 
-/// <summary>Gives every failure OpenAI's error shape: refusals, unknown routes, wrong methods, oversized bodies and faults.</summary>
+/// <summary>Gives every failure the error shape of the protocol it is asked in: refusals, unknown routes, wrong methods, oversized bodies and faults.</summary>
 internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failures)
 {
     public async Task InvokeAsync(HttpContext context)
@@ -19,6 +17,13 @@ internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failu
             }
 
             await WriteAsync(context, failures.Translate(exception, context));
+            return;
+        }
+
+        // Whoever asks what a route takes is told; pages of other origins have been answered already.
+        if (!context.Response.HasStarted && context.Response.StatusCode == StatusCodes.Status405MethodNotAllowed && HttpMethods.IsOptions(context.Request.Method))
+        {
+            context.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
         }
 
@@ -46,7 +51,8 @@ internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failu
     {
         var allow = context.Response.Headers.Allow;
         context.Response.Clear();
-        context.Response.StatusCode = error.Status;
+        var shape = ErrorShape.Of(context);
+        context.Response.StatusCode = shape.StatusOf(error);
         if (error.Status == StatusCodes.Status405MethodNotAllowed)
         {
             context.Response.Headers.Allow = allow;
@@ -62,6 +68,7 @@ internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failu
             context.Response.Headers.Connection = "close";
         }
 
-        await context.Response.WriteAsJsonAsync(error.ToResponse(), ProtocolJson.Wire.ErrorResponse, cancellationToken: context.RequestAborted);
+        context.Response.ContentType = "application/json; charset=utf-8";
+        await context.Response.Body.WriteAsync(shape.Body(error, context), context.RequestAborted);
     }
 }

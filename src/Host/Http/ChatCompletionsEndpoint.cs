@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
 using Hearth.Runtime.Protocol;
 
@@ -9,46 +8,47 @@ namespace Hearth.Host.Http;
 /// <summary>POST /v1/chat/completions.</summary>
 internal static class ChatCompletionsEndpoint
 {
-    public static void MapChatCompletions(this IEndpointRouteBuilder routes) => routes.MapPost("/v1/chat/completions", HandleAsync);
-
-    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ApiFailures failures, ConversationStore store)
+    public static void MapChatCompletions(this IEndpointRouteBuilder routes)
     {
-        var asked = await ReadAsync(context, catalog, configuration, store);
+        routes.MapPost("/v1/chat/completions", HandleAsync);
+
+        // llama-server's, which leaves out the version.
+        routes.MapPost("/chat/completions", HandleAsync);
+        routes.MapPost("/v1/chat/completions/input_tokens", CountAsync);
+        routes.MapPost("/chat/completions/input_tokens", CountAsync);
+    }
+
+    private static async Task HandleAsync(HttpContext context, ConversationStore store)
+    {
+        var asked = await ReadAsync(context, store);
         using var lifetime = new AnswerLifetime(context);
-        var turn = asked.Turn with { Admitted = lifetime.Begin, CacheScope = CacheScopes.Of(context, configuration), Client = CacheScopes.ClientOf(context) };
-        var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id, asked.Conversation, store);
+        var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id, new AnswerClock(), asked.Conversation, store);
+        var turn = ModelAnswer.Complete(context, asked.Turn) with { Admitted = answer.Clock.Begin + (Action)lifetime.Begin };
         if (asked.Streams)
         {
             await EventStream.WriteAsync(
-                context, lifetime, cancelled => StreamAsync(asked.Model, turn, answer, asked.IncludesUsage, cancelled), ProtocolJson.Wire.ChatCompletionChunk,
-                exception => failures.Translate(exception, context));
+                context, lifetime, cancelled => StreamAsync(context, asked.Model, turn, answer, asked.IncludesUsage, cancelled), new DataEvents<ChatCompletionChunk>(ChunkJson.For<ChatCompletionChunk>(asked.IncludesUsage)));
             return;
         }
 
-        var response = await lifetime.RunAsync(cancelled => CompleteAsync(asked.Model, turn, answer, cancelled));
+        var response = await lifetime.RunAsync(cancelled => CompleteAsync(context, asked.Model, turn, answer, cancelled));
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.ChatCompletionResponse, cancellationToken: context.RequestAborted);
     }
 
-    private static async Task<Asked> ReadAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ConversationStore store)
+    private static async Task CountAsync(HttpContext context)
+    {
+        var asked = await ReadAsync(context, context.RequestServices.GetRequiredService<ConversationStore>());
+        var count = await ModelAnswer.CountAsync(asked.Model, ModelAnswer.Complete(context, asked.Turn), context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(new JsonObject { ["object"] = "response.input_tokens", ["input_tokens"] = count }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
+    }
+
+    private static async Task<Asked> ReadAsync(HttpContext context, ConversationStore store)
     {
         using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest);
         var body = read.Body;
-        var (id, model) = ModelLookup.FindText(catalog, body.Model);
+        var (id, model, _) = await ModelAnswer.FindChatAsync(context, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
-        if (model.Information is { HasChatTemplate: false, ChatTemplateFault: null })
-        {
-            throw ApiException.BadRequest($"the model '{id}' has no chat template; use /v1/completions", "model");
-        }
-
-        if (model.Information.ChatTemplateFault is { } fault)
-        {
-            throw ApiException.BadRequest(fault, "model");
-        }
-
-        var turn = TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)) with
-        {
-            Deadline = DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds),
-        };
+        var turn = TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context));
         if (body.Conversation is not null && turn.Options.ChoiceCount > 1)
         {
             throw ApiException.BadRequest("'n' must be 1 with 'conversation', which goes on from one answer", "n");
@@ -57,40 +57,24 @@ internal static class ChatCompletionsEndpoint
         return new Asked(id, model, turn, body.Stream == true, body.StreamOptions?.IncludeUsage == true, ConversationRequest.Read(body.Conversation, store, model, context));
     }
 
-    private static async IAsyncEnumerable<ChatUpdate> AnswerAsync(ILanguageModel model, ChatTurnRequest turn, Answer answer, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        await using var updates = (answer.Conversation?.AnswerAsync(answer.Store, turn, answer.Id, cancellationToken) ?? model.ChatAsync(turn, cancellationToken)).GetAsyncEnumerator(cancellationToken);
-        while (await NextAsync(updates))
-        {
-            yield return updates.Current;
-        }
-    }
-
-    private static async ValueTask<bool> NextAsync(IAsyncEnumerator<ChatUpdate> updates)
-    {
-        try
-        {
-            return await updates.MoveNextAsync();
-        }
-        catch (ChatTemplateFailureException failure)
-        {
-            // Where the template itself says no, other messages may do; else it is not made for them, or broken.
-            throw ApiException.BadRequest(failure.Message, failure.IsRefusal ? "messages" : null);
-        }
-    }
+    private static IAsyncEnumerable<ChatUpdate> AnswerAsync(HttpContext context, ILanguageModel model, ChatTurnRequest turn, Answer answer, CancellationToken cancellationToken)
+        => answer.Conversation is { } conversation
+            ? ModelAnswer.ExplainAsync(context, conversation.AnswerAsync(answer.Store, turn, answer.Id, cancellationToken), cancellationToken)
+            : ModelAnswer.ChatAsync(context, model, turn, cancellationToken);
 
     private static async IAsyncEnumerable<ChatCompletionChunk> StreamAsync(
-        ILanguageModel model, ChatTurnRequest turn, Answer answer, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
+        HttpContext context, ILanguageModel model, ChatTurnRequest turn, Answer answer, bool includeUsage, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var begun = new bool[turn.Options.ChoiceCount ?? 1];
         var calls = new int[begun.Length];
         TokenUsage? total = null;
-        await foreach (var update in AnswerAsync(model, turn, answer, cancellationToken))
+        await foreach (var update in AnswerAsync(context, model, turn, answer, cancellationToken))
         {
+            answer.Clock.Update();
             if (!begun[update.Choice])
             {
                 begun[update.Choice] = true;
-                yield return answer.Chunk(update.Choice, new ChatDelta { Role = "assistant", Content = "" }, warnings: update.Warnings);
+                yield return answer.Chunk(update.Choice, new ChatDelta { Role = "assistant" }, warnings: update.Warnings);
             }
             else if (update.Warnings.Count > 0)
             {
@@ -127,17 +111,18 @@ internal static class ChatCompletionsEndpoint
 
         if (includeUsage && total is { } whole)
         {
-            yield return new ChatCompletionChunk { Id = answer.Id, Created = answer.Created, Model = answer.Model, Choices = [], Usage = whole.ToWire() };
+            yield return new ChatCompletionChunk { Id = answer.Id, Created = answer.Created, Model = answer.Model, Choices = [], Usage = whole.ToWire(), Timings = answer.Clock.Timings(whole) };
         }
     }
 
-    private static async Task<ChatCompletionResponse> CompleteAsync(ILanguageModel model, ChatTurnRequest turn, Answer answer, CancellationToken cancellationToken)
+    private static async Task<ChatCompletionResponse> CompleteAsync(HttpContext context, ILanguageModel model, ChatTurnRequest turn, Answer answer, CancellationToken cancellationToken)
     {
         CollectedChat[] choices = [.. Enumerable.Range(0, turn.Options.ChoiceCount ?? 1).Select(_ => new CollectedChat())];
         var warnings = new List<string>();
         TokenUsage? total = null;
-        await foreach (var update in AnswerAsync(model, turn, answer, cancellationToken))
+        await foreach (var update in AnswerAsync(context, model, turn, answer, cancellationToken))
         {
+            answer.Clock.Update();
             choices[update.Choice].Add(update);
             warnings.AddRange(update.Warnings.Except(warnings));
             total = update.Usage is { } usage ? total?.WithChoice(usage) ?? usage : total;
@@ -150,6 +135,7 @@ internal static class ChatCompletionsEndpoint
             Model = answer.Model,
             Choices = [.. choices.Select((choice, index) => choice.ToWire(index))],
             Usage = (total ?? default).ToWire(),
+            Timings = answer.Clock.Timings(total ?? default),
             Warnings = warnings.Count > 0 ? warnings : null,
             Conversation = answer.ConversationFields,
         };
@@ -157,10 +143,9 @@ internal static class ChatCompletionsEndpoint
 
     private sealed record Asked(string Id, ILanguageModel Model, ChatTurnRequest Turn, bool Streams, bool IncludesUsage, ConversationRequest? Conversation);
 
-    private sealed record Answer(string Id, long Created, string Model, ConversationRequest? Conversation, ConversationStore Store)
+    private sealed record Answer(string Id, long Created, string Model, AnswerClock Clock, ConversationRequest? Conversation, ConversationStore Store)
     {
         public ConversationFields? ConversationFields { get; } = Conversation is null ? null : new ConversationFields { Id = Conversation.Conversation.Id };
-
 
         public ChatCompletionChunk Chunk(int choice, ChatDelta delta, ChatLogprobs? logprobs = null, string? finishReason = null, JsonValue? stopReason = null, IReadOnlyList<string>? warnings = null) => new()
         {

@@ -14,6 +14,18 @@ internal sealed class CollectedChat
     private FinishReason? _finishReason;
     private JsonValue? _stopReason;
 
+    public string Text => _text.ToString();
+
+    public string Reasoning => _reasoning.ToString();
+
+    public IReadOnlyList<TokenLogProbabilities> LogProbabilities => _logProbabilities;
+
+    public FinishReason? FinishReason => _finishReason;
+
+    /// <summary>The calls that are there whole. Of one that the answer ended within the text tells all there is.</summary>
+    public IReadOnlyList<WireToolCall> CompleteCalls
+        => [.. _calls.Where(call => call.Call.IsComplete).Select(call => WireToolCalls.Whole(call.Call, call.Arguments.ToString()))];
+
     public void Add(ChatUpdate update)
     {
         _text.Append(update.Text);
@@ -35,8 +47,7 @@ internal sealed class CollectedChat
 
     public ChatChoice ToWire(int index)
     {
-        // Of a call that the answer ended within the text tells all there is.
-        var calls = _calls.Where(call => call.Call.IsComplete).Select(call => WireToolCalls.Whole(call.Call, call.Arguments.ToString())).ToList();
+        var calls = CompleteCalls;
         return new ChatChoice
         {
             Index = index,

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Hearth.Host.Service;
 using Hearth.Runtime.Embedding;
 using Hearth.Runtime.Protocol;
 
@@ -13,9 +12,9 @@ internal static class EmbeddingsEndpoint
 
     public static void MapEmbeddings(this IEndpointRouteBuilder routes) => routes.MapPost("/v1/embeddings", HandleAsync);
 
-    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog)
+    private static async Task HandleAsync(HttpContext context)
     {
-        var (id, model, texts, isBase64, dimensions) = await ReadAsync(context, catalog);
+        var (id, model, texts, isBase64, dimensions) = await ReadAsync(context);
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
         var vectors = await lifetime.RunAsync(cancelled => model.EmbedAsync(texts, normalize: true, cancelled));
@@ -29,11 +28,11 @@ internal static class EmbeddingsEndpoint
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.EmbeddingResponse, cancellationToken: context.RequestAborted);
     }
 
-    private static async Task<(string Id, IEmbeddingModel Model, List<IReadOnlyList<int>> Texts, bool IsBase64, int? Dimensions)> ReadAsync(HttpContext context, ModelCatalog catalog)
+    private static async Task<(string Id, IEmbeddingModel Model, List<IReadOnlyList<int>> Texts, bool IsBase64, int? Dimensions)> ReadAsync(HttpContext context)
     {
         using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.EmbeddingRequest);
         var body = read.Body;
-        var (id, model) = ModelLookup.FindEmbedding(catalog, body.Model);
+        var (id, model, _) = await ModelLookup.FindEmbeddingAsync(context, body.Model);
         var isBase64 = IsBase64(body.EncodingFormat);
         var dimensions = CheckedDimensions(body.Dimensions, model);
         return (id, model, ToTexts(body, model, context.RequestAborted), isBase64, dimensions);
@@ -46,12 +45,17 @@ internal static class EmbeddingsEndpoint
         _ => throw ApiException.BadRequest($"'encoding_format' must be \"float\" or \"base64\", found '{(format.Length > 80 ? format[..80] + "..." : format)}'", "encoding_format"),
     };
 
-    private static int? CheckedDimensions(int? dimensions, IEmbeddingModel model)
+    internal static int? CheckedDimensions(int? dimensions, IEmbeddingModel model)
         => dimensions is null || (dimensions >= 1 && dimensions <= model.Dimensions)
             ? dimensions
             : throw ApiException.BadRequest($"'dimensions' must be between 1 and the model's {model.Dimensions}, found {dimensions}", "dimensions");
 
-    private static List<IReadOnlyList<int>> ToTexts(EmbeddingRequest body, IEmbeddingModel model, CancellationToken cancellationToken)
+    /// <summary>The texts' tokens.</summary>
+    /// <param name="body">The texts, or their tokens.</param>
+    /// <param name="model">Embeds them.</param>
+    /// <param name="cancellationToken">Stops between texts.</param>
+    /// <param name="truncates">Whether a text that is too long loses its end rather than being refused.</param>
+    internal static List<IReadOnlyList<int>> ToTexts(EmbeddingRequest body, IEmbeddingModel model, CancellationToken cancellationToken, bool truncates = false)
     {
         if (body.Input is not { Count: > 0 and <= MaxInputs } inputs)
         {
@@ -63,12 +67,17 @@ internal static class EmbeddingsEndpoint
         {
             cancellationToken.ThrowIfCancellationRequested();
             var param = string.Create(CultureInfo.InvariantCulture, $"input[{i}]");
-            if (inputs[i].Text is { } text && model.LeastTokens(text) is var least && least > model.Information.ContextLength)
+            if (!truncates && inputs[i].Text is { } text && model.LeastTokens(text) is var least && least > model.Information.ContextLength)
             {
                 throw new ContextLengthExceededException(least, model.Information.ContextLength, i, isLeast: true);
             }
 
             var ids = inputs[i].TokenIds is { } given ? CheckedIds(given, model, param) : Tokenize(inputs[i].Text!, model, param);
+            if (truncates && ids.Count > model.Information.ContextLength)
+            {
+                ids = Truncate(ids, model.Information.ContextLength);
+            }
+
             if (ids.Count > model.Information.ContextLength)
             {
                 throw new ContextLengthExceededException(ids.Count, model.Information.ContextLength, i);
@@ -79,6 +88,9 @@ internal static class EmbeddingsEndpoint
 
         return texts;
     }
+
+    // The last token, which ends a text of such models, stays.
+    private static IReadOnlyList<int> Truncate(IReadOnlyList<int> ids, int length) => [.. ids.Take(length - 1), ids[^1]];
 
     private static IReadOnlyList<int> Tokenize(string text, IEmbeddingModel model, string param)
     {

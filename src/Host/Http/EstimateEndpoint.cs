@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -9,13 +8,13 @@ internal static class EstimateEndpoint
 {
     public static void MapEstimate(this IEndpointRouteBuilder routes) => routes.MapPost("/hearth/estimate", HandleAsync);
 
-    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration)
+    private static async Task HandleAsync(HttpContext context)
     {
         using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.JsonObject);
         var bytes = System.Text.Encoding.UTF8.GetBytes(read.Body.ToJsonString());
         var (id, estimate) = read.Body.ContainsKey("messages")
-            ? await EstimateChatAsync(context, catalog, configuration, RequestReader.Parse(bytes, ProtocolJson.Wire.ChatCompletionRequest))
-            : await EstimateTextAsync(context, catalog, configuration, RequestReader.Parse(bytes, ProtocolJson.Wire.CompletionRequest));
+            ? await EstimateChatAsync(context, RequestReader.Parse(bytes, ProtocolJson.Wire.ChatCompletionRequest))
+            : await EstimateTextAsync(context, RequestReader.Parse(bytes, ProtocolJson.Wire.CompletionRequest));
         if (estimate is null)
         {
             throw ApiException.BadRequest($"the model '{id}' tells no estimates", "model");
@@ -24,15 +23,11 @@ internal static class EstimateEndpoint
         await context.Response.WriteAsJsonAsync(ToWire(id, estimate), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     }
 
-    private static async Task<(string, RequestEstimate?)> EstimateChatAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, ChatCompletionRequest body)
+    private static async Task<(string, RequestEstimate?)> EstimateChatAsync(HttpContext context, ChatCompletionRequest body)
     {
-        var (id, model) = ModelLookup.FindText(catalog, body.Model);
+        var (id, model, _) = await ModelAnswer.FindChatAsync(context, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
-        var turn = TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)) with
-        {
-            CacheScope = CacheScopes.Of(context, configuration),
-            Client = CacheScopes.ClientOf(context),
-        };
+        var turn = ModelAnswer.Complete(context, TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)));
         try
         {
             var request = await Task.Run(() => ChatTurn.ToGeneration(model, turn, context.RequestAborted), context.RequestAborted);
@@ -44,23 +39,17 @@ internal static class EstimateEndpoint
         }
     }
 
-    private static async Task<(string, RequestEstimate?)> EstimateTextAsync(HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration, CompletionRequest body)
+    private static async Task<(string, RequestEstimate?)> EstimateTextAsync(HttpContext context, CompletionRequest body)
     {
-        var (id, model) = ModelLookup.FindText(catalog, body.Model);
+        var (id, model, _) = await ModelLookup.FindTextAsync(context, body.Model);
         UnsupportedFields.RefuseInCompletion(body.Others);
-        var prompts = RequestMapping.ToPrompts(body, model);
+        var prompts = RequestMapping.ToPrompts(body, id, model);
         if (prompts.Count != 1)
         {
             throw ApiException.BadRequest($"an estimate is of one prompt, found {prompts.Count}", "prompt");
         }
 
-        var request = new GenerationRequest
-        {
-            Prompt = prompts[0],
-            Options = RequestMapping.ToOptions(body, model.Information, context),
-            CacheScope = CacheScopes.Of(context, configuration),
-            Client = CacheScopes.ClientOf(context),
-        };
+        var request = ModelAnswer.Complete(context, new GenerationRequest { Prompt = prompts[0], Options = RequestMapping.ToOptions(body, model.Information, context) });
         return (id, await model.EstimateAsync(request, context.RequestAborted));
     }
 

@@ -1,14 +1,11 @@
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using Hearth.Host.Service;
-using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
 
-/// <summary>Server-sent events as OpenAI frames them: <c>data: JSON</c> and an empty line each, <c>data: [DONE]</c> last.</summary>
+/// <summary>Streams an answer as its items come, in whatever framing the protocol has.</summary>
 /// <remarks>
-/// The status line goes out as soon as the prompt begins to be read; while nothing comes a comment (<c>: ping</c>) says that
-/// the answer is alive. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.7.
+/// The status line goes out as soon as the prompt begins to be read; while nothing comes a comment (<c>: ping</c>) or what the
+/// protocol has in its place says that the answer is alive. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.7.
 /// </remarks>
 internal static class EventStream
 {
@@ -16,38 +13,37 @@ internal static class EventStream
     private static readonly TimeSpan LastEventTime = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Sends the chunks as they come. A failure that is known before the prompt is read becomes an ordinary error; a later
+    /// Sends the items as they come. A failure that is known before the prompt is read becomes an ordinary error; a later
     /// one an event, after which the stream ends.
     /// </summary>
-    public static async Task WriteAsync<T>(
-        HttpContext context, AnswerLifetime lifetime, Func<CancellationToken, IAsyncEnumerable<T>> generate, JsonTypeInfo<T> type, Func<Exception, ApiException> translate)
+    public static async Task WriteAsync<T>(HttpContext context, AnswerLifetime lifetime, Func<CancellationToken, IAsyncEnumerable<T>> generate, StreamFraming<T> framing)
     {
         var interval = TimeSpan.FromSeconds(context.RequestServices.GetRequiredService<ServiceConfiguration>().Limits.PingSeconds);
-        await using var chunks = new PendingEnumerator<T>(generate(lifetime.Token).GetAsyncEnumerator(lifetime.Token), lifetime.Cancel);
+        await using var items = new PendingEnumerator<T>(generate(lifetime.Token).GetAsyncEnumerator(lifetime.Token), lifetime.Cancel);
         try
         {
-            await chunks.UntilBegunAsync(lifetime.Began, interval);
+            await items.UntilBegunAsync(lifetime.Began, interval);
         }
         catch (Exception exception)
         {
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(lifetime.Explain(exception));
         }
 
-        context.Response.ContentType = "text/event-stream";
+        context.Response.ContentType = framing.ContentType;
         context.Response.Headers.CacheControl = "no-cache";
 
         // Proxies such as nginx would otherwise hold the events back.
         context.Response.Headers["X-Accel-Buffering"] = "no";
         try
         {
-            await SendAllAsync(context, chunks, type, interval, lifetime);
+            await SendAllAsync(context, items, framing, interval, lifetime);
         }
         catch (Exception exception) when (!context.RequestAborted.IsCancellationRequested)
         {
-            var error = translate(lifetime.Explain(exception)).ToResponse();
+            var error = context.RequestServices.GetRequiredService<ApiFailures>().Translate(lifetime.Explain(exception), context);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
             patience.CancelAfter(LastEventTime);
-            await WriteEventAsync(context, JsonSerializer.SerializeToUtf8Bytes(error, ProtocolJson.Wire.ErrorResponse), patience.Token);
+            await SendAsync(context, framing.Failure(ErrorShape.Of(context).Body(error, context)), patience.Token);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -55,36 +51,26 @@ internal static class EventStream
         }
     }
 
-    private static async Task SendAllAsync<T>(HttpContext context, PendingEnumerator<T> chunks, JsonTypeInfo<T> type, TimeSpan interval, AnswerLifetime lifetime)
+    private static async Task SendAllAsync<T>(HttpContext context, PendingEnumerator<T> items, StreamFraming<T> framing, TimeSpan interval, AnswerLifetime lifetime)
     {
-        if (!chunks.HasNext)
+        if (!items.HasNext)
         {
-            await WritePingAsync(context);
+            await SendAsync(context, framing.Ping, context.RequestAborted);
         }
 
-        while (await chunks.NextAsync(interval, () => WritePingAsync(context)))
+        while (await items.NextAsync(interval, () => SendAsync(context, framing.Ping, context.RequestAborted)))
         {
             lifetime.Begin();
-            await WriteEventAsync(context, JsonSerializer.SerializeToUtf8Bytes(chunks.Current, type), context.RequestAborted);
+            await SendAsync(context, framing.Frame(items.Current), context.RequestAborted);
         }
 
-        await WriteEventAsync(context, "[DONE]"u8.ToArray(), context.RequestAborted);
+        await SendAsync(context, framing.End, context.RequestAborted);
     }
 
     // Not cancelled by the answer's own end: a write that is given up takes the connection along, and the last event with it.
-    private static async Task WriteEventAsync(HttpContext context, byte[] data, CancellationToken cancellationToken)
-    {
-        var writer = context.Response.BodyWriter;
-        var target = writer.GetSpan(data.Length + 8);
-        "data: "u8.CopyTo(target);
-        data.CopyTo(target[6..]);
-        "\n\n"u8.CopyTo(target[(6 + data.Length)..]);
-        writer.Advance(data.Length + 8);
-        await writer.FlushAsync(cancellationToken);
-    }
-
-    private static async Task WritePingAsync(HttpContext context)
-        => await context.Response.BodyWriter.WriteAsync(": ping\n\n"u8.ToArray(), context.RequestAborted);
+    // Nothing to write still sends the status line.
+    private static async Task SendAsync(HttpContext context, byte[] frame, CancellationToken cancellationToken)
+        => await context.Response.BodyWriter.WriteAsync(frame, cancellationToken);
 }
 
 /// <summary>An enumeration whose next item may be waited for in pieces.</summary>

@@ -3,7 +3,7 @@ using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
 
-/// <summary>GET /health: 200 once every model is ready, 503 before.</summary>
+/// <summary>GET /health: 200 once every model that the service starts with is loaded, 503 before, and where none could be.</summary>
 internal static class HealthEndpoint
 {
     /// <summary>HEAD is answered as GET, without the body.</summary>
@@ -12,7 +12,7 @@ internal static class HealthEndpoint
     public static void MapHealth(this IEndpointRouteBuilder routes) => routes.MapMethods("/health", ReadMethods, (HttpContext context, ModelCatalog catalog) =>
     {
         var models = catalog.Entries.Select(Describe).ToList();
-        var status = models.Any(model => model.Status == "failed") ? "failed" : models.Any(model => model.Status == "loading") ? "loading" : "ok";
+        var status = models.All(model => model.Status == "failed") ? "failed" : catalog.Entries.Any(entry => entry.IsStarting) ? "loading" : "ok";
         context.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         context.Response.Headers.CacheControl = "no-store";
         return context.Response.WriteAsJsonAsync(
@@ -28,7 +28,9 @@ internal static class HealthEndpoint
 
         if (entry.Model is not { } model)
         {
-            return new ModelHealth { Id = entry.Id, Status = "loading", Progress = Math.Round(entry.Progress, 3) };
+            return entry is { IsStarting: false, Loading: null }
+                ? new ModelHealth { Id = entry.Id, Status = "unloaded" }
+                : new ModelHealth { Id = entry.Id, Status = "loading", Progress = Math.Round(entry.Progress, 3) };
         }
 
         if (model.Fault is not null)

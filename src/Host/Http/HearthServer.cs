@@ -30,12 +30,13 @@ internal static class HearthServer
         builder.Services.AddSingleton(load);
         builder.Services.AddSingleton<ModelCatalog>();
         builder.Services.AddSingleton<ApiFailures>();
+        builder.Services.AddSingleton<ResponseStore>();
         builder.Services.AddSingleton<BodyBudget>();
         builder.Services.AddSingleton(_ => new ConversationStore());
         builder.Services.AddSingleton<Drain>();
         builder.Services.AddSingleton<ConnectionGate>();
         builder.Services.AddCors(options => options.AddDefaultPolicy(policy => policy
-            .SetIsOriginAllowed(origin => AccessGuard.AllowsOrigin(configuration, origin)).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("Retry-After")));
+            .SetIsOriginAllowed(origin => AccessGuard.AllowsOrigin(configuration, origin)).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("Retry-After", "x-request-id", "request-id")));
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ModelCatalog>());
 
         builder.WebHost.UseKestrelHttpsConfiguration();
@@ -63,10 +64,12 @@ internal static class HearthServer
         var app = builder.Build();
         Announce(app, configuration);
         var gate = app.Services.GetRequiredService<ConnectionGate>();
+        app.UseRequestIds();
         app.UseMiddleware<ApiErrorMiddleware>();
         app.Use((context, next) => gate.AnswerAsync(context, next));
         app.UseMiddleware<AccessGuard>();
         app.UseCors();
+        app.UseMiddleware<KeyGuard>();
         app.MapStatusPage();
         app.MapHealth();
         app.MapModels();
@@ -74,6 +77,10 @@ internal static class HearthServer
         app.MapCompletions();
         app.MapEmbeddings();
         app.MapRerank();
+        app.MapOllama();
+        app.MapAnthropic();
+        app.MapResponses();
+        app.MapLlama();
         app.MapEstimate();
         app.MapConversations();
         app.MapCache();

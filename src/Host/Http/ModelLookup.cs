@@ -7,39 +7,53 @@ namespace Hearth.Host.Http;
 /// <summary>Finds the model that a request is for.</summary>
 internal static class ModelLookup
 {
-    /// <summary>The model that a request names, or the default one.</summary>
-    /// <exception cref="ApiException">There is none of that name, it is not loaded yet, or it does not do what is asked.</exception>
-    public static (string Id, ILanguageModel Model) FindText(ModelCatalog catalog, string? id)
-        => Find<ILanguageModel>(catalog, id, _ => true, other => $"the model '{other}' generates no text; it answers /v1/embeddings or /v1/rerank");
+    /// <summary>The model that a request names, or the default one; loaded, and kept so until the request is answered.</summary>
+    /// <exception cref="ApiException">There is none of that name, it cannot be loaded, it is being loaded at the service's start, or it does not do what is asked.</exception>
+    public static Task<FoundModel<ILanguageModel>> FindTextAsync(HttpContext context, string? id)
+        => FindAsync<ILanguageModel>(context, id, _ => true, other => $"the model '{other}' generates no text; it answers /v1/embeddings or /v1/rerank");
 
-    /// <inheritdoc cref="FindText"/>
-    public static (string Id, IEmbeddingModel Model) FindEmbedding(ModelCatalog catalog, string? id) => Find<IEmbeddingModel>(
-        catalog, id, model => model.Pooling != PoolingKind.Rank, other => $"the model '{other}' computes no embeddings; one that generates text does where the service's configuration says \"Kind\": \"Embedding\" of it");
+    /// <inheritdoc cref="FindTextAsync"/>
+    public static Task<FoundModel<IEmbeddingModel>> FindEmbeddingAsync(HttpContext context, string? id) => FindAsync<IEmbeddingModel>(
+        context, id, model => model.Pooling != PoolingKind.Rank, other => $"the model '{other}' computes no embeddings; one that generates text does where the service's configuration says \"Kind\": \"Embedding\" of it");
 
-    /// <inheritdoc cref="FindText"/>
-    public static (string Id, IEmbeddingModel Model) FindRanking(ModelCatalog catalog, string? id) => Find<IEmbeddingModel>(
-        catalog, id, model => model.Pooling == PoolingKind.Rank, other => $"the model '{other}' ranks no documents; one with a ranking head does (pooling \"rank\" in /v1/models)");
+    /// <inheritdoc cref="FindTextAsync"/>
+    public static Task<FoundModel<IEmbeddingModel>> FindRankingAsync(HttpContext context, string? id) => FindAsync<IEmbeddingModel>(
+        context, id, model => model.Pooling == PoolingKind.Rank, other => $"the model '{other}' ranks no documents; one with a ranking head does (pooling \"rank\" in /v1/models)");
+
+    /// <summary>The model of a name, whatever it does.</summary>
+    public static Task<FoundModel<IModel>> FindAnyAsync(HttpContext context, string? id) => FindAsync<IModel>(context, id, _ => true, other => other);
 
     public static ApiException NotFound(ModelCatalog catalog, string id)
-        => new(StatusCodes.Status404NotFound, $"the model '{id}' does not exist; there are: {string.Join(", ", catalog.Entries.Select(entry => entry.Id))}")
+        => new(StatusCodes.Status404NotFound, $"the model '{Shown(id)}' does not exist; there are: {string.Join(", ", catalog.Entries.Select(entry => entry.Id))}")
         {
             Param = "model",
             Code = WireNames.ModelNotFound,
         };
 
-    private static (string Id, T Model) Find<T>(ModelCatalog catalog, string? id, Func<T, bool> serves, Func<string, string> mismatch)
+    private static async Task<FoundModel<T>> FindAsync<T>(HttpContext context, string? id, Func<T, bool> serves, Func<string, string> mismatch)
         where T : class, IModel
     {
-        var entry = string.IsNullOrEmpty(id) ? catalog.DefaultFor(model => model is T t && serves(t)) : catalog.Find(id) ?? throw NotFound(catalog, id);
-        return entry.Model switch
+        var catalog = context.RequestServices.GetRequiredService<ModelCatalog>();
+        var preset = string.IsNullOrEmpty(id) ? null : catalog.FindPreset(id);
+        id = preset?.Model ?? id;
+        var entry = (string.IsNullOrEmpty(id) ? null : catalog.Find(id) ?? (catalog.AnswersUnknownNames ? null : throw NotFound(catalog, id)))
+            ?? catalog.DefaultFor(model => model is T t && serves(t));
+        if (entry.IsStarting)
         {
-            T model when serves(model) => (entry.Id, model),
-            null => throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"the model '{entry.Id}' is still being loaded ({entry.Progress:P0})")
+            throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"the model '{entry.Id}' is still being loaded ({entry.Progress:P0})")
             {
                 Code = WireNames.ModelLoading,
                 RetryAfter = 1,
-            },
-            _ => throw ApiException.BadRequest(mismatch(entry.Id), "model", WireNames.WrongModelKind),
-        };
+            };
+        }
+
+        var lease = await catalog.AcquireAsync(entry, context.RequestAborted);
+        context.Response.RegisterForDispose(lease);
+        ModelDefaults.Note(context, entry, preset);
+        return lease.Model is T model && serves(model)
+            ? new FoundModel<T>(preset?.Id ?? entry.Id, model, entry)
+            : throw ApiException.BadRequest(mismatch(entry.Id), "model", WireNames.WrongModelKind);
     }
+
+    private static string Shown(string id) => id.Length > 200 ? id[..200] + "..." : id;
 }

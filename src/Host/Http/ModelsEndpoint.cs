@@ -9,21 +9,38 @@ internal static class ModelsEndpoint
 {
     public static void MapModels(this IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/v1/models", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) => context.Response.WriteAsJsonAsync(
-            new ModelList { Data = [.. catalog.Entries.Select(Describe)] }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
+        routes.MapMethods("/models", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog)
+            => context.Response.WriteAsJsonAsync(new ModelList { Data = DescribeAll(catalog) }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
+        routes.MapMethods("/v1/models", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) => IsAnthropic(context)
+            ? context.Response.WriteAsJsonAsync(AnthropicEndpoints.Describe(catalog.Entries), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted)
+            : context.Response.WriteAsJsonAsync(new ModelList { Data = DescribeAll(catalog) }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
 
         // Ids may hold slashes, as those of hubs do.
-        routes.MapMethods("/v1/models/{**id}", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, string id) => context.Response.WriteAsJsonAsync(
-            Describe(catalog.Find(id) ?? throw ModelLookup.NotFound(catalog, id)), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted));
+        routes.MapMethods("/v1/models/{**id}", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, string id) =>
+        {
+            var preset = catalog.FindPreset(id);
+            var entry = catalog.Find(preset?.Model ?? id) ?? throw ModelLookup.NotFound(catalog, id);
+            return IsAnthropic(context)
+                ? context.Response.WriteAsJsonAsync(AnthropicEndpoints.Describe(entry), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted)
+                : context.Response.WriteAsJsonAsync(Describe(entry, preset?.Id), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted);
+        });
     }
 
-    private static ModelEntry Describe(CatalogEntry entry)
+    // A preset is what its model is, under a name of its own.
+    private static List<ModelEntry> DescribeAll(ModelCatalog catalog)
+        => [.. catalog.Entries.Select(entry => Describe(entry)), .. catalog.Presets.Select(preset => catalog.Find(preset.Model) is { } entry ? Describe(entry, preset.Id) : null).OfType<ModelEntry>()];
+
+    // Both protocols have this route; its client's version tells them apart.
+    private static bool IsAnthropic(HttpContext context) => context.Request.Headers.ContainsKey("anthropic-version");
+
+    private static ModelEntry Describe(CatalogEntry entry, string? id = null)
     {
         var information = entry.Model?.Information;
         var embedding = entry.Model as IEmbeddingModel;
         return new ModelEntry
         {
-            Id = entry.Id,
+            Id = id ?? entry.Id,
+            Aliases = entry.Configuration.Aliases is { Count: > 0 } aliases && id is null ? aliases : null,
             Created = information?.Created.ToUnixTimeSeconds() ?? 0,
             Architecture = information?.Architecture,
             ContextLength = information?.ContextLength,

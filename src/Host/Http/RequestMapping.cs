@@ -86,45 +86,20 @@ internal static class RequestMapping
         };
     }
 
-    public static IReadOnlyList<IReadOnlyList<int>> ToPrompts(CompletionRequest request, ILanguageModel model)
+    public static IReadOnlyList<IReadOnlyList<int>> ToPrompts(CompletionRequest request, string id, ILanguageModel model)
     {
         if (request.Prompt is not { Count: > 0 and <= MaxPrompts } prompts)
         {
             throw ApiException.BadRequest($"'prompt' must hold 1 to {MaxPrompts} prompts", "prompt");
         }
 
-        return [.. prompts.Select(prompt => prompt.TokenIds is { } ids ? CheckedIds(ids, model) : Tokenize(prompt.Text!, request, model))];
-    }
-
-    private static IReadOnlyList<int> Tokenize(string text, CompletionRequest request, ILanguageModel model)
-    {
-        // What is far too long is told so without the time and memory that tokenizing it would take.
-        if (model.LeastTokens(text) is var least && least > model.Information.ContextLength)
+        if (!string.IsNullOrEmpty(request.Suffix))
         {
-            throw new ContextLengthExceededException(least, model.Information.ContextLength, isLeast: true);
+            return [.. prompts.Select(prompt => Infill.Prompt(
+                id, model, prompt.Text ?? throw ApiException.BadRequest("'suffix' goes with texts, not with token ids", "suffix"), request.Suffix, "suffix"))];
         }
 
-        return model.Tokenize(text, addSpecial: true, request.ParseSpecial ?? false) is { Count: > 0 } ids
-            ? ids
-            : throw ApiException.BadRequest("'prompt' must not be empty: this model has no token that begins a text", "prompt");
-    }
-
-    private static IReadOnlyList<int> CheckedIds(IReadOnlyList<int> ids, ILanguageModel model)
-    {
-        if (ids.Count == 0)
-        {
-            throw ApiException.BadRequest("'prompt' must not hold an empty array of token ids", "prompt");
-        }
-
-        foreach (var id in ids)
-        {
-            if (id < 0 || id >= model.Information.VocabularySize)
-            {
-                throw ApiException.BadRequest($"'prompt' names token {id}, but the vocabulary has the tokens 0 to {model.Information.VocabularySize - 1}", "prompt");
-            }
-        }
-
-        return ids;
+        return [.. prompts.Select(prompt => prompt.TokenIds is { } ids ? PromptText.Checked(ids, model, "prompt") : PromptText.Tokenize(model, prompt.Text!, request.ParseSpecial ?? false, "prompt"))];
     }
 
     private static ChatMessage ToMessage(ChatRequestMessage message, int index)
@@ -161,7 +136,7 @@ internal static class RequestMapping
         };
     }
 
-    private static ToolCall ToCall(WireToolCall call, string param)
+    public static ToolCall ToCall(WireToolCall call, string param)
     {
         if (call?.Function?.Name is not { Length: > 0 } name)
         {
@@ -175,7 +150,7 @@ internal static class RequestMapping
             : new ToolCall(call.Id ?? "", name, []) { ArgumentsText = text };
     }
 
-    private static JsonObject? ParseObject(string text)
+    public static JsonObject? ParseObject(string text)
     {
         try
         {
@@ -187,7 +162,7 @@ internal static class RequestMapping
         }
     }
 
-    private static ulong? ToSeed(Int128? seed) => seed switch
+    public static ulong? ToSeed(Int128? seed) => seed switch
     {
         null => null,
         var value when value == -1 => null,

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Hearth.Host.Service;
+using System.Text.Json.Nodes;
 using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
@@ -9,16 +9,28 @@ internal static class RerankEndpoint
 {
     private const int MaxDocuments = 2048;
 
-    public static void MapRerank(this IEndpointRouteBuilder routes) => routes.MapPost("/v1/rerank", HandleAsync);
-
-    private static async Task HandleAsync(HttpContext context, ModelCatalog catalog)
+    public static void MapRerank(this IEndpointRouteBuilder routes)
     {
-        var (id, model, body, pairs) = await ReadAsync(context, catalog);
+        foreach (var path in new[] { "/v1/rerank", "/v1/reranking", "/rerank", "/reranking" })
+        {
+            routes.MapPost(path, HandleAsync);
+        }
+    }
+
+    private static async Task HandleAsync(HttpContext context)
+    {
+        var (id, model, body, pairs) = await ReadAsync(context);
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
         var scores = await lifetime.RunAsync(cancelled => model.EmbedAsync(pairs, normalize: false, cancelled));
+        if (body.Texts is not null)
+        {
+            await WriteTextsAsync(context, body, scores);
+            return;
+        }
+
         var tokens = pairs.Sum(pair => pair.Count);
-        var best = Enumerable.Range(0, pairs.Count).OrderByDescending(i => scores[i][0]).Take(body.TopN ?? pairs.Count);
+        var best = Best(scores, body.TopN);
         var response = new RerankResponse
         {
             Model = id,
@@ -33,10 +45,33 @@ internal static class RerankEndpoint
         await context.Response.WriteAsJsonAsync(response, ProtocolJson.Wire.RerankResponse, cancellationToken: context.RequestAborted);
     }
 
-    private static async Task<(string Id, IEmbeddingModel Model, RerankRequest Body, List<IReadOnlyList<int>> Pairs)> ReadAsync(HttpContext context, ModelCatalog catalog)
+    private static IEnumerable<int> Best(IReadOnlyList<float[]> scores, int? most) => Enumerable.Range(0, scores.Count).OrderByDescending(i => scores[i][0]).Take(most ?? scores.Count);
+
+    // Source: https://huggingface.github.io/text-embeddings-inference, rerank.
+    private static Task WriteTextsAsync(HttpContext context, RerankRequest body, IReadOnlyList<float[]> scores)
+    {
+        var results = new JsonArray();
+        foreach (var i in Best(scores, body.TopN))
+        {
+            var result = new JsonObject { ["index"] = i, ["score"] = scores[i][0] };
+            if (body.ReturnText == true)
+            {
+                result["text"] = body.Texts![i];
+            }
+
+            results.Add(result);
+        }
+
+        return context.Response.WriteAsJsonAsync(results, ProtocolJson.Wire.JsonNode, cancellationToken: context.RequestAborted);
+    }
+
+    /// <summary>The documents, under whichever name they came.</summary>
+    private static IReadOnlyList<RerankDocument>? DocumentsOf(RerankRequest body) => body.Documents ?? body.Texts?.Select(text => new RerankDocument(text)).ToList();
+
+    private static async Task<(string Id, IEmbeddingModel Model, RerankRequest Body, List<IReadOnlyList<int>> Pairs)> ReadAsync(HttpContext context)
     {
         using var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.RerankRequest);
-        var (id, model) = ModelLookup.FindRanking(catalog, read.Body.Model);
+        var (id, model, _) = await ModelLookup.FindRankingAsync(context, read.Body.Model);
         Check(read.Body);
         return (id, model, read.Body, ToPairs(read.Body, model, context.RequestAborted));
     }
@@ -48,9 +83,10 @@ internal static class RerankEndpoint
             throw ApiException.BadRequest("'query' must not be empty", "query");
         }
 
-        if (body.Documents is not { Count: > 0 and <= MaxDocuments } documents)
+        var given = DocumentsOf(body);
+        if (given is not { Count: > 0 and <= MaxDocuments } documents)
         {
-            throw ApiException.BadRequest($"'documents' must hold 1 to {MaxDocuments} texts{(body.Documents is null ? "" : $", found {body.Documents.Count}")}", "documents");
+            throw ApiException.BadRequest($"'documents' must hold 1 to {MaxDocuments} texts{(given is null ? "" : $", found {given.Count}")}", "documents");
         }
 
         for (var i = 0; i < documents.Count; i++)
@@ -69,8 +105,9 @@ internal static class RerankEndpoint
 
     private static List<IReadOnlyList<int>> ToPairs(RerankRequest body, IEmbeddingModel model, CancellationToken cancellationToken)
     {
-        var pairs = new List<IReadOnlyList<int>>(body.Documents!.Count);
-        foreach (var document in body.Documents)
+        var documents = DocumentsOf(body)!;
+        var pairs = new List<IReadOnlyList<int>>(documents.Count);
+        foreach (var document in documents)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var least = model.LeastTokens(body.Query!) + model.LeastTokens(document.Text);

@@ -21,7 +21,7 @@ internal static class StatusPage
         <h1>Hearth</h1>
         <p id="status">Asking the service …</p>
         <table><thead><tr><th>Model<th>Status<th>Running<th>Waiting<th>Pages used / cached / all</thead><tbody id="models"></tbody></table>
-        <p>The API is OpenAI's: <code>POST /v1/chat/completions</code>, <code>POST /v1/completions</code>, <code>POST /v1/embeddings</code>, <code>POST /v1/rerank</code>, <code>GET /v1/models</code>, <code>GET /health</code>.</p>
+        <p>The APIs are OpenAI's (<code>/v1/chat/completions</code>, <code>/v1/completions</code>, <code>/v1/responses</code>, <code>/v1/embeddings</code>, <code>/v1/rerank</code>, <code>/v1/models</code>), Anthropic's (<code>/v1/messages</code>), Ollama's (<code>/api/chat</code> and its kin) and llama-server's (<code>/completion</code> and its kin); <code>GET /health</code>.</p>
         <script>
           async function refresh() {
             try {

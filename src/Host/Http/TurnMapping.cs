@@ -15,7 +15,7 @@ internal static class TurnMapping
         {
             Chat = RequestMapping.ToPrompt(request),
             Options = options,
-            ToolChoice = ToChoice(request),
+            ToolChoice = ToChoice(request.ToolChoice),
             ParallelToolCalls = request.ParallelToolCalls ?? true,
             ThinkingBudget = budget,
             Thinks = thinks,
@@ -71,10 +71,11 @@ internal static class TurnMapping
         return effort == "none" ? (null, budget, thinks ?? false) : (effort, budget == -1 ? null : budget, thinks);
     }
 
-    private static ToolChoice ToChoice(ChatCompletionRequest request)
+    /// <summary>Whether tools may, must or must not be called, in OpenAI's form.</summary>
+    public static ToolChoice ToChoice(JsonElement? asked)
     {
         const string Field = "tool_choice";
-        switch (request.ToolChoice)
+        switch (asked)
         {
             case null or { ValueKind: JsonValueKind.Null }:
                 return ToolChoice.Auto;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using static Hearth.Host.Http.FieldRules;
 
 namespace Hearth.Host.Http;
 
@@ -6,11 +7,9 @@ namespace Hearth.Host.Http;
 /// <remarks>Fields that only label a request or say how it is kept or billed (user, metadata, safety_identifier, prompt_cache_key, store, service_tier), verbosity, which is advice, and unknown ones are accepted.</remarks>
 internal static class UnsupportedFields
 {
-    private static readonly Dictionary<string, Func<JsonElement, bool>> Common = new(StringComparer.Ordinal)
+    internal static readonly Dictionary<string, Func<JsonElement, bool>> Common = new(StringComparer.Ordinal)
     {
-        ["best_of"] = value => IsNumber(value, 1),
         ["use_beam_search"] = IsFalse,
-        ["echo"] = IsFalse,
 
         // vLLM's.
         ["guided_whitespace_pattern"] = Never,
@@ -43,6 +42,8 @@ internal static class UnsupportedFields
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Chat = new(Common, StringComparer.Ordinal)
     {
+        ["best_of"] = value => IsNumber(value, 1),
+        ["echo"] = IsFalse,
         ["functions"] = IsEmpty,
         ["function_call"] = value => value.ValueEqualsAny("none", "auto"),
         ["modalities"] = value => value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueEqualsAny("text")),
@@ -51,10 +52,6 @@ internal static class UnsupportedFields
         ["web_search_options"] = Never,
     };
 
-    private static readonly Dictionary<string, Func<JsonElement, bool>> Completion = new(Common, StringComparer.Ordinal)
-    {
-        ["suffix"] = value => value.ValueEqualsAny(""),
-    };
 
     private static readonly Dictionary<string, Func<JsonElement, bool>> Message = new(StringComparer.Ordinal)
     {
@@ -62,35 +59,9 @@ internal static class UnsupportedFields
         ["function_call"] = Never,
     };
 
-    public static void RefuseInChat(Dictionary<string, JsonElement>? fields) => Refuse(fields, Chat, "");
+    public static void RefuseInChat(Dictionary<string, JsonElement>? fields) => FieldRules.Refuse(fields, Chat);
 
-    public static void RefuseInCompletion(Dictionary<string, JsonElement>? fields) => Refuse(fields, Completion, "");
+    public static void RefuseInCompletion(Dictionary<string, JsonElement>? fields) => FieldRules.Refuse(fields, Common);
 
-    public static void RefuseInMessage(Dictionary<string, JsonElement>? fields, string message) => Refuse(fields, Message, message + ".");
-
-    private static void Refuse(Dictionary<string, JsonElement>? fields, Dictionary<string, Func<JsonElement, bool>> known, string prefix)
-    {
-        foreach (var (name, value) in fields ?? [])
-        {
-            if (value.ValueKind != JsonValueKind.Null && known.TryGetValue(name, out var isDefault) && !isDefault(value))
-            {
-                var shown = value.GetRawText();
-                throw ApiException.BadRequest(
-                    $"'{prefix}{name}' with the value {(shown.Length > 80 ? shown[..80] + "..." : shown)} is not supported", prefix + name, "unsupported_parameter");
-            }
-        }
-    }
-
-    private static bool Never(JsonElement value) => false;
-
-    private static bool IsFalse(JsonElement value) => value.ValueKind == JsonValueKind.False;
-
-    private static bool IsTrue(JsonElement value) => value.ValueKind == JsonValueKind.True;
-
-    private static bool IsEmpty(JsonElement value) => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0;
-
-    private static bool IsNumber(JsonElement value, int number) => value.ValueKind == JsonValueKind.Number && value.GetDouble() == number;
-
-    private static bool ValueEqualsAny(this JsonElement value, params ReadOnlySpan<string> texts)
-        => value.ValueKind == JsonValueKind.String && texts.Contains(value.GetString());
+    public static void RefuseInMessage(Dictionary<string, JsonElement>? fields, string message) => FieldRules.Refuse(fields, Message, message + ".");
 }

@@ -32,19 +32,27 @@ internal static class ConfigurationReader
         where T : struct, Enum
         => Text(configuration, key) is null ? null : (T)Convert(configuration, configuration.GetSection(key), typeof(T));
 
+    /// <summary>A setting that is a number or true or false; null where there is none.</summary>
+    public static T? Value<T>(IConfiguration configuration, string key)
+        where T : struct
+        => Text(configuration, key) is null ? null : (T)Convert(configuration, configuration.GetSection(key), typeof(T));
+
     /// <summary>A record of settings; members that are not named keep their defaults.</summary>
     /// <exception cref="HearthException">A key is none of the record's members, or a value is not what its member takes.</exception>
     public static T Record<T>(IConfiguration configuration, IConfigurationSection section)
         where T : new()
+        => (T)Record(configuration, section, typeof(T));
+
+    private static object Record(IConfiguration configuration, IConfigurationSection section, Type type)
     {
-        var members = typeof(T).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(member => member.SetMethod is not null).ToList();
+        var members = type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(member => member.SetMethod is not null).ToList();
         var children = section.GetChildren().ToList();
         if (children.Count == 0 && section.Value is not "" && Exists(configuration, section))
         {
             throw Fault(configuration, section, $"an object is expected, found {Found(section)}");
         }
 
-        var record = new T();
+        var record = Activator.CreateInstance(type)!;
         foreach (var child in children)
         {
             var member = members.FirstOrDefault(member => member.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase))
@@ -95,11 +103,19 @@ internal static class ConfigurationReader
     private static object Convert(IConfiguration configuration, IConfigurationSection section, Type type)
     {
         var target = Nullable.GetUnderlyingType(type) ?? type;
+        if (target.Namespace == typeof(ConfigurationReader).Namespace && target.IsClass)
+        {
+            return Record(configuration, section, target);
+        }
+
+        if (target.IsAssignableTo(typeof(IEnumerable)) && target != typeof(string))
+        {
+            return Texts(configuration, section.Path);
+        }
+
         if (section.GetChildren().Any())
         {
-            return target.IsAssignableTo(typeof(IEnumerable)) && target != typeof(string)
-                ? Texts(configuration, section.Path)
-                : throw Fault(configuration, section, $"{Expected(target)} is expected, found an object or an array");
+            throw Fault(configuration, section, $"{Expected(target)} is expected, found an object or an array");
         }
 
         var text = section.Value!;
@@ -109,6 +125,7 @@ internal static class ConfigurationReader
             _ when target == typeof(bool) => bool.TryParse(text, out var flag) ? flag : null,
             _ when target == typeof(int) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null,
             _ when target == typeof(long) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null,
+            _ when target == typeof(float) => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null,
             _ when target == typeof(double) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null,
             { IsEnum: true } => Enum.GetNames(target).FirstOrDefault(name => name.Equals(text, StringComparison.OrdinalIgnoreCase)) is { } name ? Enum.Parse(target, name) : (object?)null,
             _ => throw new NotSupportedException($"settings of type {target}"),
@@ -121,7 +138,7 @@ internal static class ConfigurationReader
             : type == typeof(bool) ? "true or false"
             : type == typeof(int) ? "a whole number of 32 bits"
             : type == typeof(long) ? "a whole number"
-            : type == typeof(double) ? "a number"
+            : type == typeof(double) || type == typeof(float) ? "a number"
             : "a text";
 
     private static string Found(IConfigurationSection section)

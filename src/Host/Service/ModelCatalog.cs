@@ -1,32 +1,120 @@
+using System.Collections.Immutable;
+
 namespace Hearth.Host.Service;
 
-/// <summary>The service's models: which there are, how far each is loaded, and the loaded ones.</summary>
-/// <remarks>Loads them in the order of the configuration once the host starts. A model that cannot be loaded stops the host.</remarks>
-internal sealed class ModelCatalog(
+/// <summary>The service's models: which there are, and which are loaded.</summary>
+/// <remarks>
+/// Those that the configuration lists are loaded in its order once the host starts and stay; those found in folders are loaded by the first
+/// request for them and go when nobody asked for a while, or when another needs their memory. A load is of one model: who asks
+/// for another, loaded one does not wait for it. A model that cannot be loaded is an error for its askers; where none of
+/// those that start can be, the host stops.
+/// </remarks>
+internal sealed partial class ModelCatalog(
     ServiceConfiguration configuration, LoadModel load, IHostApplicationLifetime lifetime, SystemdState systemd, ILogger<ModelCatalog> logger)
     : BackgroundService, IAsyncDisposable
 {
-    private readonly CatalogEntry[] _entries = [.. configuration.Models.Select(model => new CatalogEntry(model))];
+    /// <summary>How often it is looked whether a model's time is over.</summary>
+    private static readonly TimeSpan TidyInterval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private ImmutableArray<CatalogEntry> _entries =
+    [
+        .. configuration.Models.Concat(configuration.ModelFolders.SelectMany(ModelSources.Find)).DistinctBy(model => model.EffectiveId)
+            .Select(model => new CatalogEntry(model, isStarting: !model.OnDemand) { KeepAlive = KeepAliveOf(model, configuration) }),
+    ];
+
+    private ImmutableArray<PresetConfiguration> _presets = [.. configuration.Presets];
 
     public IReadOnlyList<CatalogEntry> Entries => _entries;
 
-    /// <summary>Answers requests that name no model: the first one ready that serves them; models become ready in the order of the configuration.</summary>
-    /// <returns>While none is ready, one that is still being loaded, where there is any; else one that does not serve them.</returns>
-    public CatalogEntry DefaultFor(Func<IModel, bool> serves)
-        => Array.Find(_entries, entry => entry.Model is { } model && serves(model)) ?? Array.Find(_entries, entry => entry.Model is null) ?? _entries[0];
+    /// <summary>Whether a name that no model has stands for the default one.</summary>
+    public bool AnswersUnknownNames => configuration.AnswerUnknownModels ?? _entries.Length == 1;
 
-    /// <summary>Why the host was stopped, where a model could not be loaded.</summary>
+    /// <summary>Answers requests that name no model: the first one ready that serves them; models become ready in the order of the configuration.</summary>
+    /// <returns>While none is ready, one that is not loaded, where there is any; else one that does not serve them.</returns>
+    public CatalogEntry DefaultFor(Func<IModel, bool> serves)
+    {
+        var entries = _entries;
+        return entries.FirstOrDefault(entry => entry.Model is { } model && serves(model))
+            ?? entries.FirstOrDefault(entry => entry.Model is null && entry.Failure is null) ?? entries[0];
+    }
+
+    /// <summary>Why the host was stopped, where no model could be loaded.</summary>
     public Exception? Failure { get; private set; }
 
-    public CatalogEntry? Find(string id) => Array.Find(_entries, entry => entry.Id == id);
+    /// <summary>The model of a name: its id, an alias, or either in another case or with a tag <c>:latest</c>, which some clients add.</summary>
+    public CatalogEntry? Find(string id)
+    {
+        const string Tag = ":latest";
+        return Exactly(id) ?? (id.EndsWith(Tag, StringComparison.OrdinalIgnoreCase) ? Exactly(id[..^Tag.Length]) : Exactly(id + Tag));
+
+        CatalogEntry? Exactly(string name) => Named(name, StringComparison.Ordinal) ?? Named(name, StringComparison.OrdinalIgnoreCase);
+
+        CatalogEntry? Named(string name, StringComparison comparison)
+            => _entries.FirstOrDefault(entry => entry.Id.Equals(name, comparison))
+                ?? _entries.FirstOrDefault(entry => entry.Configuration.Aliases.Any(alias => alias.Equals(name, comparison)));
+    }
+
+    /// <summary>Names of their own for models with a system prompt and options.</summary>
+    public IReadOnlyList<PresetConfiguration> Presets => _presets;
+
+    /// <summary>The preset of a name; null where there is none.</summary>
+    public PresetConfiguration? FindPreset(string id)
+        => _presets.FirstOrDefault(preset => preset.Id == id) ?? _presets.FirstOrDefault(preset => id.Equals(preset.Id + ":latest", StringComparison.OrdinalIgnoreCase) || id.Equals(preset.Id, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Adds a preset, or puts it in the place of the one of its name.</summary>
+    public void Add(PresetConfiguration preset)
+    {
+        lock (_lock)
+        {
+            _presets = [.. _presets.Where(other => other.Id != preset.Id), preset];
+        }
+    }
+
+    /// <summary>Takes a preset off the list.</summary>
+    public void Remove(PresetConfiguration preset)
+    {
+        lock (_lock)
+        {
+            _presets = _presets.Remove(preset);
+        }
+    }
+
+    /// <summary>Adds a model, which is loaded when it is asked for.</summary>
+    /// <returns>False where one has that id already.</returns>
+    public bool Add(ModelConfiguration model)
+    {
+        lock (_lock)
+        {
+            if (_entries.Any(entry => entry.Id == model.EffectiveId))
+            {
+                return false;
+            }
+
+            _entries = _entries.Add(new CatalogEntry(model, isStarting: false) { KeepAlive = KeepAliveOf(model, configuration) });
+            return true;
+        }
+    }
+
+    /// <summary>Takes a model off the list; who uses it goes on.</summary>
+    public void Remove(CatalogEntry entry)
+    {
+        lock (_lock)
+        {
+            _entries = _entries.Remove(entry);
+            entry.IsRemoved = true;
+        }
+
+        _ = UnloadWhenIdleAsync(entry);
+    }
 
     public async ValueTask DisposeAsync()
     {
         foreach (var entry in _entries)
         {
-            if (entry.Model is IAsyncDisposable model)
+            if (entry.Model is { } model)
             {
-                await model.DisposeAsync();
+                await model.DisposeModelAsync();
             }
         }
 
@@ -39,11 +127,12 @@ internal sealed class ModelCatalog(
 
         // The host tells its services one after the other to stop; a load that nobody wants need not wait for its turn.
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, lifetime.ApplicationStopping);
-        foreach (var entry in _entries)
+        var starting = _entries.Where(entry => entry.IsStarting).ToList();
+        foreach (var entry in starting)
         {
             try
             {
-                await LoadAsync(entry, stopping.Token);
+                (await AcquireAsync(entry, stopping.Token)).Dispose();
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested)
             {
@@ -51,17 +140,40 @@ internal sealed class ModelCatalog(
             }
             catch (Exception exception)
             {
-                entry.Fail(exception);
                 logger.LogCritical("model {Id} cannot be loaded: {Message}", entry.Id, exception.Message);
                 systemd.Failed($"model {entry.Id} cannot be loaded: {exception.Message}");
-                Failure = exception;
-                lifetime.StopApplication();
-                return;
+                Failure ??= exception;
+            }
+            finally
+            {
+                entry.IsStarting = false;
             }
         }
 
+        if (Failure is not null && _entries.All(entry => entry.Failure is not null))
+        {
+            lifetime.StopApplication();
+            return;
+        }
+
+        Failure = null;
         systemd.Ready(_entries.Length);
+        using var timer = new PeriodicTimer(TidyInterval);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stopping.Token))
+            {
+                await TidyAsync();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The service ends; whoever disposes the catalog frees the models.
+        }
     }
+
+    private static TimeSpan KeepAliveOf(ModelConfiguration model, ServiceConfiguration configuration)
+        => (model.KeepAliveSeconds ?? (model.OnDemand ? configuration.KeepAliveSeconds : -1)) is var seconds && seconds < 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(seconds);
 
     /// <summary>Loading begins once the service listens: /health can then tell how far it is, and a failure stops a host that runs.</summary>
     private async Task StartedAsync(CancellationToken cancellationToken)
@@ -71,16 +183,16 @@ internal sealed class ModelCatalog(
         await started.Task.WaitAsync(cancellationToken);
     }
 
-    private async Task LoadAsync(CatalogEntry entry, CancellationToken cancellationToken)
+    private async Task<IModel> ReadAsync(CatalogEntry entry, CancellationToken cancellationToken)
     {
         logger.LogInformation("loading model {Id} from {Path}", entry.Id, entry.Configuration.Path);
         var began = TimeProvider.System.GetTimestamp();
         var logged = 0.0;
-        systemd.Loading(entry.Id, 0);
+        Tell(0);
         var progress = new DirectProgress(value =>
         {
             entry.Progress = value;
-            systemd.Loading(entry.Id, value);
+            Tell(value);
 
             // A line each quarter is enough for a log.
             if (value >= logged + 0.25 && value < 1)
@@ -89,8 +201,7 @@ internal sealed class ModelCatalog(
                 logger.LogInformation("loading model {Id}: {Percent:0} %", entry.Id, value * 100);
             }
         });
-        var model = await load(entry.Configuration, progress, cancellationToken);
-        entry.Complete(model);
+        var model = await load(Sized(entry.Configuration), progress, cancellationToken);
         logger.LogInformation(
             "model {Id} is ready after {Seconds:0.0} s: {Architecture}, {Parameters:0.0} M parameters, context {Context}", entry.Id,
             TimeProvider.System.GetElapsedTime(began).TotalSeconds, model.Information.Architecture, model.Information.ParameterCount / 1e6, model.Information.ContextLength);
@@ -105,6 +216,16 @@ internal sealed class ModelCatalog(
                 "model {Id} takes {Weights} MiB for weights, {Scratch} MiB for work space and up to {Cache} MiB for its cache", entry.Id,
                 MebiBytes(weights), MebiBytes(scratch), MebiBytes(cache));
         }
+
+        return model;
+
+        void Tell(double value)
+        {
+            if (entry.IsStarting)
+            {
+                systemd.Loading(entry.Id, value);
+            }
+        }
     }
 
     // Null for a model that is not in this process.
@@ -116,38 +237,4 @@ internal sealed class ModelCatalog(
     };
 
     private static long MebiBytes(long bytes) => (bytes + (1 << 19)) >> 20;
-}
-
-/// <summary>A model of the service on its way from file to ready.</summary>
-internal sealed class CatalogEntry(ModelConfiguration configuration)
-{
-    private volatile IModel? _model;
-    private volatile Exception? _failure;
-    private double _progress;
-
-    public string Id { get; } = configuration.EffectiveId;
-
-    public ModelConfiguration Configuration => configuration;
-
-    /// <summary>0 to 1 while loading.</summary>
-    public double Progress
-    {
-        get => Volatile.Read(ref _progress);
-        set => Volatile.Write(ref _progress, value);
-    }
-
-    /// <summary>Null until it is loaded.</summary>
-    public IModel? Model => _model;
-
-    public Exception? Failure => _failure;
-
-    public void Complete(IModel model) => _model = model;
-
-    public void Fail(Exception failure) => _failure = failure;
-}
-
-/// <summary>Reports on the caller's thread, so that reports neither overtake each other nor outlive the work.</summary>
-internal sealed class DirectProgress(Action<double> report) : IProgress<double>
-{
-    public void Report(double value) => report(value);
 }

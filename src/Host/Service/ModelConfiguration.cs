@@ -82,7 +82,31 @@ internal sealed record ModelConfiguration
 
     public double? RopeFrequencyScale { get; init; }
 
-    public string EffectiveId => Id ?? System.IO.Path.GetFileNameWithoutExtension(Path);
+    /// <summary>Bytes that the cache may take where <see cref="CacheTokens"/> says nothing; null: a quarter of the machine's memory.</summary>
+    public long? CacheBytes { get; init; }
+
+    /// <summary>The chat template: "chatml", or a file with one in Jinja; null: the model's own, and ChatML where it has none.</summary>
+    public string? ChatTemplate { get; init; }
+
+    /// <summary>The system prompt of chats that bring none.</summary>
+    public string? System { get; init; }
+
+    /// <summary>Options where a request says nothing.</summary>
+    public SamplingConfiguration? Sampling { get; init; }
+
+    /// <summary>Further names by which requests address it.</summary>
+    public IReadOnlyList<string> Aliases { get; init; } = [];
+
+    /// <summary>Whether it is loaded by the first request for it rather than at the service's start.</summary>
+    public bool OnDemand { get; init; }
+
+    /// <summary>Seconds that it stays loaded without requests; -1: for good. Null: for good, or where it is <see cref="OnDemand"/> as the service says.</summary>
+    public double? KeepAliveSeconds { get; init; }
+
+    /// <summary>Requests of a model that run at a time, where nobody says how many.</summary>
+    public const int UsualSequences = 16;
+
+    public string EffectiveId => Id ?? global::System.IO.Path.GetFileNameWithoutExtension(Path);
 
     public ModelOptions ToOptions() => new()
     {
@@ -91,6 +115,7 @@ internal sealed record ModelConfiguration
         PinThreads = PinThreads,
         ContextLength = ContextLength,
         CacheTokens = CacheTokens,
+        CacheBytes = CacheBytes,
         KeyType = KeyType,
         ValueType = ValueType,
         MaxSequences = MaxSequences,

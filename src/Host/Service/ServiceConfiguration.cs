@@ -10,8 +10,11 @@ internal sealed record ServiceConfiguration
     /// <summary>Addresses to listen on, separated by semicolons.</summary>
     public string Urls { get; init; } = DefaultUrls;
 
-    /// <summary>At least one; the first answers requests that name no model.</summary>
+    /// <summary>At least one, where there are none in folders; the first answers requests that name no model.</summary>
     public required IReadOnlyList<ModelConfiguration> Models { get; init; }
+
+    /// <summary>Names of their own for models with a system prompt and options.</summary>
+    public IReadOnlyList<PresetConfiguration> Presets { get; init; } = [];
 
     public ServiceLimits Limits { get; init; } = new();
 
@@ -24,6 +27,24 @@ internal sealed record ServiceConfiguration
     /// <summary>Who starts from whose cached prefixes.</summary>
     public PrefixSharing PrefixSharing { get; init; }
 
+    /// <summary>Folders whose models are loaded on demand; Hugging Face's and Ollama's are read in place.</summary>
+    public IReadOnlyList<string> ModelFolders { get; init; } = [];
+
+    /// <summary>Whether models are pulled from this machine and private networks too (/api/pull); no: what asks the service could ask them through it.</summary>
+    public bool AllowPrivatePulls { get; init; }
+
+    /// <summary>Whether a model's name that no model has stands for the default one; null: where there is one model only.</summary>
+    public bool? AnswerUnknownModels { get; init; }
+
+    /// <summary>Bytes that all loaded models may take together; null: no limit.</summary>
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>Seconds that a model which is loaded on demand stays without requests; -1: for good.</summary>
+    public double KeepAliveSeconds { get; init; } = 300;
+
+    /// <summary>Keys, one of which requests must bring (<c>Authorization: Bearer</c>, <c>x-api-key</c> or <c>api-key</c>); none: everybody may ask.</summary>
+    public IReadOnlyList<string> ApiKeys { get; init; } = [];
+
     /// <summary>Reads the service's own keys; model paths in the file are relative to the file.</summary>
     /// <param name="configuration">File and environment, merged.</param>
     /// <param name="arguments">Win over both.</param>
@@ -31,23 +52,32 @@ internal sealed record ServiceConfiguration
     public static ServiceConfiguration Read(IConfiguration configuration, ServeArguments arguments)
     {
         var folder = arguments.File is { } file ? Path.GetDirectoryName(Path.GetFullPath(file))! : Environment.CurrentDirectory;
+        var folders = ConfigurationReader.Texts(configuration, "ModelFolders").Select(path => Path.GetFullPath(path, folder)).ToList();
         var read = new ServiceConfiguration
         {
+            ModelFolders = folders,
             Urls = arguments.Urls ?? ConfigurationReader.Text(configuration, "Urls") ?? DefaultUrls,
-            Models = arguments.Models.Count > 0 ? arguments.Models : ReadModels(configuration, folder),
+            Models = arguments.Models.Count > 0 ? arguments.Models : ReadModels(configuration, folder, folders),
             Limits = ConfigurationReader.Record<ServiceLimits>(configuration, configuration.GetSection("Limits")),
             AllowedHosts = ConfigurationReader.Texts(configuration, "AllowedHosts"),
             AllowedOrigins = ConfigurationReader.Texts(configuration, "AllowedOrigins"),
+            Presets = [.. ConfigurationReader.Elements(configuration, configuration.GetSection("Presets")).Select(section => ReadPreset(configuration, section))],
+            AnswerUnknownModels = ConfigurationReader.Value<bool>(configuration, "AnswerUnknownModels"),
+            AllowPrivatePulls = ConfigurationReader.Value<bool>(configuration, "AllowPrivatePulls") ?? false,
+            MemoryBytes = ConfigurationReader.Value<long>(configuration, "MemoryBytes"),
+            KeepAliveSeconds = ConfigurationReader.Value<double>(configuration, "KeepAliveSeconds") ?? 300,
+            ApiKeys = ConfigurationReader.Texts(configuration, "ApiKeys"),
             PrefixSharing = ConfigurationReader.Name<PrefixSharing>(configuration, "PrefixSharing") ?? PrefixSharing.All,
         };
         ListenAddress.ParseAll(read.Urls, arguments.Urls is not null ? "--urls" : $"{ConfigurationReader.Source(configuration, "Urls")}: Urls");
         CheckModels(read.Models);
+        CheckPresets(read);
         CheckLimits(configuration, read.Limits);
         return read;
     }
 
     /// <summary>"Model" names one; "Models" describes any number; without both it is the demo model.</summary>
-    private static List<ModelConfiguration> ReadModels(IConfiguration configuration, string folder)
+    private static List<ModelConfiguration> ReadModels(IConfiguration configuration, string folder, IReadOnlyList<string> modelFolders)
     {
         if (ConfigurationReader.Text(configuration, "Model") is { Length: > 0 } single)
         {
@@ -56,7 +86,7 @@ internal sealed record ServiceConfiguration
 
         // Only the children count: HEARTH_MODELS, without an index, names the model folders.
         var models = ConfigurationReader.Elements(configuration, configuration.GetSection("Models")).Select(section => ReadModel(configuration, section, folder)).ToList();
-        return models.Count > 0 ? models : [new ModelConfiguration { Path = ModelLocator.FindDefault() }];
+        return models.Count > 0 || modelFolders.Any(path => ModelSources.Find(path).Count > 0) ? models : [new ModelConfiguration { Path = ModelLocator.FindDefault() }];
     }
 
     private static ModelConfiguration ReadModel(IConfiguration configuration, IConfigurationSection section, string folder)
@@ -68,13 +98,38 @@ internal sealed record ServiceConfiguration
 
         var model = ConfigurationReader.Record<ModelConfiguration>(configuration, section);
         return model.Path.Length > 0
-            ? model with { Path = Path.GetFullPath(model.Path, folder), CacheFolder = model.CacheFolder is { } cache ? Path.GetFullPath(cache, folder) : null }
+            ? model with
+            {
+                Path = Path.GetFullPath(model.Path, folder),
+                ChatTemplate = model.ChatTemplate is null or "chatml" ? model.ChatTemplate : Path.GetFullPath(model.ChatTemplate, folder),
+                CacheFolder = model.CacheFolder is { } cache ? Path.GetFullPath(cache, folder) : null,
+            }
             : throw ConfigurationReader.Fault(configuration, section, $"the model{(model.Id is null ? "" : $" '{model.Id}'")} has no Path");
+    }
+
+    private static PresetConfiguration ReadPreset(IConfiguration configuration, IConfigurationSection section)
+    {
+        var preset = ConfigurationReader.Record<PresetConfiguration>(configuration, section);
+        return preset.Id.Length > 0 && preset.Model.Length > 0 ? preset : throw ConfigurationReader.Fault(configuration, section, "a preset has an Id and a Model");
+    }
+
+    private static void CheckPresets(ServiceConfiguration read)
+    {
+        var names = read.Models.SelectMany(model => model.Aliases.Prepend(model.EffectiveId)).ToList();
+        foreach (var preset in read.Presets)
+        {
+            if (names.Contains(preset.Id))
+            {
+                throw new HearthException($"configuration: the preset '{preset.Id}' has a model's or another preset's name");
+            }
+
+            names.Add(preset.Id);
+        }
     }
 
     private static void CheckModels(IReadOnlyList<ModelConfiguration> models)
     {
-        var twice = models.GroupBy(model => model.EffectiveId, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1);
+        var twice = models.SelectMany(model => model.Aliases.Prepend(model.EffectiveId)).GroupBy(id => id, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1);
         if (twice is not null)
         {
             throw new HearthException($"configuration: {twice.Count()} models have the id '{twice.Key}'; give each its own");
@@ -96,6 +151,8 @@ internal sealed record ServiceConfiguration
         Between(nameof(limits.RequestSeconds), limits.RequestSeconds, 0.001, 86400);
         Between(nameof(limits.Connections), limits.Connections, 1, 1 << 20);
         Between(nameof(limits.DrainSeconds), limits.DrainSeconds, 0, 86400);
+        Between(nameof(limits.StoredResponses), limits.StoredResponses, 0, 1 << 20);
+        Between(nameof(limits.StoredResponseBytes), limits.StoredResponseBytes, 0, 1L << 40);
         Between(nameof(limits.PingSeconds), limits.PingSeconds, 0.05, 3600);
 
         void Between(string name, double value, double least, double most)
@@ -151,6 +208,12 @@ internal sealed record ServiceLimits
 
     /// <summary>Seconds of silence in a stream after which a comment says that the answer is alive.</summary>
     public double PingSeconds { get; init; } = 2;
+
+    /// <summary>Responses (/v1/responses) that are kept for later requests to go on from; 0: none.</summary>
+    public int StoredResponses { get; init; } = 1000;
+
+    /// <summary>Bytes of all responses that are kept, their conversations included.</summary>
+    public long StoredResponseBytes { get; init; } = 64 * 1024 * 1024;
 
     /// <summary>Seconds after which a generation is ended with finish reason "length".</summary>
     public double RequestSeconds { get; init; } = 1800;

@@ -18,15 +18,29 @@ internal sealed class ModelTemplates
     private readonly bool _hasToolTemplate;
 
     /// <summary>Parses what the file has; does not fail.</summary>
-    public ModelTemplates(GgufMetadata metadata)
+    /// <param name="metadata">The file's metadata.</param>
+    /// <param name="template">A template in the place of the file's; null: none.</param>
+    /// <param name="fallback">A template where the file has none; null: none.</param>
+    public ModelTemplates(GgufMetadata metadata, string? template = null, string? fallback = null)
     {
+        IsFallback = template is null && fallback is not null && !metadata.Contains(Key);
+        if ((template ?? (IsFallback ? fallback : null)) is { } given)
+        {
+            HasTemplate = true;
+            (_template, Fault) = Parse(given);
+            return;
+        }
+
         _hasToolTemplate = metadata.Contains(ToolKey);
         HasTemplate = metadata.Contains(Key);
         (_template, Fault) = Parse(metadata, Key);
         (_toolTemplate, ToolFault) = Parse(metadata, ToolKey);
     }
 
-    /// <summary>Whether the file has a template, usable or not.</summary>
+    /// <summary>Whether the file has no template and another stands in for it.</summary>
+    public bool IsFallback { get; }
+
+    /// <summary>Whether there is a template, usable or not.</summary>
     public bool HasTemplate { get; }
 
     /// <summary>Why the template cannot be used, its key named; null where it can, or there is none.</summary>
@@ -52,6 +66,18 @@ internal sealed class ModelTemplates
             : $"{Fault}; give the model a plain prompt instead");
     }
 
+    private static (ChatTemplate? Template, string? Fault) Parse(string source, string key = Key)
+    {
+        try
+        {
+            return (ChatTemplate.Parse(source), null);
+        }
+        catch (TemplateException exception)
+        {
+            return (null, $"the model's chat template ('{key}') cannot be read: {exception.Message}");
+        }
+    }
+
     private static (ChatTemplate? Template, string? Fault) Parse(GgufMetadata metadata, string key)
     {
         switch (metadata.Find(key))
@@ -59,15 +85,7 @@ internal sealed class ModelTemplates
             case null:
                 return (null, null);
             case string source:
-                try
-                {
-                    return (ChatTemplate.Parse(source), null);
-                }
-                catch (TemplateException exception)
-                {
-                    return (null, $"the model's chat template ('{key}') cannot be read: {exception.Message}");
-                }
-
+                return Parse(source, key);
             case Array array:
                 return (null, $"the model's chat template ('{key}') is an array of {array.Length} elements, expected a text");
             case var other:

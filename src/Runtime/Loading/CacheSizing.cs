@@ -60,14 +60,17 @@ internal readonly record struct CacheSizing(int PageCount, int ContextLength)
         }
         else
         {
-            var budget = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+            var budget = options.CacheBytes is { } bytes ? CheckedBytes(bytes, nameof(ModelOptions.CacheBytes)) : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
             tokens = Math.Min((long)context * maxSequences, budget / perToken);
             if (options.ContextLength is { } wished && tokens < wished)
-                throw new OutOfModelMemoryException($"a context of {wished} tokens takes {wished * perToken >> 20} MiB of cache; a quarter of the memory, {budget >> 20} MiB, holds {tokens} tokens. Ask for a shorter context, a smaller cache type, or set the cache's size in tokens.");
+                throw new OutOfModelMemoryException($"a context of {wished} tokens takes {wished * perToken >> 20} MiB of cache; {(options.CacheBytes is null ? "a quarter of the memory" : nameof(ModelOptions.CacheBytes))}, {budget >> 20} MiB, holds {tokens} tokens. Ask for a shorter context, a smaller cache type, or set the cache's size in tokens.");
         }
 
         // A sequence may always fill its last page, so round up.
         var pages = (int)Math.Clamp((tokens + PageTokens - 1) / PageTokens, 1, MostPages);
         return new CacheSizing(pages, (int)Math.Min(context, (long)pages * PageTokens));
     }
+
+    private static long CheckedBytes(long bytes, string name)
+        => bytes >= 1 << 20 ? bytes : throw new ArgumentOutOfRangeException(name, bytes, $"{name} must be at least {1 << 20}, found {bytes}");
 }

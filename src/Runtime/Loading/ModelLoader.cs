@@ -94,7 +94,8 @@ internal static class ModelLoader
         using var guard = MappingGuard.Over(file);
 
         // A large vocabulary takes as long as some hundred megabytes of weights, and one thread.
-        var texts = Task.Run(() => ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: program.Pooling is null && !limits.FillsMasks), CancellationToken.None);
+        var texts = Task.Run(() => ModelTexts.Read(file.Metadata, options.TemplateControlTokens ?? false, chats: program.Pooling is null && !limits.FillsMasks,
+            template: options.ChatTemplate, fallback: program.Encoder is null && !program.NeedsWholeText && program.Recurrence is null ? options.FallbackChatTemplate : null), CancellationToken.None);
         CompiledProgram? compiled = null, encoder = null;
         try
         {

@@ -17,17 +17,21 @@ internal sealed record ModelTexts(ModelTokenizers Tokenizers, ChatPromptRenderer
     /// <param name="promotesMarkers">Whether markers of the template are control tokens whatever the file says.</param>
     /// <param name="chats">Whether the model is one that writes text.</param>
     /// <param name="foreign">Another engine's tokenizer, for a vocabulary of a kind that is not built in; null: there is none.</param>
+    /// <param name="template">A chat template in the place of the file's; null: none.</param>
+    /// <param name="fallback">A chat template where the file has none; null: none.</param>
     /// <exception cref="ModelFormatException">Keys are missing, mistyped or contradict each other.</exception>
-    public static ModelTexts Read(GgufMetadata metadata, bool promotesMarkers, bool chats, IForeignVocabulary? foreign = null)
+    public static ModelTexts Read(GgufMetadata metadata, bool promotesMarkers, bool chats, IForeignVocabulary? foreign = null, string? template = null, string? fallback = null)
     {
-        var templates = new ModelTemplates(metadata);
+        var templates = new ModelTemplates(metadata, template, fallback);
         var tokenizers = ModelTokenizers.Read(metadata, promotesMarkers ? ChatTemplateCheck.Markers(templates) : [], foreign);
         if (!chats || tokenizers.Input is not { } tokenizer)
             return new ModelTexts(tokenizers, null, templates is { HasTemplate: true, Fault: null }, templates.Fault, Told(tokenizers.Warnings));
         var renderer = new ChatPromptRenderer(templates, tokenizer, TimeProvider.System);
         var check = ChatTemplateCheck.Run(templates, renderer, tokenizer);
-        return new ModelTexts(tokenizers, renderer, templates.HasTemplate && check.Fault is null, check.Fault, Told([.. tokenizers.Warnings, .. check.Warnings]));
+        return new ModelTexts(tokenizers, renderer, templates.HasTemplate && check.Fault is null, check.Fault, Told([.. templates.IsFallback ? [NoTemplate] : Array.Empty<string>(), .. tokenizers.Warnings, .. check.Warnings]));
     }
+
+    private const string NoTemplate = "the file has no chat template; another stands in for it, which the model may never have met";
 
     /// <summary>What is odd about a file's vocabulary and templates, for whoever looks at it without loading it.</summary>
     /// <remarks>What only a whole load finds, such as a vocabulary of another length than the model, is not among it.</remarks>

@@ -203,6 +203,15 @@ internal sealed class CompletionRequest : GenerationFields
 
     public int? Logprobs { get => Options.LogProbabilities; set => Options = Options with { LogProbabilities = value }; }
 
+    /// <summary>Whether the answer's text begins with the prompt.</summary>
+    public bool? Echo { get; init; }
+
+    /// <summary>What follows the text to be written, for models with tokens that fill a hole.</summary>
+    public string? Suffix { get; init; }
+
+    /// <summary>Texts that are made of each prompt, of which the n likeliest are the answer; null: n.</summary>
+    public int? BestOf { get; init; }
+
     /// <summary>Hearth's own: whether special tokens written in a text count as such.</summary>
     public bool? ParseSpecial { get; init; }
 }

@@ -24,6 +24,10 @@ namespace Hearth.Runtime.Protocol;
 [JsonSerializable(typeof(ModelEntry))]
 [JsonSerializable(typeof(HealthResponse))]
 [JsonSerializable(typeof(ErrorResponse))]
+[JsonSerializable(typeof(IReadOnlyList<ChatTokenLogprob>))]
+[JsonSerializable(typeof(WireVector))]
+[JsonSerializable(typeof(WireTimings))]
+[JsonSerializable(typeof(JsonNode))]
 [JsonSerializable(typeof(JsonObject))]
 internal sealed partial class ProtocolJson : JsonSerializerContext
 {

@@ -13,6 +13,12 @@ internal sealed class RerankRequest
 
     public IReadOnlyList<RerankDocument>? Documents { get; init; }
 
+    /// <summary>The documents in the name of Hugging Face's text-embeddings-inference, whose answer is an array.</summary>
+    public IReadOnlyList<string>? Texts { get; init; }
+
+    /// <summary>Of that form: whether results carry their texts.</summary>
+    public bool? ReturnText { get; init; }
+
     /// <summary>How many of the best to answer with; null: all.</summary>
     public int? TopN { get; init; }
 

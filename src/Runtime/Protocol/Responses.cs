@@ -17,6 +17,12 @@ internal sealed class ChatCompletionResponse
 
     public UsageFields? Usage { get; init; }
 
+    /// <summary>Which build answered.</summary>
+    public string? SystemFingerprint { get; init; } = WireNames.Fingerprint;
+
+    /// <inheritdoc cref="WireTimings"/>
+    public WireTimings? Timings { get; init; }
+
     /// <summary>Hearth's own: what the caller should know of the answer, a sentence each; absent where there is nothing.</summary>
     public IReadOnlyList<string>? Warnings { get; init; }
 
@@ -71,6 +77,12 @@ internal sealed class ChatCompletionChunk
 
     public UsageFields? Usage { get; init; }
 
+    /// <inheritdoc cref="ChatCompletionResponse.SystemFingerprint"/>
+    public string? SystemFingerprint { get; init; } = WireNames.Fingerprint;
+
+    /// <inheritdoc cref="WireTimings"/>
+    public WireTimings? Timings { get; init; }
+
     /// <inheritdoc cref="ChatCompletionResponse.Warnings"/>
     public IReadOnlyList<string>? Warnings { get; init; }
 
@@ -119,6 +131,12 @@ internal sealed class CompletionResponse
     public required IReadOnlyList<TextChoice> Choices { get; init; }
 
     public UsageFields? Usage { get; init; }
+
+    /// <inheritdoc cref="ChatCompletionResponse.SystemFingerprint"/>
+    public string? SystemFingerprint { get; init; } = WireNames.Fingerprint;
+
+    /// <inheritdoc cref="WireTimings"/>
+    public WireTimings? Timings { get; init; }
 }
 
 internal sealed class TextChoice
@@ -134,6 +152,51 @@ internal sealed class TextChoice
 
     /// <inheritdoc cref="ChatChoice.StopReason"/>
     public JsonValue? StopReason { get; init; }
+}
+
+/// <summary>llama-server's: what an answer took, in milliseconds and tokens a second.</summary>
+internal sealed class WireTimings
+{
+    public int CacheN { get; init; }
+
+    public int PromptN { get; init; }
+
+    public double PromptMs { get; init; }
+
+    public double PromptPerTokenMs { get; init; }
+
+    public double PromptPerSecond { get; init; }
+
+    public int PredictedN { get; init; }
+
+    public double PredictedMs { get; init; }
+
+    public double PredictedPerTokenMs { get; init; }
+
+    public double PredictedPerSecond { get; init; }
+
+    /// <summary>The times of an answer.</summary>
+    /// <param name="usage">What it cost.</param>
+    /// <param name="reading">What reading the prompt took.</param>
+    /// <param name="writing">What writing took since.</param>
+    public static WireTimings Of(TokenUsage usage, TimeSpan reading, TimeSpan writing)
+    {
+        var read = usage.PromptTokens - usage.CachedPromptTokens;
+        return new WireTimings
+        {
+            CacheN = usage.CachedPromptTokens,
+            PromptN = read,
+            PromptMs = Rounded(reading.TotalMilliseconds),
+            PromptPerTokenMs = Rounded(reading.TotalMilliseconds / Math.Max(1, read)),
+            PromptPerSecond = Rounded(read / Math.Max(1e-6, reading.TotalSeconds)),
+            PredictedN = usage.CompletionTokens,
+            PredictedMs = Rounded(writing.TotalMilliseconds),
+            PredictedPerTokenMs = Rounded(writing.TotalMilliseconds / Math.Max(1, usage.CompletionTokens)),
+            PredictedPerSecond = Rounded(usage.CompletionTokens / Math.Max(1e-6, writing.TotalSeconds)),
+        };
+    }
+
+    private static double Rounded(double number) => Math.Round(number, 3);
 }
 
 internal sealed class UsageFields
@@ -191,7 +254,10 @@ internal sealed class ModelEntry
 
     public string OwnedBy { get; init; } = "hearth";
 
-    // Hearth's own; absent while the model is being loaded.
+    /// <summary>Hearth's own: further names of it; absent where it has none.</summary>
+    public IReadOnlyList<string>? Aliases { get; init; }
+
+    // Hearth's own; absent while the model is not loaded.
     public string? Architecture { get; init; }
 
     public int? ContextLength { get; init; }

@@ -17,6 +17,9 @@ internal static class WireNames
     /// <summary>The bias by which the API forbids a token.</summary>
     public const float ForbiddingBias = -100;
 
+    /// <summary>Names the build that answers: the same seed gives the same text only as long as it stays.</summary>
+    public static string Fingerprint { get; } = "b" + typeof(WireNames).Module.ModuleVersionId.ToString("N")[..12];
+
     /// <summary>OpenAI knows one word for every end before the text's own: "length".</summary>
     public static string ToWire(this FinishReason reason) => reason switch
     {

@@ -47,6 +47,22 @@ public static class ChatTurn
         return Prepare(model, request, cancellationToken).Request;
     }
 
+    /// <summary>How many tokens the prompt of a turn has, by the same template and tools as its answer would; nothing is computed.</summary>
+    /// <inheritdoc cref="ChatAsync" path="/exception"/>
+    /// <param name="model">Would answer.</param>
+    /// <param name="request">The chat.</param>
+    /// <param name="cancellationToken">Stops a template that takes long.</param>
+    public static async Task<int> CountPromptAsync(this ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(request);
+        var (generation, _) = await Task.Run(() => Prepare(model, request, cancellationToken), cancellationToken).ConfigureAwait(false);
+        return generation.Prompt.Count;
+    }
+
+    /// <summary>The chat that a turn's prompt is rendered of: with its tools and switches as the model's template takes them.</summary>
+    internal static ChatPrompt PromptOf(ILanguageModel model, ChatTurnRequest request) => ToolPrompt.Adapt(WithVariables(request), model.Dialect);
+
     private static (GenerationRequest Request, ToolSet Tools) Prepare(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
     {
         var fault = request.Options.FindFault(model.Information.VocabularySize);

@@ -1,0 +1,146 @@
+using System.Runtime.CompilerServices;
+using Hearth.Host.Service;
+using Hearth.Runtime.Protocol;
+
+namespace Hearth.Host.Http;
+
+/// <summary>A model that a request was found to be for.</summary>
+/// <param name="Id">Its name, as answers give it.</param>
+/// <param name="Model">The model; loaded for as long as the request is answered.</param>
+/// <param name="Entry">Where it comes from.</param>
+internal sealed record FoundModel<T>(string Id, T Model, CatalogEntry Entry)
+    where T : IModel;
+
+/// <summary>What the answers of all protocols go through, from a request that was read to the model's updates.</summary>
+internal static class ModelAnswer
+{
+    /// <summary>Finds the model of a chat.</summary>
+    /// <exception cref="ApiException">There is none of that name, or it takes no chats.</exception>
+    public static async Task<FoundModel<ILanguageModel>> FindChatAsync(HttpContext context, string? id)
+    {
+        var found = await ModelLookup.FindTextAsync(context, id);
+        if (found.Model.Information is { HasChatTemplate: false, ChatTemplateFault: null })
+        {
+            throw ApiException.BadRequest($"the model '{found.Id}' has no chat template; use /v1/completions", "model");
+        }
+
+        return found.Model.Information.ChatTemplateFault is { } fault ? throw ApiException.BadRequest(fault, "model") : found;
+    }
+
+    /// <summary>A turn with what the service sets of it: defaults of its model, its deadline, and whose prefixes it may start from.</summary>
+    public static ChatTurnRequest Complete(HttpContext context, ChatTurnRequest turn)
+    {
+        var configuration = context.RequestServices.GetRequiredService<ServiceConfiguration>();
+        return turn with
+        {
+            Chat = ModelDefaults.Apply(context, turn.Chat),
+            Options = ModelDefaults.Apply(context, turn.Options),
+            Deadline = DeadlineOf(configuration),
+            CacheScope = CacheScopes.Of(context, configuration),
+            Client = CacheScopes.ClientOf(context),
+        };
+    }
+
+    /// <inheritdoc cref="Complete(HttpContext, ChatTurnRequest)"/>
+    public static GenerationRequest Complete(HttpContext context, GenerationRequest request)
+    {
+        var configuration = context.RequestServices.GetRequiredService<ServiceConfiguration>();
+        return request with
+        {
+            Options = ModelDefaults.Apply(context, request.Options),
+            Deadline = DeadlineOf(configuration),
+            CacheScope = request.CacheScope ?? CacheScopes.Of(context, configuration),
+            Client = CacheScopes.ClientOf(context),
+        };
+    }
+
+    /// <summary>The model's answer, with a template's failure as the caller's error.</summary>
+    public static IAsyncEnumerable<ChatUpdate> ChatAsync(HttpContext context, ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
+        => ExplainAsync(context, model.ChatAsync(turn, cancellationToken), cancellationToken);
+
+    /// <summary>An answer, counted, with a template's failure as the caller's error.</summary>
+    public static async IAsyncEnumerable<ChatUpdate> ExplainAsync(HttpContext context, IAsyncEnumerable<ChatUpdate> answer, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var updates = answer.GetAsyncEnumerator(cancellationToken);
+        while (await Explained(updates.MoveNextAsync))
+        {
+            Count(context, updates.Current.Usage);
+            yield return updates.Current;
+        }
+    }
+
+    /// <summary>A text's continuation, in the updates of chats.</summary>
+    public static async IAsyncEnumerable<ChatUpdate> TextAsync(HttpContext context, ILanguageModel model, GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var update in model.GenerateAsync(request, cancellationToken))
+        {
+            Count(context, update.Usage);
+            yield return new ChatUpdate
+            {
+                Choice = update.Choice,
+                Text = update.Text,
+                TokenIds = update.TokenIds,
+                LogProbabilities = update.LogProbabilities,
+                FinishReason = update.FinishReason,
+                Usage = update.Usage,
+                StopSequence = update.StopSequence,
+                StopTokenId = update.StopTokenId,
+            };
+        }
+    }
+
+    /// <summary>The tokens of a turn's prompt.</summary>
+    /// <exception cref="ApiException">The template makes no prompt of the messages.</exception>
+    public static ValueTask<int> CountAsync(ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
+        => Explained(async () => await model.CountPromptAsync(turn, cancellationToken));
+
+    /// <summary>Adds what a text cost to its model's counters.</summary>
+    public static void Count(HttpContext context, TokenUsage? usage)
+    {
+        if (usage is { } cost)
+        {
+            ModelDefaults.EntryOf(context)?.Counters.Add(cost);
+        }
+    }
+
+    private static DateTimeOffset DeadlineOf(ServiceConfiguration configuration) => DateTimeOffset.UtcNow.AddSeconds(configuration.Limits.RequestSeconds);
+
+    private static async ValueTask<T> Explained<T>(Func<ValueTask<T>> read)
+    {
+        try
+        {
+            return await read();
+        }
+        catch (ChatTemplateFailureException failure)
+        {
+            // Where the template itself says no, other messages may do; else it is not made for them, or broken.
+            throw ApiException.BadRequest(failure.Message, failure.IsRefusal ? "messages" : null);
+        }
+    }
+}
+
+/// <summary>When an answer was asked for, begun, and written.</summary>
+internal sealed class AnswerClock
+{
+    private readonly long _asked = TimeProvider.System.GetTimestamp();
+    private long _begun;
+    private long _first;
+
+    /// <summary>Its prompt began to be read.</summary>
+    public void Begin() => Interlocked.CompareExchange(ref _begun, TimeProvider.System.GetTimestamp(), 0);
+
+    /// <summary>Something of it came.</summary>
+    public void Update() => _first = _first == 0 ? TimeProvider.System.GetTimestamp() : _first;
+
+    /// <summary>The times of what was written so far.</summary>
+    public WireTimings Timings(TokenUsage usage) => WireTimings.Of(usage, Prompt, Writing);
+
+    /// <summary>Since it was asked for.</summary>
+    public TimeSpan Total => TimeProvider.System.GetElapsedTime(_asked);
+
+    /// <summary>What reading the prompt took.</summary>
+    public TimeSpan Prompt => TimeProvider.System.GetElapsedTime(_begun == 0 ? _asked : _begun, _first == 0 ? TimeProvider.System.GetTimestamp() : _first);
+
+    /// <summary>What writing took since.</summary>
+    public TimeSpan Writing => _first == 0 ? TimeSpan.Zero : TimeProvider.System.GetElapsedTime(_first);
+}
