@@ -106,7 +106,7 @@ public sealed class LanguageModelTests
     }
 
     [Theory]
-    [InlineData("general.architecture", "rwkv7", typeof(UnsupportedModelException), "rwkv7")]
+    [InlineData("general.architecture", "deepseek4", typeof(UnsupportedModelException), "deepseek4")]
     [InlineData("llama.block_count", 3u, typeof(ModelFormatException), "blk.2.")]
     [InlineData("llama.block_count", 0u, typeof(ModelFormatException), "block_count")]
     [InlineData("llama.embedding_length", 512u, typeof(ModelFormatException), "[512, any]")]

@@ -22,6 +22,9 @@ public sealed class ExpertDecoderTests
         "smallthinker-full", "step35", "gemma3n", "gemma4", "gemma4-moe",
     ];
 
+    /// <summary>Those whose attention is restricted to positions that an indexer chooses.</summary>
+    public static TheoryData<string> IndexedModels => ["deepseek32", "glm-dsa"];
+
     [Theory]
     [MemberData(nameof(Models))]
     public async Task A_decoder_gives_the_reference_logits(string name)
@@ -29,8 +32,7 @@ public sealed class ExpertDecoderTests
 
     // A text no longer than what an indexer chooses is attended to whole.
     [Theory]
-    [InlineData("deepseek32")]
-    [InlineData("glm-dsa")]
+    [MemberData(nameof(IndexedModels))]
     public async Task Indexed_attention_is_computed_as_far_as_it_chooses_every_position(string name)
     {
         using var file = GgufFile.Open(ReferenceModels.File(name));
