@@ -39,6 +39,20 @@ public sealed class SameRowTests
         }
     }
 
+    [Fact]
+    public async Task Ember_too()
+    {
+        var file = Path.Combine(SharedFolder.Repository, "models", "ember.gguf");
+        await using var whole = await Load(file, stepTokens: 512, prefixes: false);
+        int[] prompt = [.. Enumerable.Range(0, Length).Select(i => (i * 37) % whole.Information.VocabularySize)];
+        var expected = await Score(whole, prompt);
+        foreach (var rows in new[] { 1, 2, 5, 9, 24 })
+        {
+            await using var few = await Load(file, rows, prefixes: false);
+            Assert.Equal(expected, await Score(few, prompt));
+        }
+    }
+
     [Theory]
     [InlineData(CacheType.Q8_0)]
     [InlineData(CacheType.Q4_0)]

@@ -1,5 +1,6 @@
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Scheduling;
+using Hearth.Runtime.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Hearth.Runtime.Tests.Scheduling;
@@ -87,6 +88,37 @@ public sealed class PromptLookupTests
         }
 
         Assert.True(accepted > 100, $"{accepted} of {drafted} guesses were right");
+    }
+
+    [Fact]
+    public async Task Ember_says_the_same_with_guesses_and_without()
+    {
+        await using var model = await LanguageModel.LoadAsync(Path.Combine(SharedFolder.Repository, "models", "ember.gguf"), new ModelOptions { PrefixCaching = false }, cancellationToken: Token);
+        var accepted = 0;
+        string[] texts = ["Hello! Who are you?", "What is the weather in Bern?", "Repeat: timer city name list. timer city name list", "a b c a b c a b c a b"];
+        for (var i = 0; i < 24; i++)
+        {
+            var chat = new ChatPrompt { Messages = [new ChatMessage("user", texts[i % texts.Length] + new string('!', i / 8))] };
+            var options = new GenerationOptions { Temperature = i % 3 == 2 ? 1 : 0, Seed = (ulong)i, MaxTokens = 80, IgnoreEndOfText = true };
+            var without = await Say(chat, options);
+            var with = await Say(chat, options with { DraftTokens = 6 });
+            Assert.Equal(without.Tokens, with.Tokens);
+            accepted += with.Accepted;
+        }
+
+        Assert.True(accepted > 100, $"{accepted} guesses were right");
+
+        async Task<(List<int> Tokens, int Accepted)> Say(ChatPrompt chat, GenerationOptions options)
+        {
+            var (tokens, last) = (new List<int>(), (GenerationUpdate?)null);
+            await foreach (var update in model.GenerateAsync(new GenerationRequest { Prompt = model.TokenizeChat(chat, Token), Options = options }, Token))
+            {
+                tokens.AddRange(update.TokenIds);
+                last = update;
+            }
+
+            return (tokens, last!.Usage!.Value.AcceptedTokens);
+        }
     }
 
     private static async Task<(List<int> Tokens, List<double> Scores, FinishReason Reason, TokenUsage Usage, int Steps)> Generate(GenerationOptions options, int[] prompt)
