@@ -73,13 +73,19 @@ public sealed class ModelResidencyTests
     public async Task Nobody_waits_behind_a_load_that_is_not_theirs()
     {
         using var folder = Folder(2);
-        var gate = new TaskCompletionSource();
+        var (gate, begun) = (new TaskCompletionSource(), new TaskCompletionSource());
         await using var server = await StartAsync(Json(folder, ""), async (model, _, cancelled) =>
         {
-            await (model.EffectiveId == "m0" ? gate.Task.WaitAsync(cancelled) : Task.CompletedTask);
+            if (model.EffectiveId == "m0")
+            {
+                begun.TrySetResult();
+                await gate.Task.WaitAsync(cancelled);
+            }
+
             return new FakeLanguageModel();
         });
         var slow = server.PostAsync(Chat, Body("m0"));
+        await begun.Task;
         Assert.Equal(200, (int)(await server.PostAsync(Chat, Body("m1"))).Response.StatusCode);
         Assert.False(slow.IsCompleted);
         var health = JsonNode.Parse(await server.Client.GetStringAsync("/health"))!;
