@@ -60,6 +60,12 @@ internal static class RequestBody
     // A page of another site can send every type but JSON without asking first; whoever means this API says so.
     private static void CheckType(HttpRequest request)
     {
+        // Ollama's own examples name no type, and curl then says that it is a form's. A browser says of each POST where it comes from.
+        if (request.Path.StartsWithSegments("/api") && !request.Headers.ContainsKey(HeaderNames.Origin) && !request.Headers.ContainsKey("Sec-Fetch-Site"))
+        {
+            return;
+        }
+
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !IsJson(type) || type.Charset.Value?.Trim('"').ToUpperInvariant() is not (null or "" or "UTF-8" or "UTF8"))
         {
             throw new ApiException(

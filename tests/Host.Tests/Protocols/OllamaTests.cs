@@ -198,4 +198,24 @@ public sealed class OllamaTests
         var (response, error) = await server.PostAsync("/api/show", """{"model": "none"}""");
         Assert.Equal((404, true), ((int)response.StatusCode, error["error"]!.GetValue<string>().Contains("none", StringComparison.Ordinal)));
     }
+
+    [Theory]
+    [InlineData(null, null, 200)]
+    [InlineData("Sec-Fetch-Site", "cross-site", 415)]
+    [InlineData("Origin", "http://127.0.0.1:9999", 415)]
+    public async Task Curl_need_not_name_the_type(string? header, string? value, int status)
+    {
+        await using var server = await TestServer.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/chat")
+        {
+            Content = new StringContent("""{"model": "fake", "messages": [{"role": "user", "content": "Hello"}], "stream": false}""", null, "application/x-www-form-urlencoded"),
+        };
+        if (header is not null)
+        {
+            request.Headers.Add(header, value);
+        }
+
+        using var response = await server.Client.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(status, (int)response.StatusCode);
+    }
 }
