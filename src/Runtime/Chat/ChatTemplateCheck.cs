@@ -39,7 +39,7 @@ internal static partial class ChatTemplateCheck
         }
 
         if (templates.Sources.Any(GgufText.HasEscapes))
-            warnings.Add($"the model's chat template ('{ModelTemplates.Key}') has bytes that are not UTF-8; they reach the prompt as they are");
+            warnings.Add($"the model's chat template ('{ModelTemplates.Key}') has bytes that are not UTF-8; each is U+FFFD in the prompt");
         fault = Try(renderer, warnings, out var written);
         AddMissingRoles(templates, tokenizer, warnings);
         AddMarkers(templates, tokenizer, written, warnings);

@@ -197,13 +197,13 @@ public sealed class OddFileTests : IDisposable
     }
 
     [Fact]
-    public async Task A_template_with_bytes_that_are_no_text_is_told_of_and_writes_them()
+    public async Task A_template_with_bytes_that_are_no_text_is_told_of()
     {
         // GgufText's escape of the byte FF.
         await using var model = await LanguageModel.LoadAsync(Chatting("{% for m in messages %}{{ m.content }}\uDCFF{% endfor %}").Save(_folder));
 
         Assert.Contains("not UTF-8", Assert.Single(model.Information.Warnings), StringComparison.Ordinal);
-        Assert.Equal([.. model.Tokenize("hi"), 0], model.TokenizeChat(Chat));
+        Assert.Equal(model.Tokenize("hi\uFFFD"), model.TokenizeChat(Chat));
     }
 
     [Fact]
