@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Text.Json.Nodes;
-using Hearth.Host.Http;
 using Hearth.Host.Service;
 
 namespace Hearth.Host.Agents;
@@ -11,7 +10,7 @@ internal sealed class ToolServers(ServiceConfiguration configuration, ILoggerFac
     private readonly FrozenDictionary<string, ToolServer> _servers = configuration.ToolServers.ToFrozenDictionary(server => server.Id, server => new ToolServer(server, logging), StringComparer.Ordinal);
 
     /// <summary>The tools that a preset's servers have now.</summary>
-    /// <exception cref="ApiException">A server cannot be reached.</exception>
+    /// <exception cref="ToolServerException">A server cannot be reached.</exception>
     public async Task<AgentTools> GetAsync(PresetConfiguration preset, CancellationToken cancellationToken)
     {
         try
@@ -22,7 +21,7 @@ internal sealed class ToolServers(ServiceConfiguration configuration, ILoggerFac
         catch (ToolServerException exception)
         {
             logging.CreateLogger<ToolServers>().LogWarning("{Message}", exception.Message);
-            throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"the preset '{preset.Id}': {exception.Message}") { Code = "tool_server_unavailable" };
+            throw new ToolServerException($"the preset '{preset.Id}': {exception.Message}", exception);
         }
     }
 

@@ -37,9 +37,16 @@ internal static class ModelAnswer
             var tools = turn.Chat.Tools.Count > 0 ? turn.Chat.Tools : [.. preset.Tools.Select(tool => tool.DeepClone().AsObject())];
             if (preset.ToolServers.Count > 0 && turn.ToolChoice.Mode != ToolChoiceMode.None)
             {
-                var run = await context.RequestServices.GetRequiredService<ToolServers>().GetAsync(preset, context.RequestAborted);
-                context.Features.Set(run);
-                tools = [.. tools, .. run.Functions];
+                try
+                {
+                    var run = await context.RequestServices.GetRequiredService<ToolServers>().GetAsync(preset, context.RequestAborted);
+                    context.Features.Set(run);
+                    tools = [.. tools, .. run.Functions];
+                }
+                catch (ToolServerException exception)
+                {
+                    throw new ApiException(StatusCodes.Status503ServiceUnavailable, exception.Message) { Code = "tool_server_unavailable" };
+                }
             }
 
             turn = turn with { Chat = turn.Chat with { Tools = tools } };
