@@ -39,7 +39,7 @@ internal static class AnthropicEndpoints
     {
         var (id, model, turn, streams) = await ReadAsync(context);
         using var lifetime = new AnswerLifetime(context);
-        turn = ModelAnswer.Complete(context, turn) with { Admitted = lifetime.Begin };
+        turn = await ModelAnswer.CompleteAsync(context, turn) with { Admitted = lifetime.Begin };
         if (streams)
         {
             await EventStream.WriteAsync(context, lifetime, cancelled => StreamAsync(context, id, model, turn, cancelled), new NamedEvents(Ping));
@@ -53,7 +53,7 @@ internal static class AnthropicEndpoints
     private static async Task CountAsync(HttpContext context)
     {
         var (_, model, turn, _) = await ReadAsync(context);
-        var count = await ModelAnswer.CountAsync(model, ModelAnswer.Complete(context, turn), context.RequestAborted);
+        var count = await ModelAnswer.CountAsync(model, await ModelAnswer.CompleteAsync(context, turn), context.RequestAborted);
         await context.Response.WriteAsJsonAsync(new JsonObject { ["input_tokens"] = count }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     }
 
@@ -152,11 +152,21 @@ internal static class AnthropicEndpoints
         target["stop_sequence"] = last?.StopSequence;
     }
 
-    private static JsonObject Usage(TokenUsage usage) => new()
+    private static JsonObject Usage(TokenUsage usage)
     {
-        ["input_tokens"] = usage.PromptTokens - usage.CachedPromptTokens,
-        ["cache_creation_input_tokens"] = 0,
-        ["cache_read_input_tokens"] = usage.CachedPromptTokens,
-        ["output_tokens"] = usage.CompletionTokens,
-    };
+        var wire = new JsonObject
+        {
+            ["input_tokens"] = usage.PromptTokens - usage.CachedPromptTokens,
+            ["cache_creation_input_tokens"] = 0,
+            ["cache_read_input_tokens"] = usage.CachedPromptTokens,
+            ["output_tokens"] = usage.CompletionTokens,
+        };
+        if (usage.DroppedTokens > 0)
+        {
+            // Hearth's own: what a full context went on without.
+            wire["dropped_tokens"] = usage.DroppedTokens;
+        }
+
+        return wire;
+    }
 }

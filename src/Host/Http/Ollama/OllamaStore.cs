@@ -141,7 +141,7 @@ internal static class OllamaStore
             throw ApiException.BadRequest("there are 1000 presets already", "model");
         }
 
-        catalog.Add(new PresetConfiguration { Id = name, Model = entry.Id, System = system ?? origin?.System, Sampling = sampling ?? origin?.Sampling });
+        catalog.Add((origin ?? new PresetConfiguration()) with { Id = name, Model = entry.Id, System = system ?? origin?.System, Sampling = sampling ?? origin?.Sampling });
     }
 
     private static SamplingConfiguration? ToSampling(OllamaOptions? options) => options is null ? null : new SamplingConfiguration
@@ -157,6 +157,8 @@ internal static class OllamaStore
         FrequencyPenalty = options.FrequencyPenalty,
         Seed = RequestMapping.ToSeed(options.Seed) is { } seed ? unchecked((long)seed) : null,
         Stop = options.Stop ?? [],
+        OnFull = options.OnFull,
+        KeptTokens = options.NumKeep,
     };
 
     private static async Task AnswerAsync(HttpContext context, AnswerLifetime lifetime, bool streams, Func<CancellationToken, IAsyncEnumerable<JsonObject>> lines)
