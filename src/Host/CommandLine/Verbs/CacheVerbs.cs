@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Hearth.Host.Service;
 using Hearth.Runtime.Caching.Durable;
 using Hearth.Runtime.Gguf;
 
