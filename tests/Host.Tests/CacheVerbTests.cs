@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Hearth.Host.CommandLine;
-using Hearth.Host.Service;
 
 namespace Hearth.Host.Tests;
 
@@ -18,7 +17,7 @@ public sealed class CacheVerbTests
             Input = Stream.Null,
             Output = output,
             Error = error,
-            Load = async (model, progress, cancellationToken) => await LanguageModel.LoadAsync(model.Path, model.ToOptions() with { ContextLength = 1024 }, progress, cancellationToken),
+            Load = async (model, _, cancellationToken) => await LanguageModel.LoadAsync(model.Path, model.ToOptions() with { ContextLength = 1024 }, cancellationToken: cancellationToken),
         };
         var code = await HearthCommand.RunAsync(["cache", .. arguments], environment, Token);
         return (code, output.ToString(), error.ToString());
