@@ -1,3 +1,4 @@
+using Hearth.Host.Page;
 using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
 using Microsoft.Extensions.Hosting.Systemd;
@@ -69,8 +70,9 @@ internal static class HearthServer
         app.Use((context, next) => gate.AnswerAsync(context, next));
         app.UseMiddleware<AccessGuard>();
         app.UseCors();
+        app.UsePage();
         app.UseMiddleware<KeyGuard>();
-        app.MapStatusPage();
+        app.MapPage();
         app.MapHealth();
         app.MapModels();
         app.MapChatCompletions();
@@ -84,6 +86,8 @@ internal static class HearthServer
         app.MapEstimate();
         app.MapConversations();
         app.MapCache();
+        app.MapStatus();
+        app.MapLens();
         return app;
     }
 
