@@ -199,6 +199,10 @@ internal sealed class TerminalChat
             }
 
             FinishReason = update.FinishReason ?? FinishReason;
+            foreach (var warning in update.Warnings)
+            {
+                await chat._environment.Error.WriteLineAsync($"hearth: warning: {warning}");
+            }
         }
 
         public async Task EndAsync()
