@@ -10,7 +10,7 @@ public sealed class StatusAndLensTests
 
     private static Task<TestServer> EmberAsync() => TestServer.StartAsync(
         [new ModelConfiguration { Id = "ember", Path = Ember.Path, ContextLength = 256, MaxSequences = 2 }],
-        async (model, progress, cancelled) => await LanguageModel.LoadAsync(model.Path, model.ToOptions(), progress, cancelled));
+        async (model, _, cancelled) => await LanguageModel.LoadAsync(model.Path, model.ToOptions(), cancellationToken: cancelled));
 
     [Fact]
     public async Task Status_tells_what_a_model_does_and_has_done()

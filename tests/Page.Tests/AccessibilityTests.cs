@@ -6,7 +6,8 @@ using static Hearth.Page.Tests.OpenPage;
 namespace Hearth.Page.Tests;
 
 /// <summary>The page for those who see it otherwise: by axe's rules, and by the keyboard alone.</summary>
-public sealed class AccessibilityTests(Browser browser) : IClassFixture<Browser>
+[Collection(BrowserTests.Name)]
+public sealed class AccessibilityTests(Browser browser)
 {
     [Theory]
     [InlineData(400, ColorScheme.Light)]

@@ -3,7 +3,14 @@ using Microsoft.Playwright;
 
 namespace Hearth.Page.Tests;
 
-/// <summary>One Chromium for a class of tests; each of them has a profile of its own.</summary>
+/// <summary>The tests that share one Chromium, one after the other: a second one would make both slow.</summary>
+[CollectionDefinition(Name)]
+public sealed class BrowserTests : ICollectionFixture<Browser>
+{
+    public const string Name = "browser";
+}
+
+/// <summary>One Chromium for all tests; each of them has a profile of its own.</summary>
 public sealed class Browser : IAsyncLifetime
 {
     private static readonly string[] Places =
@@ -19,6 +26,8 @@ public sealed class Browser : IAsyncLifetime
             return;
         }
 
+        // Patience of busy machines: what never comes fails all the same.
+        Assertions.SetDefaultExpectTimeout(60_000);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, Args = ["--no-sandbox"] });
     }

@@ -1,10 +1,10 @@
 using Hearth.Host.Tests;
-using Microsoft.Playwright;
 using static Hearth.Page.Tests.OpenPage;
 
 namespace Hearth.Page.Tests;
 
-public sealed class ChatTests(Browser browser) : IClassFixture<Browser>
+[Collection(BrowserTests.Name)]
+public sealed class ChatTests(Browser browser)
 {
     [Fact]
     public async Task An_answer_shows_while_it_is_being_written()

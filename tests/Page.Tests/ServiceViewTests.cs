@@ -6,7 +6,8 @@ using static Hearth.Page.Tests.OpenPage;
 namespace Hearth.Page.Tests;
 
 /// <summary>Keys, models, the cache's map, the lens and settings.</summary>
-public sealed class ServiceViewTests(Browser browser) : IClassFixture<Browser>
+[Collection(BrowserTests.Name)]
+public sealed class ServiceViewTests(Browser browser)
 {
     [Fact]
     public async Task The_key_is_asked_for_and_kept_in_the_tab_only()
@@ -70,7 +71,7 @@ public sealed class ServiceViewTests(Browser browser) : IClassFixture<Browser>
     {
         await using var server = await TestServer.StartAsync(
             [new ModelConfiguration { Id = "ember", Path = Ember.Path, ContextLength = 512, MaxSequences = 2 }],
-            async (model, progress, cancelled) => await LanguageModel.LoadAsync(model.Path, model.ToOptions(), progress, cancelled));
+            async (model, _, cancelled) => await LanguageModel.LoadAsync(model.Path, model.ToOptions(), cancellationToken: cancelled));
         await using var open = await browser.OpenAsync(server);
         await open.SayAsync("Tell me a story.", 1);
         await open.Answers.GetByLabel("What the answer looked at").ClickAsync();

@@ -1,11 +1,11 @@
-using Hearth.Host.Http;
-
 namespace Hearth.Host.Page;
 
 /// <summary>GET / and /page/*: the page, for people. Its files lie in the assembly under "page/"; it needs no others.</summary>
 internal static class PageEndpoints
 {
     private const string Prefix = "page/";
+
+    private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head];
 
     private static readonly PageFile[] Files = [.. typeof(PageEndpoints).Assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).Select(Read)];
 
@@ -17,7 +17,7 @@ internal static class PageEndpoints
     {
         foreach (var file in Files)
         {
-            routes.MapMethods(file.Path, HealthEndpoint.ReadMethods, file.WriteAsync).WithMetadata(file);
+            routes.MapMethods(file.Path, Methods, file.WriteAsync).WithMetadata(file);
         }
     }
 
