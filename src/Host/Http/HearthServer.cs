@@ -1,3 +1,4 @@
+using Hearth.Host.Agents;
 using Hearth.Host.Page;
 using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
@@ -32,6 +33,7 @@ internal static class HearthServer
         builder.Services.AddSingleton<ModelCatalog>();
         builder.Services.AddSingleton<ApiFailures>();
         builder.Services.AddSingleton<ResponseStore>();
+        builder.Services.AddSingleton<ToolServers>();
         builder.Services.AddSingleton<BodyBudget>();
         builder.Services.AddSingleton(_ => new ConversationStore());
         builder.Services.AddSingleton<Drain>();
@@ -115,6 +117,9 @@ internal static class HearthServer
     {
         builder.Logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+
+        // What is wrong with a tool server is told in one line, by ToolServers.
+        builder.Logging.AddFilter("ModelContextProtocol", LogLevel.None);
 
         // Why the host cannot start is told once, by the command.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

@@ -45,7 +45,7 @@ internal static class LensEndpoint
         }
 
         UnsupportedFields.RefuseInChat(body.Others);
-        var turn = ModelAnswer.Complete(context, TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)));
+        var turn = await ModelAnswer.CompleteAsync(context, TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)));
         var answers = turn.Chat.Messages is [.., { Role: "assistant", ToolCalls.Count: 0, Content: not null }];
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
