@@ -1,4 +1,5 @@
 using Hearth.Host.Agents;
+using Hearth.Host.Page;
 using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
 using Microsoft.Extensions.Hosting.Systemd;
@@ -71,8 +72,9 @@ internal static class HearthServer
         app.Use((context, next) => gate.AnswerAsync(context, next));
         app.UseMiddleware<AccessGuard>();
         app.UseCors();
+        app.UsePage();
         app.UseMiddleware<KeyGuard>();
-        app.MapStatusPage();
+        app.MapPage();
         app.MapHealth();
         app.MapModels();
         app.MapChatCompletions();
@@ -86,6 +88,8 @@ internal static class HearthServer
         app.MapEstimate();
         app.MapConversations();
         app.MapCache();
+        app.MapStatus();
+        app.MapLens();
         return app;
     }
 

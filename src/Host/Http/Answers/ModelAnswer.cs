@@ -91,7 +91,7 @@ internal static class ModelAnswer
         await using var updates = answer.GetAsyncEnumerator(cancellationToken);
         while (await Explained(updates.MoveNextAsync))
         {
-            Count(context, updates.Current.Usage);
+            Count(context, updates.Current.Usage, updates.Current.TokenIds.Count);
             yield return updates.Current;
         }
     }
@@ -101,7 +101,7 @@ internal static class ModelAnswer
     {
         await foreach (var update in model.GenerateAsync(request, cancellationToken))
         {
-            Count(context, update.Usage);
+            Count(context, update.Usage, update.TokenIds.Count);
             yield return new ChatUpdate
             {
                 Choice = update.Choice,
@@ -121,9 +121,10 @@ internal static class ModelAnswer
     public static ValueTask<int> CountAsync(ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
         => Explained(async () => await model.CountPromptAsync(turn, cancellationToken));
 
-    /// <summary>Adds what a text cost to its model's counters.</summary>
-    public static void Count(HttpContext context, TokenUsage? usage)
+    /// <summary>Adds what came of a text, and at its end what it cost, to its model's counters.</summary>
+    public static void Count(HttpContext context, TokenUsage? usage, int tokens)
     {
+        ModelDefaults.EntryOf(context)?.Counters.AddStreamed(tokens);
         if (usage is { } cost)
         {
             ModelDefaults.EntryOf(context)?.Counters.Add(cost);
