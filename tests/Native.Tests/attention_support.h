@@ -209,6 +209,18 @@ class AttentionData {
         return output;
     }
 
+    const hearth::KvLayer& layer() const { return layer_; }
+
+    // Each row sees the positions of choice [R, chosen] alone.
+    std::vector<float> from_choice(hearth_isa isa, const std::vector<float>& choice, int chosen) {
+        std::vector<float> output;
+        const auto rows = sequence_rows();
+        hearth::AttentionCall with_cache = call(output, rows);
+        with_cache.layer = &layer_;
+        hearth::attend_to_choice(isa, with_cache, choice.data(), chosen, scratch_, pool_);
+        return output;
+    }
+
     // What the softmax over the cache gives each key, [R, head_count, key_count].
     std::vector<float> probed(hearth_isa isa, int head_begin, int head_count, int key_count) {
         std::vector<float> output;

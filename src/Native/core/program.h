@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "hearth.h"
@@ -61,6 +62,7 @@ class Program {
     std::vector<WeightRole> roles_;
     std::vector<CacheLayerShape> cache_layers_, memory_layers_;
     std::map<int32_t, int32_t> experts_of_;  // a router's choice (value number): how many experts there are
+    std::set<int32_t> choices_;              // values that hold positions of keys
     int32_t result_ = -1;
     int64_t max_rows_ = 0, max_output_rows_ = 0;
     std::vector<int64_t> state_widths_;

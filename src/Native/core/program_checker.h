@@ -74,6 +74,8 @@ class ProgramChecker {
     void check_heads(int32_t heads, int32_t key_width, int32_t value_width) const;
     void check_attention();
     void check_source_rows(int slot, int64_t width) const;
+    void check_choice() const;
+    void check_choose_keys();
     void check_router();
     void check_expert_linear();
     void check_expert_sum();

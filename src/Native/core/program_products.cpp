@@ -48,7 +48,8 @@ void ProgramChecker::check_attention() {
     require(p.source >= HEARTH_SOURCE_CACHE && p.source <= HEARTH_SOURCE_MEMORY, "unknown source");
     const bool rows = p.source == HEARTH_SOURCE_ROWS;
     const bool relative = p.relative_distances > 0;
-    expect_counts(rows ? (p.values_in_keys ? 2 : 3) : relative ? 2 : 1, 1, 2);
+    const bool choice = p.source == HEARTH_SOURCE_CACHE && has_input(2);
+    expect_counts(rows ? (p.values_in_keys ? 2 : 3) : choice ? 3 : relative ? 2 : 1, 1, 2);
     require(input(0).rows == RowKind::Step, "queries must be rows of the step");
     check_attention_parameters(p, [this](const char* what) { reject("%s", what); });
     check_width(0, int64_t{p.heads} * p.key_width);
@@ -59,6 +60,7 @@ void ProgramChecker::check_attention() {
         auto& layers = p.source == HEARTH_SOURCE_CACHE ? program_.cache_layers_ : program_.memory_layers_;
         use_layer(layers, p.layer, p.kv_heads, p.key_width, p.values_in_keys ? 0 : p.value_width);
         if (relative) check_source_rows(1, int64_t{p.heads} * p.relative_distances);
+        if (choice) check_choice();
     }
     require(p.source != HEARTH_SOURCE_MEMORY || (p.alibi_bias == 0 && p.bias_buckets == 0),
             "positions of the memory have no distance to the step's");
@@ -71,7 +73,29 @@ void ProgramChecker::check_attention() {
 
 void ProgramChecker::check_source_rows(int slot, int64_t width) const {
     check_width(slot, width);
-    require(input(slot).rows == RowKind::Step, "keys and values must be rows of the step");
+    require(input(slot).rows == RowKind::Step, "queries, keys and values must be rows of the step");
+}
+
+// Only positions that were chosen among the keys of the same rows are known to be there.
+void ProgramChecker::check_choice() const {
+    const auto& p = operation_->parameters.attention;
+    require(program_.choices_.contains(operation_->input[2]), "input 2 must be a choice of keys");
+    require(!has_input(1) && p.kv_heads == 1 && p.mask == HEARTH_MASK_CAUSAL && p.window == 0 &&
+                p.alibi_bias == 0 && p.bias_buckets == 0 && p.relative_distances == 0 &&
+                p.temperature_length == 0,
+            "chosen keys need one head of keys, the causal mask, and no window, bias or temperature");
+}
+
+void ProgramChecker::check_choose_keys() {
+    constexpr int32_t kMaxChoiceHeads = 1 << 16, kMaxChoiceWidth = 1 << 10;
+    const auto& p = operation_->parameters.choose_keys;
+    require(p.heads >= 1 && p.heads <= kMaxChoiceHeads && p.key_width >= 1 && p.key_width <= kMaxChoiceWidth,
+            "heads must be 1 to 65536 and key_width 1 to 1024");
+    check_source_rows(0, int64_t{p.heads} * p.key_width);
+    check_source_rows(1, p.heads);
+    use_layer(program_.cache_layers_, p.layer, 1, p.key_width, 0);
+    define(0, RowKind::Step);
+    program_.choices_.insert(operation_->output[0]);
 }
 
 void ProgramChecker::check_router() {

@@ -344,7 +344,11 @@ void StepChecker::check_probes(const Program& program, std::span<const hearth_pr
             operations[static_cast<size_t>(probe.operation)].kind != HEARTH_ATTENTION)
             fail(HEARTH_INVALID_ARGUMENT, "probe %zu: operation %d is no attention of this program", i,
                  probe.operation);
-        const auto& parameters = operations[static_cast<size_t>(probe.operation)].parameters.attention;
+        const hearth_operation& operation = operations[static_cast<size_t>(probe.operation)];
+        const auto& parameters = operation.parameters.attention;
+        if (parameters.source == HEARTH_SOURCE_CACHE && operation.input[2] >= 0)
+            fail(HEARTH_UNSUPPORTED, "probe %zu: operation %d attends to chosen keys, which is not probed", i,
+                 probe.operation);
         if (probe.head_begin < 0 || probe.head_count < 1 || probe.head_begin >= parameters.heads ||
             probe.head_count > parameters.heads - probe.head_begin)
             fail(HEARTH_INVALID_ARGUMENT, "probe %zu: heads %d + %d are not among the operation's %d", i,

@@ -60,6 +60,26 @@ size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, in
 // beside it, of its own sequence or of others. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
 
+// Which keys of a cache's layer are the best for each row (HEARTH_CHOOSE_KEYS); the layer holds this step's too.
+struct KeyChoiceCall {
+    const float* queries;  // [R, heads, key_width]
+    const float* weights;  // [R, heads]
+    const SequenceRows* sequences;
+    int32_t sequence_count;
+    const KvLayer* layer;
+    int32_t heads, key_width;
+    float* output;  // [R, chosen]
+    int64_t chosen;
+};
+// A score that is not a number is the least of all. Rows do not depend on each other.
+void choose_keys(hearth_isa isa, const KeyChoiceCall& call, ThreadPool& pool);
+
+// Attention of each row to the keys at its positions of choice [R, chosen] (up to the first -1) alone. Where all
+// rows have no more keys than can be chosen it is attention to all of them. The call's source is a cache with one
+// head of keys, its mask causal.
+void attend_to_choice(hearth_isa isa, const AttentionCall& call, const float* choice, int64_t chosen,
+                      Buffer& scratch, ThreadPool& pool);
+
 // What the softmax of a call gives each key: probabilities [R, head_count, key_count] of the heads from
 // head_begin on, as hearth_probe has them. The call's output, values and value_width are not read.
 struct AttentionProbe {

@@ -82,6 +82,8 @@ void Executor::execute(const hearth_operation& operation, const CheckedStep& ste
             return linear(operation, step);
         case HEARTH_ATTENTION:
             return attend(operation, step);
+        case HEARTH_CHOOSE_KEYS:
+            return choose_keys(operation, step);
         case HEARTH_ROUTER:
             return route(operation, step);
         case HEARTH_EXPERT_LINEAR:
@@ -185,7 +187,12 @@ AttentionCall Executor::attention_call(const hearth_operation& operation, const 
 }
 
 void Executor::attend(const hearth_operation& operation, const CheckedStep& step) {
-    attention(engine_.isa, attention_call(operation, step), scratch_.attention(), engine_.pool);
+    const AttentionCall call = attention_call(operation, step);
+    if (call.layer != nullptr && operation.input[2] >= 0) {
+        const ConstRows choice = in(operation, 2, step);
+        return attend_to_choice(engine_.isa, call, choice.data, choice.width, scratch_.attention(), engine_.pool);
+    }
+    attention(engine_.isa, call, scratch_.attention(), engine_.pool);
 }
 
 StateSteps Executor::state_steps(const hearth_operation& operation, const CheckedStep& step) const {
@@ -219,6 +226,17 @@ void Executor::go_on(const hearth_operation& operation, const CheckedStep& step)
         default:
             fail(HEARTH_INTERNAL, "operation %d keeps no state that is known", operation.kind);
     }
+}
+
+void Executor::choose_keys(const hearth_operation& operation, const CheckedStep& step) {
+    const hearth_choose_keys_parameters& p = operation.parameters.choose_keys;
+    const Rows output = out(operation, step);
+    hearth::choose_keys(engine_.isa,
+                        {in(operation, 0, step).data, in(operation, 1, step).data, step.sequences.data(),
+                         static_cast<int32_t>(step.sequences.size()),
+                         &static_cast<const CpuCache*>(step.cache)->layer(static_cast<size_t>(p.layer)),
+                         p.heads, p.key_width, output.data, output.width},
+                        engine_.pool);
 }
 
 void Executor::gather(const hearth_operation& operation, const CheckedStep& step) {

@@ -37,6 +37,7 @@ class Executor : public Executable {
     void embed(const hearth_operation& operation, const CheckedStep& step);
     void linear(const hearth_operation& operation, const CheckedStep& step);
     void attend(const hearth_operation& operation, const CheckedStep& step);
+    void choose_keys(const hearth_operation& operation, const CheckedStep& step);
     void gather(const hearth_operation& operation, const CheckedStep& step);
     void route(const hearth_operation& operation, const CheckedStep& step);
     void expert_linear(const hearth_operation& operation, const CheckedStep& step);

@@ -14,7 +14,7 @@ using namespace hearth_test;
 
 namespace {
 
-constexpr int kLast = HEARTH_WKV;
+constexpr int kLast = HEARTH_CHOOSE_KEYS;
 
 TEST(Operations, AreKnownByTheirNumbers) {
     std::set<std::string> names;

@@ -177,6 +177,63 @@ TEST(Program, RefusesOperationsWithStatesThatDoNotFit) {
     }
 }
 
+// Attention to keys that are chosen by one head of queries.
+ProgramSource indexed() {
+    ProgramSource s;
+    const int32_t table = s.weight(10, 8), few = s.weight(2, 8);
+    const int32_t x = s.value(8), w = s.value(2), choice = s.value(4), other = s.value(4), a = s.value(8),
+                  g = s.value(8);
+    s.add(HEARTH_EMBED, {}, {x}, {table}).parameters.embed = {HEARTH_INDEX_TOKEN, 1.0f, 0, 0};
+    s.add(HEARTH_LINEAR, {x}, {w}, {few});
+    s.add(HEARTH_CACHE_WRITE, {x, x}, {}, {}).parameters.cache_write = {0, 1, 8, 8};
+    s.add(HEARTH_SLICE, {x}, {other}, {}).parameters.slice = {1, 0, 4};
+    s.add(HEARTH_CACHE_WRITE, {other}, {}, {}).parameters.cache_write = {1, 1, 4, 0};
+    s.add(HEARTH_CHOOSE_KEYS, {x, w}, {choice}, {}).parameters.choose_keys = {1, 2, 4};
+    s.add(HEARTH_ATTENTION, {x, -1, choice}, {a}, {}).parameters.attention = plain_attention(1, 1, 8);
+    s.add(HEARTH_GATHER, {a}, {g}, {});
+    s.result = g;
+    return s;
+}
+
+TEST(Program, RefusesChoicesOfKeysThatDoNotFit) {
+    EXPECT_NO_THROW(Program{indexed().program()});
+    struct Case {
+        const char* name;
+        std::function<void(ProgramSource&)> damage;
+    };
+    const Case cases[] = {
+        {"positions that nobody chose", [](auto& s) { s.operations[6].input[2] = 3; }},
+        {"distances beside a choice",
+         [](auto& s) {
+             s.operations[6].input[1] = 0;
+             s.operations[6].parameters.attention.relative_distances = 8;
+         }},
+        {"rows beside a choice", [](auto& s) { s.operations[6].input[1] = 0; }},
+        {"a window", [](auto& s) { s.operations[6].parameters.attention.window = 4; }},
+        {"another mask", [](auto& s) { s.operations[6].parameters.attention.mask = HEARTH_MASK_PREFIX; }},
+        {"a slope", [](auto& s) { s.operations[6].parameters.attention.alibi_bias = 8; }},
+        {"a temperature", [](auto& s) { s.operations[6].parameters.attention.temperature_length = 8; }},
+        {"two heads of keys",
+         [](auto& s) {
+             s.operations[2].parameters.cache_write = {0, 2, 4, 4};
+             s.operations[6].parameters.attention = plain_attention(2, 2, 4);
+         }},
+        {"a choice for a memory",
+         [](auto& s) { s.operations[6].parameters.attention.source = HEARTH_SOURCE_MEMORY; }},
+        {"no heads", [](auto& s) { s.operations[5].parameters.choose_keys.heads = 0; }},
+        {"queries of another width", [](auto& s) { s.operations[5].parameters.choose_keys.key_width = 8; }},
+        {"a layer with values", [](auto& s) { s.operations[5].parameters.choose_keys.layer = 0; }},
+        {"a layer that does not exist", [](auto& s) { s.operations[5].parameters.choose_keys.layer = -1; }},
+        {"no weights", [](auto& s) { s.operations[5].input[1] = -1; }},
+        {"output rows", [](auto& s) { std::swap(s.operations[6], s.operations[7]); }},
+    };
+    for (const Case& c : cases) {
+        ProgramSource source = indexed();
+        c.damage(source);
+        EXPECT_THROW(Program{source.program()}, Error) << c.name;
+    }
+}
+
 TEST(Plan, ValuesBeyondAnyMemoryAreRefused) {
     constexpr int32_t kMost = 1 << 24;
     ProgramSource s;

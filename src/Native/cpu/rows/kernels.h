@@ -80,6 +80,17 @@ struct AttentionWork {
     float* factors;  // [lines], at least 32
 };
 
+// scores [end - begin] of keys begin .. end - 1: the sum over heads of weights[head] * relu(query * key).
+struct KeyScores {
+    KvRows keys;           // of kMaxChoiceWidth values at most
+    const float* queries;  // [heads, keys.width]
+    const float* weights;  // [heads]
+    int32_t heads;
+    int64_t begin, end;
+    float* scores;
+};
+constexpr int kMaxChoiceWidth = 1024;
+
 struct RowKernels {
     // groups x width; weight and bias [width] or null.
     void (*rms_norm)(const float* input, const float* weight, float* output, int64_t groups, int64_t width,
@@ -115,6 +126,8 @@ struct RowKernels {
     void (*attention_merge)(const AttentionTile& tile, const AttentionState& into,
                             const AttentionState& from);
     void (*attention_finish)(const AttentionTile& tile, const AttentionState& state);
+
+    void (*key_scores)(const KeyScores& call);
 
     // Rows through which a state goes on, in place (cpu/states).
     void (*convolution)(const ConvolutionBlock& call);

@@ -9,6 +9,7 @@
 #include "cpu/rows/convert.inl"
 
 #include "cpu/attention/attention.inl"
+#include "cpu/attention/choice.inl"
 #include "cpu/rows/norm.inl"
 
 #include "cpu/rows/activation.inl"
@@ -42,6 +43,7 @@ constexpr RowKernels table() {
             .attention_extend = attention_extend,
             .attention_merge = attention_merge,
             .attention_finish = attention_finish,
+            .key_scores = key_scores,
             .convolution = convolution,
             .head_scan = head_scan,
             .channel_scan = channel_scan,
