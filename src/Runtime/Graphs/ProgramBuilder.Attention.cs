@@ -13,11 +13,35 @@ internal sealed unsafe partial class ProgramBuilder
     /// <param name="terms">Shapes, mask and scale.</param>
     /// <param name="sinks">[heads] scores of a key without value, or null.</param>
     /// <param name="biases">[BiasBuckets, heads] T5's biases where the terms have buckets.</param>
+    /// <param name="choice">Positions of <see cref="ChooseKeys"/>: a row sees no other; null: all that the mask shows. The terms then have one head of keys, the causal mask, and no window, bias or temperature.</param>
     /// <returns>[rows, heads * valueWidth].</returns>
-    public Value CachedAttention(Value queries, Value keys, Value? values, int layer, AttentionTerms terms, Weight? sinks = null, Weight? biases = null)
+    public Value CachedAttention(Value queries, Value keys, Value? values, int layer, AttentionTerms terms, Weight? sinks = null, Weight? biases = null, Value? choice = null)
     {
         WriteCache(keys, values, layer, terms);
-        return Attend(Start(Kind.Attention, queries), Source.Cache, layer, terms, sinks, biases);
+        var operation = Start(Kind.Attention, queries);
+        if (choice is not null)
+            operation.Input[ChoiceSlot] = choice.Number;
+        return Attend(operation, Source.Cache, layer, terms, sinks, biases);
+    }
+
+    /// <summary>Stores one key a row in a layer of the cache, and chooses for each row the best of those that it sees: by the sum over heads of weight * relu(query * key).</summary>
+    /// <param name="queries">[rows, heads * width].</param>
+    /// <param name="keys">[rows, width], at most 1024 wide.</param>
+    /// <param name="weights">[rows, heads].</param>
+    /// <param name="chosen">How many keys at most; a row that sees no more gets them all.</param>
+    /// <returns>[rows, chosen] positions for <see cref="CachedAttention"/>.</returns>
+    public Value ChooseKeys(Value queries, Value keys, Value weights, int chosen)
+    {
+        ArgumentNullException.ThrowIfNull(queries);
+        ArgumentNullException.ThrowIfNull(keys);
+        ArgumentNullException.ThrowIfNull(weights);
+        Expect(queries.Width == (long)weights.Width * keys.Width, "choice of keys", $"{weights.Width} queries of {keys.Width}", queries.Width);
+        var layer = CacheLayerCount;
+        var terms = new AttentionTerms { Heads = weights.Width, KvHeads = 1, KeyWidth = keys.Width, ValueWidth = keys.Width, Scale = 1, ValuesInKeys = true };
+        WriteCache(keys, null, layer, terms);
+        var operation = Start(Kind.ChooseKeys, queries, weights);
+        operation.Parameters.ChooseKeys = new NativeChooseKeysParameters { Layer = layer, Heads = weights.Width, KeyWidth = keys.Width };
+        return Finish(operation, chosen);
     }
 
     /// <summary>Stores this step's keys and values in a layer of the cache.</summary>
@@ -85,6 +109,9 @@ internal sealed unsafe partial class ProgramBuilder
         return Attend(Start(Kind.Attention, queries), Source.Memory, layer, terms, sinks: null, biases: null);
     }
 
+    // The input that holds a choice of keys.
+    private const int ChoiceSlot = 2;
+
     private enum Source
     {
         Cache = 0,
@@ -93,6 +120,9 @@ internal sealed unsafe partial class ProgramBuilder
     }
 
     internal static bool IsAttention(NativeOperation operation) => operation.Kind == (int)Kind.Attention;
+
+    internal static bool IsToChosenKeys(NativeOperation operation)
+        => IsAttention(operation) && operation.Parameters.Attention.Source == (int)Source.Cache && operation.Input[ChoiceSlot] >= 0;
 
     internal static bool IsAmongRows(NativeOperation operation)
         => IsAttention(operation) && operation.Parameters.Attention.Source == (int)Source.Rows;

@@ -38,6 +38,7 @@ internal sealed unsafe partial class ProgramBuilder
         SelectiveScan,
         DeltaRule,
         Wkv,
+        ChooseKeys,
     }
 
     // What a row of an embedding's table is chosen by; numbered as in hearth.h.

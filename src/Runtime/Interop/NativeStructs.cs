@@ -185,6 +185,14 @@ internal struct NativeWkvParameters
     public float Scale;
 }
 
+[StructLayout(LayoutKind.Sequential)]
+internal struct NativeChooseKeysParameters
+{
+    public int Layer;
+    public int Heads;
+    public int KeyWidth;
+}
+
 /// <summary>The union of all operations' parameters.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 96)]
 internal struct NativeParameters
@@ -221,6 +229,8 @@ internal struct NativeParameters
     public NativeDeltaParameters Delta;
     [FieldOffset(0)]
     public NativeWkvParameters Wkv;
+    [FieldOffset(0)]
+    public NativeChooseKeysParameters ChooseKeys;
 }
 
 [StructLayout(LayoutKind.Sequential)]

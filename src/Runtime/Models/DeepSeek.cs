@@ -16,8 +16,8 @@ internal static class DeepSeek
         ["deepseek"] = First,
         ["deepseek2"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved, raisesScoresAlone: true)),
         ["mistral4"] = model => Second(model, LatentAttention(model, RopeLayout.Interleaved)),
-        ["deepseek32"] = Indexed,
-        ["glm-dsa"] = Indexed,
+        ["deepseek32"] = model => Indexed(model, RopeLayout.Halves, keyEpsilon: 1e-6f, shares: false),
+        ["glm-dsa"] = model => Indexed(model, RopeLayout.Interleaved, keyEpsilon: 0, shares: true),
         ["deepseek2-ocr"] = model => Second(model, model.Attention(RopeLayout.Halves)),
         ["bailingmoe"] = Bailing,
         ["bailingmoe2"] = Bailing2,
@@ -61,20 +61,12 @@ internal static class DeepSeek
         };
     }
 
-    // An indexer chooses so many positions for each query: as long as a text has no more, that is all of them.
-    private static DecoderDescription Indexed(ModelFile model)
+    private static DecoderDescription Indexed(ModelFile model, RopeLayout layout, float keyEpsilon, bool shares)
     {
-        var chosen = model.Keys.Size("attention.indexer.top_k", int.MaxValue);
-        var context = model.Limits.ContextLength > 0 ? model.Limits.ContextLength : model.Sizes.ContextLength;
-        if (context > chosen)
-        {
-            throw new UnsupportedModelException(
-                $"'{model.Sizes.Architecture}' at a context of {context} (attention to {chosen} positions that an indexer chooses)",
-                [$"a context of at most {chosen} (ContextLength, --context), where all positions are attended to"]);
-        }
-
-        var description = Second(model, LatentAttention(model, RopeLayout.Interleaved));
-        return description with { Ignores = IsIndexer };
+        var latent = LatentAttention(model, RopeLayout.Interleaved);
+        var rotation = model.Rotation(layout);
+        var indexer = new KeyIndexer(model, rotation with { Terms = Magnitude(model, rotation.Terms, raisesScoresAlone: false).Terms }, keyEpsilon, shares);
+        return Second(model, layer => (LatentAttention)latent(layer) with { Indexer = indexer });
     }
 
     private static bool IsIndexer(string tensor) => tensor.Contains(".indexer.", StringComparison.Ordinal);

@@ -16,6 +16,9 @@ internal sealed record LatentAttention(LatentSizes Sizes, AttentionTerms Terms, 
     /// <summary>Whether those values are rotated at all (not in Kimi Linear, whose other layers know positions).</summary>
     public bool IsRotated { get; init; } = true;
 
+    /// <summary>Which positions a row sees; null: all. The file then has the absorbed form and narrow queries.</summary>
+    public KeyIndexer? Indexer { get; init; }
+
     private int Rotated => Rotation.Terms.Dimensions;
 
     private int Unrotated => Sizes.Head - Rotated;
@@ -24,31 +27,33 @@ internal sealed record LatentAttention(LatentSizes Sizes, AttentionTerms Terms, 
     public override Value Attend(Block block, Value x)
     {
         var program = block.Program;
-        var query = Rotate(program, Query(block, x), Sizes.Head, Unrotated);
+        var narrow = Sizes.Query == 0 ? null : block.Norm(block.Linear(x, "attn_q_a", Sizes.Query), "attn_q_a_norm");
+        var query = Rotate(program, Query(block, x, narrow), Sizes.Head, Unrotated);
         var both = block.Linear(x, "attn_kv_a_mqa", Sizes.Latent + Rotated);
         var latent = block.Norm(program.Slice(both, 1, 0, Sizes.Latent), "attn_kv_a_norm");
         var rotated = Rotate(program, program.Slice(both, 1, Sizes.Latent, Rotated), Rotated, offset: 0);
-        return Sizes.IsAbsorbed ? Absorbed(block, query, latent, rotated) : Unfolded(block, query, latent, rotated);
+        if (Indexer is not null && (narrow is null || !Sizes.IsAbsorbed))
+            throw new UnsupportedModelException($"'{block.Model.Sizes.Architecture}' with {(narrow is null ? "wide queries" : "latent keys unfolded")} beside an indexer", ["attn_q_a, attn_k_b and attn_v_b"]);
+        var choice = Indexer?.Choose(block, x, narrow!);
+        return Sizes.IsAbsorbed ? Absorbed(block, query, latent, rotated, choice) : Unfolded(block, query, latent, rotated);
     }
 
     private Value Rotate(ProgramBuilder program, Value heads, int width, int offset)
         => IsRotated ? program.Rope(heads, width, Rotation.Terms with { Offset = offset }, Rotation.Factors) : heads;
 
-    private Value Query(Block block, Value x)
+    private Value Query(Block block, Value x, Value? narrow)
     {
         var width = block.Sizes.Heads * Sizes.Head;
-        return Sizes.Query == 0
-            ? block.Linear(x, "attn_q", width)
-            : block.Linear(block.Norm(block.Linear(x, "attn_q_a", Sizes.Query), "attn_q_a_norm"), "attn_q_b", width);
+        return narrow is null ? block.Linear(x, "attn_q", width) : block.Linear(narrow, "attn_q_b", width);
     }
 
-    private Value Absorbed(Block block, Value query, Value latent, Value rotated)
+    private Value Absorbed(Block block, Value query, Value latent, Value rotated, Value? choice)
     {
         var (program, heads) = (block.Program, block.Sizes.Heads);
         var mapped = program.GroupedLinear(program.Slice(query, heads, 0, Unrotated), program.Stack(block.Name("attn_k_b.weight"), Unrotated, Sizes.Latent, heads));
         var queries = program.Concat(mapped, program.Slice(query, heads, Unrotated, Rotated), heads);
         var terms = Terms with { Heads = heads, KvHeads = 1, KeyWidth = Sizes.Latent + Rotated, ValueWidth = Sizes.Latent, ValuesInKeys = true };
-        var gathered = program.CachedAttention(queries, program.Concat(latent, rotated, groups: 1), null, program.CacheLayerCount, terms);
+        var gathered = program.CachedAttention(queries, program.Concat(latent, rotated, groups: 1), null, program.CacheLayerCount, terms, choice: choice);
         return program.GroupedLinear(gathered, program.Stack(block.Name("attn_v_b.weight"), Sizes.Latent, Sizes.Value, heads));
     }
 

@@ -32,7 +32,7 @@ internal sealed class ProbeRun
     /// <param name="self">What its attention among its own rows is called.</param>
     /// <param name="rows">Tokens of its text.</param>
     /// <param name="memory">Tokens of the encoder's text that it attends to, or 0.</param>
-    /// <exception cref="HearthException">It has no such layer or head.</exception>
+    /// <exception cref="HearthException">It has no such layer or head, or one that attends to chosen positions.</exception>
     public void Plan(ModelProgram program, AttentionKind self, int rows, int memory)
     {
         var operations = Enumerable.Range(0, program.Operations.Length).Where(i => ProgramBuilder.IsAttention(program.Operations[i])).ToArray();
@@ -48,6 +48,8 @@ internal sealed class ProbeRun
         for (var layer = layers.First; layer <= layers.Last; layer++)
         {
             var operation = program.Operations[operations[layer]];
+            if (ProgramBuilder.IsToChosenKeys(operation))
+                throw new HearthException($"layer {layer} attends to positions that an indexer chooses, which is not probed");
             var heads = Within(_options.Heads, operation.Parameters.Attention.Heads, "heads", $"layer {layer}");
             _probed.Add(new Probed(program, operations[layer], new AttentionLayer(kind, layer, heads, rows, keys, operation.Weight[0] >= 0)));
         }

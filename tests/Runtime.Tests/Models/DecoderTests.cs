@@ -32,7 +32,6 @@ public sealed class DecoderTests
         [
             .. Names(Models), .. Names(ReferenceLogitsTests.FloatModels), .. Names(ExpertDecoderTests.Models), .. Names(EncoderTests.Encoders),
             .. Names(EncoderTests.EncoderDecoders), .. Names(RankingTests.Rankers), "quant-small",
-            .. Names(ExpertDecoderTests.IndexedModels),
         ];
         Assert.DoesNotContain(ReferenceModels.Names, n => !compared.Contains(n) && ModelFamilies.Architectures.Contains(BrokenDecoderTests.Architecture(n)));
     }

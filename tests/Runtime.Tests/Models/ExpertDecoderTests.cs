@@ -1,4 +1,3 @@
-using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Models;
 using Hearth.Runtime.Synthesis;
 using Hearth.Runtime.Tests.Support;
@@ -15,40 +14,24 @@ public sealed class ExpertDecoderTests
     public static TheoryData<string> Models =>
     [
         "afmoe", "arctic", "bailingmoe", "bailingmoe2", "cohere2moe", "cohere2moe-rms", "dbrx", "deepseek", "deepseek2", "deepseek2-fused",
-        "deepseek2-lite", "deepseek2-ocr", "deepseek2-v2", "dots1", "ernie4_5-moe", "exaone-moe", "glm4moe", "glm4moe-mrope", "gpt-oss",
+        "deepseek2-lite", "deepseek2-ocr", "deepseek2-v2", "deepseek32", "dots1", "ernie4_5-moe", "exaone-moe", "glm-dsa", "glm4moe", "glm4moe-mrope", "gpt-oss",
         "granite-moe", "granitemoe", "grok", "grok-2", "grovemoe", "hunyuan-moe", "hy_v3", "laguna", "laguna-elementwise", "llada-moe", "llama4",
         "llama4-128e", "mellum", "mellum-array", "mimo2", "mimo2-fused", "minicpm3", "minicpm3-short", "minimax-m2", "minimax-m3", "mistral3-moe",
         "mistral4", "mixtral", "olmoe", "phimoe", "phimoe-short", "plm", "qwen2moe", "qwen3moe", "qwen3vlmoe", "rnd1", "smallthinker",
         "smallthinker-full", "step35", "gemma3n", "gemma4", "gemma4-moe",
     ];
 
-    /// <summary>Those whose attention is restricted to positions that an indexer chooses.</summary>
-    public static TheoryData<string> IndexedModels => ["deepseek32", "glm-dsa"];
-
     [Theory]
     [MemberData(nameof(Models))]
     public async Task A_decoder_gives_the_reference_logits(string name)
         => Assert.InRange(Error(await Logits(ReferenceModels.File(name), ReferenceModels.Tokens(name)), ReferenceModels.Logits(name)), 0, Bound);
 
-    // A text no longer than what an indexer chooses is attended to whole.
-    [Theory]
-    [MemberData(nameof(IndexedModels))]
-    public async Task Indexed_attention_is_computed_as_far_as_it_chooses_every_position(string name)
-    {
-        using var file = GgufFile.Open(ReferenceModels.File(name));
-        var chosen = file.Metadata.Get<int>(name + ".attention.indexer.top_k");
-        var error = await Assert.ThrowsAsync<UnsupportedModelException>(() => LanguageModel.LoadAsync(ReferenceModels.File(name)));
-        Assert.Contains($"{chosen} positions that an indexer chooses", error.Message, StringComparison.Ordinal);
-
-        var tokens = ReferenceModels.Tokens(name)[..chosen];
-        var expected = ReferenceModels.Logits(name);
-        Assert.InRange(Error(await Logits(ReferenceModels.File(name), tokens, new ModelOptions { ContextLength = chosen }), expected[..(chosen * (expected.Length / ReferenceModels.Tokens(name).Length))]), 0, Bound);
-    }
-
     // Keys that are shared, latent, windowed or of differing widths must be found again in the cache.
     [Theory]
     [InlineData("deepseek2")]
     [InlineData("deepseek2-v2")]
+    [InlineData("deepseek32")]
+    [InlineData("glm-dsa")]
     [InlineData("gemma3n")]
     [InlineData("gemma4")]
     [InlineData("gpt-oss")]

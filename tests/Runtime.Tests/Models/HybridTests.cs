@@ -6,7 +6,7 @@ using Hearth.Runtime.Tests.Support;
 
 namespace Hearth.Runtime.Tests.Models;
 
-/// <summary>Models whose layers remember by states, against an independent implementation, and however their sequences are cut, forked and saved.</summary>
+/// <summary>Models whose layers remember by states or whose attention is indexed, against an independent implementation, and however their sequences are cut, forked and saved.</summary>
 public sealed class HybridTests
 {
     // The two implementations differ in the order of sums only.
@@ -17,7 +17,11 @@ public sealed class HybridTests
 
     private const int PageTokens = 8;
 
-    public static TheoryData<string> Models => [.. ReferenceModels.Hybrids];
+    public static TheoryData<string> Models => [.. ReferenceModels.Hybrids, .. ReferenceModels.Indexed];
+
+    public static TheoryData<string> IndexedModels => [.. ReferenceModels.Indexed];
+
+    public static TheoryData<string> ModelsWithStates => [.. ReferenceModels.Hybrids];
 
     [Theory]
     [MemberData(nameof(Models))]
@@ -92,7 +96,7 @@ public sealed class HybridTests
     }
 
     [Theory]
-    [MemberData(nameof(Models))]
+    [MemberData(nameof(ModelsWithStates))]
     public void A_truncated_sequence_goes_on_from_the_last_kept_state(string name)
     {
         using var model = new Running(name);
@@ -109,7 +113,27 @@ public sealed class HybridTests
     }
 
     [Theory]
-    [MemberData(nameof(Models))]
+    [MemberData(nameof(IndexedModels))]
+    public void An_indexed_sequence_is_truncated_and_found_anywhere(string name)
+    {
+        using var model = new Running(name);
+        var (tokens, whole) = (ReferenceModels.HybridTokens, model.Whole());
+        using (var sequence = model.Cache.CreateSequence())
+        {
+            model.Read(sequence, tokens[..25]);
+            sequence.Truncate(13);
+            model.AssertSame(whole, 13, model.Read(sequence, tokens[13..]));
+            sequence.Publish();
+        }
+
+        using var again = model.Cache.CreateSequence([.. tokens[..21], 1, 2, 3], out var match);
+        Assert.Equal(21, match.Length);
+        model.AssertSame(whole, 21, model.Read(again, tokens[21..]));
+        model.Check();
+    }
+
+    [Theory]
+    [MemberData(nameof(ModelsWithStates))]
     public void A_prefix_is_found_as_far_as_its_state_is_kept(string name)
     {
         using var model = new Running(name);

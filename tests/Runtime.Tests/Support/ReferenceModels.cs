@@ -59,20 +59,28 @@ public static class ReferenceModels
 
     /// <summary>The names of the models with layers that keep states, for instance <c>qwen35-dense</c>.</summary>
     public static IReadOnlyList<string> Hybrids { get; } =
-        [.. Directory.GetFiles(SharedFolder.Fixture("reference", "hybrids"), "*.ggufh").Select(p => Path.GetFileNameWithoutExtension(p)!).Order(StringComparer.Ordinal)];
+        In("hybrids");
+
+    /// <summary>The names of the models whose attention is indexed, made as <see cref="Hybrids"/> are.</summary>
+    public static IReadOnlyList<string> Indexed { get; } = In("indexed");
 
     /// <summary>The path of a rebuilt model with layers that keep states.</summary>
-    /// <param name="name">One of <see cref="Hybrids"/>.</param>
+    /// <param name="name">One of <see cref="Hybrids"/> or <see cref="Indexed"/>.</param>
     public static string Hybrid(string name) => Files.GetOrAdd("hybrids/" + name, _ => new Lazy<string>(() =>
     {
         var path = Path.Combine(Folder.Value, $"hybrid-{name}.gguf");
-        System.IO.File.WriteAllBytes(path, RebuildHeader(SharedFolder.Fixture("reference", "hybrids", name + ".ggufh"), 17));
+        System.IO.File.WriteAllBytes(path, RebuildHeader(SharedFolder.Fixture("reference", FolderOf(name), name + ".ggufh"), 17));
         return path;
     })).Value;
 
     /// <summary>The reference's logits of such a model, [32, 128].</summary>
     public static float[] HybridLogits(string name)
-        => MemoryMarshal.Cast<byte, float>(System.IO.File.ReadAllBytes(SharedFolder.Fixture("reference", "hybrids", name + ".f32"))).ToArray();
+        => MemoryMarshal.Cast<byte, float>(System.IO.File.ReadAllBytes(SharedFolder.Fixture("reference", FolderOf(name), name + ".f32"))).ToArray();
+
+    private static string FolderOf(string name) => Indexed.Contains(name) ? "indexed" : "hybrids";
+
+    private static string[] In(string folder)
+        => [.. Directory.GetFiles(SharedFolder.Fixture("reference", folder), "*.ggufh").Select(p => Path.GetFileNameWithoutExtension(p)!).Order(StringComparer.Ordinal)];
 
     /// <summary>The token ids that those logits belong to.</summary>
     public static int[] HybridTokens { get; } = Ids(SharedFolder.Fixture("reference", "hybrids", "tokens.txt"));
