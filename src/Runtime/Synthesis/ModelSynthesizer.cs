@@ -3,7 +3,7 @@ using Hearth.Runtime.Gguf;
 
 namespace Hearth.Runtime.Synthesis;
 
-/// <summary>The sizes of a Llama-architecture model, dense or with experts.</summary>
+/// <summary>The sizes of a model: of Llama's architecture, dense or with experts, or of another.</summary>
 /// <param name="Embedding">E: the width of the residual stream.</param>
 /// <param name="Layers">L: blocks of attention and feed-forward.</param>
 /// <param name="Heads">H: query heads; E / H is the head size, an even number.</param>
@@ -17,6 +17,17 @@ public readonly record struct SyntheticShape(int Embedding, int Layers, int Head
 
     /// <summary>Experts that a token meets, 1 to N; 0 without experts.</summary>
     public int ExpertsUsed { get; init; }
+
+    /// <summary>One of <see cref="ModelSynthesizer.Architectures"/>; widths that these sizes do not tell follow from E.</summary>
+    public string Architecture { get; init; } = "llama";
+
+    /// <summary>Values of a head of attention.</summary>
+    public int HeadWidth => Embedding / Heads;
+
+    /// <summary>The sizes of a model of an architecture that people run: Llama-3.2-1B, Qwen3.5-2B, Granite-4.0-H-1B, LFM2-1.2B, Mamba2-1.3B.</summary>
+    /// <param name="architecture">One of <see cref="ModelSynthesizer.Architectures"/>.</param>
+    /// <exception cref="UnsupportedModelException">The architecture cannot be made.</exception>
+    public static SyntheticShape Like(string architecture) => SyntheticArchitectures.Default(architecture);
 
     /// <summary>Reads <c>E,L,H,KV,FF,V</c>.</summary>
     /// <exception cref="FormatException">The text is not six whole numbers.</exception>
@@ -44,8 +55,6 @@ public readonly record struct SyntheticShape(int Embedding, int Layers, int Head
 public static class ModelSynthesizer
 {
     private const int ChunkBytes = 1 << 20;
-
-    private const uint ContextLength = 131072;
 
     /// <summary>What a type name stands for; file types are llama.cpp's numbers (LLAMA_FTYPE).</summary>
     private sealed record Recipe(string Name, uint FileType, GgmlType Type, bool MoreBitsWhereTheyMatter = false);
@@ -78,6 +87,9 @@ public static class ModelSynthesizer
     /// <summary>The type names that can be asked for. Q4_K_M is Q4_K with the output and half of attn_v and ffn_down in Q6_K; the others store every matrix in one type. Rows that are no multiple of 256 take Q5_0 for Q4_K and Q8_0 for Q6_K, as quantized models do.</summary>
     public static IReadOnlyList<string> Types { get; } = [.. Recipes.Select(r => r.Name)];
 
+    /// <summary>The architectures that can be asked for, by GGUF's names.</summary>
+    public static IReadOnlyList<string> Architectures => SyntheticArchitectures.Names;
+
     /// <summary>Writes a model.</summary>
     /// <param name="path">The file; it appears when complete.</param>
     /// <param name="shape">The sizes.</param>
@@ -93,61 +105,29 @@ public static class ModelSynthesizer
         Validate(shape);
         var recipe = Array.Find(Recipes, r => string.Equals(r.Name, type, StringComparison.OrdinalIgnoreCase))
             ?? throw new UnsupportedModelException($"type '{type}'", Types);
-        var tensors = Tensors(shape, recipe);
-        foreach (var tensor in tensors)
+        var model = SyntheticArchitectures.Make(shape);
+        var tensors = model.Tensors.Select(t => (Tensor: t, Type: TypeOf(t, recipe, shape.Layers))).ToArray();
+        foreach (var (tensor, stored) in tensors)
         {
-            if (tensor.Shape[0] % GgmlTypes.Of(tensor.Type).BlockElements != 0)
-                throw new ArgumentException($"{tensor.Name} has rows of {tensor.Shape[0]}, expected a multiple of {GgmlTypes.Of(tensor.Type).BlockElements} for {recipe.Name}", nameof(shape));
+            if (tensor.Shape[0] % GgmlTypes.Of(stored).BlockElements != 0)
+                throw new ArgumentException($"{tensor.Name} has rows of {tensor.Shape[0]}, expected a multiple of {GgmlTypes.Of(stored).BlockElements} for {recipe.Name}", nameof(shape));
         }
 
         using var writer = GgufWriter.Create(path, progress: progress);
-        WriteMetadata(writer, shape, recipe);
-        foreach (var tensor in tensors)
-            writer.Declare(tensor.Name, tensor.Type, tensor.Shape);
+        WriteMetadata(writer, model, shape, recipe);
+        foreach (var (tensor, stored) in tensors)
+            writer.Declare(tensor.Name, stored, tensor.Shape);
         var buffer = new byte[ChunkBytes];
-        for (var i = 0; i < tensors.Count; i++)
-            WriteTensor(writer, tensors[i], buffer, seed ^ (ulong)(i + 1) * 0x9E3779B97F4A7C15, cancellation);
+        for (var i = 0; i < tensors.Length; i++)
+            WriteTensor(writer, tensors[i].Tensor, tensors[i].Type, buffer, seed ^ (ulong)(i + 1) * 0x9E3779B97F4A7C15, cancellation);
         writer.Complete();
     }
 
-    private readonly record struct Tensor(string Name, GgmlType Type, long[] Shape, double Deviation);
-
-    private static List<Tensor> Tensors(SyntheticShape shape, Recipe recipe)
+    private static GgmlType TypeOf(SyntheticTensor tensor, Recipe recipe, int layers)
     {
-        var (e, l, h, kv, ff, v) = shape;
-        var n = shape.Experts;
-        var kvWidth = e / h * kv;
-        var list = new List<Tensor> { new("token_embd.weight", Fitting(recipe.Type, e), [e, v], 1) };
-        for (var i = 0; i < l; i++)
-        {
-            var rich = recipe.MoreBitsWhereTheyMatter && UsesMoreBits(i, l) ? GgmlType.Q6_K : recipe.Type;
-            Norm($"blk.{i}.attn_norm.weight");
-            Linear($"blk.{i}.attn_q.weight", recipe.Type, e, e);
-            Linear($"blk.{i}.attn_k.weight", recipe.Type, e, kvWidth);
-            Linear($"blk.{i}.attn_v.weight", rich, e, kvWidth);
-            Linear($"blk.{i}.attn_output.weight", recipe.Type, e, e);
-            Norm($"blk.{i}.ffn_norm.weight");
-            if (n > 0)
-                Linear($"blk.{i}.ffn_gate_inp.weight", GgmlType.F32, e, n);
-            FeedForward($"blk.{i}.ffn_gate", recipe.Type, e, ff);
-            FeedForward($"blk.{i}.ffn_up", recipe.Type, e, ff);
-            FeedForward($"blk.{i}.ffn_down", rich, ff, e);
-        }
-
-        Norm("output_norm.weight");
-        Linear("output.weight", recipe.MoreBitsWhereTheyMatter ? GgmlType.Q6_K : recipe.Type, e, v);
-        return list;
-
-        void Linear(string name, GgmlType type, int inputs, int outputs) => list.Add(new(name, Fitting(type, inputs), [inputs, outputs], 1 / Math.Sqrt(inputs)));
-        void FeedForward(string name, GgmlType type, int inputs, int outputs)
-        {
-            if (n > 0)
-                list.Add(new(name + "_exps.weight", Fitting(type, inputs), [inputs, outputs, n], 1 / Math.Sqrt(inputs)));
-            else
-                Linear(name + ".weight", type, inputs, outputs);
-        }
-
-        void Norm(string name) => list.Add(new(name, GgmlType.F32, [e], 0.1));
+        var rich = recipe.MoreBitsWhereTheyMatter && (tensor.Storage == SyntheticStorage.Output
+            || (tensor.Storage == SyntheticStorage.Rich && UsesMoreBits(tensor.Layer, layers)));
+        return tensor.Storage == SyntheticStorage.Exact ? GgmlType.F32 : Fitting(rich ? GgmlType.Q6_K : recipe.Type, (int)tensor.Shape[0]);
     }
 
     // Only for types with a stand-in of blocks: a model of F16 would not be of the type asked for.
@@ -158,23 +138,22 @@ public static class ModelSynthesizer
     private static bool UsesMoreBits(int layer, int layers)
         => layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
 
-    private static void WriteTensor(GgufWriter writer, Tensor tensor, byte[] buffer, ulong seed, CancellationToken cancellation)
+    private static void WriteTensor(GgufWriter writer, SyntheticTensor tensor, GgmlType type, byte[] buffer, ulong seed, CancellationToken cancellation)
     {
         var elements = tensor.Shape.Aggregate(1L, (a, b) => a * b);
-        var left = GgmlTypes.ByteSize(tensor.Type, elements);
-        var blockBytes = GgmlTypes.Of(tensor.Type).BlockBytes;
-        var blocks = new SyntheticBlocks(tensor.Type, tensor.Deviation, seed);
+        var left = GgmlTypes.ByteSize(type, elements);
+        var blockBytes = GgmlTypes.Of(type).BlockBytes;
+        var blocks = new SyntheticBlocks(type, tensor.Deviation, seed);
         writer.Begin(tensor.Name);
         while (left > 0)
         {
             cancellation.ThrowIfCancellationRequested();
             var chunk = buffer.AsSpan(0, (int)Math.Min(left, buffer.Length / blockBytes * blockBytes));
             blocks.Fill(chunk);
-            if (tensor.Shape.Length == 1)
+            if (tensor.Mean != 0)
             {
-                // Norm weights lie around 1.
                 foreach (ref var weight in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(chunk))
-                    weight += 1;
+                    weight += (float)tensor.Mean;
             }
 
             writer.Write(chunk);
@@ -182,29 +161,14 @@ public static class ModelSynthesizer
         }
     }
 
-    private static void WriteMetadata(GgufWriter writer, SyntheticShape shape, Recipe recipe)
+    private static void WriteMetadata(GgufWriter writer, SyntheticModel model, SyntheticShape shape, Recipe recipe)
     {
-        var headSize = (uint)(shape.Embedding / shape.Heads);
-        writer.Add("general.architecture", "llama");
+        writer.Add("general.architecture", model.Architecture);
         writer.Add("general.name", string.Create(CultureInfo.InvariantCulture, $"Random {shape.Embedding}x{shape.Layers} {recipe.Name}"));
         writer.Add("general.file_type", recipe.FileType);
         writer.Add("general.quantization_version", 2u);
-        writer.Add("llama.vocab_size", (uint)shape.Vocabulary);
-        writer.Add("llama.context_length", ContextLength);
-        writer.Add("llama.embedding_length", (uint)shape.Embedding);
-        writer.Add("llama.block_count", (uint)shape.Layers);
-        writer.Add("llama.feed_forward_length", (uint)shape.FeedForward);
-        writer.Add("llama.attention.head_count", (uint)shape.Heads);
-        writer.Add("llama.attention.head_count_kv", (uint)shape.KvHeads);
-        writer.Add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-        writer.Add("llama.rope.dimension_count", headSize);
-        writer.Add("llama.rope.freq_base", 500000f);
-        if (shape.Experts > 0)
-        {
-            writer.Add("llama.expert_count", (uint)shape.Experts);
-            writer.Add("llama.expert_used_count", (uint)shape.ExpertsUsed);
-        }
-
+        foreach (var (key, value) in model.Pairs)
+            writer.Add($"{model.Architecture}.{key}", value);
         SyntheticVocabulary.Write(writer, shape.Vocabulary);
     }
 
