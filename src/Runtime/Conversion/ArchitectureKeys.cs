@@ -58,6 +58,15 @@ internal sealed class ArchitectureKeys(GgufPairs metadata, string architecture, 
             checkpoint.Notes.Add("config.json asks for sliding-window attention; GGUF's architecture attends to the whole context");
     }
 
+    /// <summary>Rotary embedding that nothing stretches: its base.</summary>
+    /// <exception cref="UnsupportedModelException">It is stretched.</exception>
+    public void PlainRope()
+    {
+        Number("rope.freq_base", RopeScaling?["rope_theta"]?.Number ?? 10000, "rope_theta");
+        if (RopeType is not "default")
+            throw new UnsupportedModelException($"rope scaling '{RopeType}' of architecture '{architecture}'", ["default"]);
+    }
+
     /// <summary>Rotary embedding: base, and how it is stretched.</summary>
     /// <param name="factors">Whether the family writes Llama 3's frequency factors as a tensor.</param>
     /// <exception cref="UnsupportedModelException">The scaling is of another kind.</exception>

@@ -11,7 +11,7 @@ internal sealed record CheckpointFamily(string Architecture, string[] Classes, A
 {
     private static readonly CheckpointFamily[] _all =
     [
-        LlamaFamily.Description, .. QwenFamily.Descriptions, .. GemmaFamily.Descriptions, Phi3Family.Description,
+        LlamaFamily.Description, .. QwenFamily.Descriptions, .. Qwen35Family.Descriptions, .. MambaFamily.Descriptions, Lfm2Family.Description, .. GemmaFamily.Descriptions, Phi3Family.Description,
         Gpt2Family.Description, BertFamily.Description, DistilBertFamily.Description, T5Family.Description, EncoderDecoderFamily.Description,
         TransformerXlFamily.Description,
     ];

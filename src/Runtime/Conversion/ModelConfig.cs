@@ -41,6 +41,26 @@ internal sealed class ModelConfig(Json root)
     public int? OptionalSize(params ReadOnlySpan<string> keys)
         => Find(keys) is not { } value ? null : value.Integer is >= 1 and <= LargestSize and var size ? (int)size : throw value.Fault($"1 to {LargestSize}");
 
+    /// <summary>A count that may be none.</summary>
+    /// <exception cref="ModelFormatException">It is out of range.</exception>
+    public int Count(string key)
+        => Find(key) is not { } value ? 0 : value.Integer is >= 0 and <= LargestSize and var count ? (int)count : throw value.Fault($"0 to {LargestSize}");
+
+    /// <summary>For each layer whether its kind (<c>layer_types</c>) is the one given; null where the file has no list.</summary>
+    /// <param name="kind">The kind.</param>
+    /// <param name="other">What else a layer may be.</param>
+    /// <exception cref="ModelFormatException">The list is not as long as there are layers.</exception>
+    /// <exception cref="UnsupportedModelException">A layer is neither.</exception>
+    public bool[]? Layers(string kind, string other)
+    {
+        if (Find("layer_types", "layers_block_type") is not { } list)
+            return null;
+        var kinds = list.Items.Select(item => item.Text).ToArray();
+        if (Array.Find(kinds, k => k != kind && k != other) is { } odd)
+            throw new UnsupportedModelException($"a layer of kind '{odd}' in {root.File}", [kind, other]);
+        return kinds.Length == Size("num_hidden_layers") ? [.. kinds.Select(k => k == kind)] : throw list.Fault($"a kind for each of the {Size("num_hidden_layers")} layers");
+    }
+
     /// <summary>Whether a choice is made; what the library assumes where the file is silent.</summary>
     public bool Flag(string key, bool otherwise) => Find(key)?.Flag ?? otherwise;
 

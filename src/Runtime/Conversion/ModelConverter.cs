@@ -87,6 +87,7 @@ public static class ModelConverter
     {
         var small = tensor.Shape.Length == 1 || !name.EndsWith(".weight", StringComparison.Ordinal) || name.EndsWith("_norm.weight", StringComparison.Ordinal)
             || name.EndsWith("position_embd.weight", StringComparison.Ordinal) || name is "token_types.weight"
+            || name.EndsWith("conv1d.weight", StringComparison.Ordinal) || name.EndsWith("shortconv.conv.weight", StringComparison.Ordinal)
             || name.Contains(".ffn_gate_inp", StringComparison.Ordinal) || name.EndsWith("attn_rel_b.weight", StringComparison.Ordinal);
         return small ? GgmlType.F32 : tensor.Columns % GgmlTypes.Of(type).BlockElements == 0 ? type : GgmlType.F16;
     }

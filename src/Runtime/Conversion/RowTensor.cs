@@ -58,13 +58,52 @@ internal sealed record RowTensor(long[] Shape, RowReader Row)
     }
 
     /// <summary>Every number plus a constant.</summary>
-    public RowTensor Plus(float constant) => this with
+    public RowTensor Plus(float constant) => Map(value => value + constant);
+
+    /// <summary>A function of every number.</summary>
+    public RowTensor Map(Func<float, float> function) => this with
     {
         Row = (row, values) =>
         {
             Row(row, values);
             foreach (ref var value in values)
-                value += constant;
+                value = function(value);
+        },
+        Column = null,
+    };
+
+    /// <summary>A matrix whose middle axis of extent 1 is left out (the taps of a convolution, channel by channel).</summary>
+    public RowTensor WithoutMiddle()
+        => Shape.Length == 3 && Shape[1] == 1 ? this with { Shape = [Shape[0], Shape[2]], Column = null } : throw Misshapen("[channels, 1, taps]");
+
+    /// <summary>A vector as a matrix of so many rows.</summary>
+    public RowTensor Fold(long rows)
+    {
+        if (Shape.Length != 1 || Shape[0] % rows != 0)
+            throw Misshapen($"a vector of a multiple of {rows} numbers");
+        var columns = Shape[0] / rows;
+        return this with { Shape = [rows, columns], Row = (row, values) => WholeRow().AsSpan((int)(row * columns), (int)columns).CopyTo(values), Column = null };
+    }
+
+    /// <summary>A vector's numbers or a matrix's rows in another order.</summary>
+    /// <param name="source">Which one comes to a place.</param>
+    public RowTensor Reorder(Func<long, long> source) => Shape.Length switch
+    {
+        1 => ReorderColumns(source),
+        2 => this with { Row = (row, values) => Row(source(row), values), Column = null },
+        _ => throw Misshapen("a vector or a matrix"),
+    };
+
+    /// <summary>The numbers of every row in another order.</summary>
+    /// <param name="source">Which one comes to a place.</param>
+    public RowTensor ReorderColumns(Func<long, long> source) => this with
+    {
+        Row = (row, values) =>
+        {
+            var before = new float[values.Length];
+            Row(row, before);
+            for (var i = 0; i < before.Length; i++)
+                values[i] = before[source(i)];
         },
         Column = null,
     };

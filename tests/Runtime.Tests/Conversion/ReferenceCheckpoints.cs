@@ -137,7 +137,7 @@ internal static class ReferenceCheckpoints
     }
 
     // GGUF: rows 2j and 2j + 1 of a head rotate together; Hugging Face: rows j and j + width / 2.
-    private static float[] PairsToHalves(float[] values, int heads, int columns)
+    public static float[] PairsToHalves(float[] values, int heads, int columns)
     {
         var width = values.Length / columns / heads;
         var result = new float[values.Length];

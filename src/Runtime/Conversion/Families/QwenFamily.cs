@@ -51,7 +51,8 @@ internal static class QwenFamily
         }
     }
 
-    private static void MapExperts(TensorMap map, int n, int count)
+    /// <summary>Experts that all rows share some of, the chosen ones apart.</summary>
+    public static void MapExperts(TensorMap map, int n, int count)
     {
         var layer = $"layers.{n}.mlp";
         map.Weight($"{layer}.gate", $"blk.{n}.ffn_gate_inp");
