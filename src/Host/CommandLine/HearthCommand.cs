@@ -41,6 +41,7 @@ internal static class HearthCommand
             BenchVerb.Create(environment),
             LensVerb.Create(environment),
             PullVerb.Create(environment),
+            KeysVerb.Create(environment),
         };
         foreach (var verb in ModelVerbs.Create(environment))
         {

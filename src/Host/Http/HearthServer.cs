@@ -1,5 +1,7 @@
 using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Hearth.Host.Http;
@@ -9,6 +11,9 @@ internal static class HearthServer
 {
     /// <summary>After the time to drain, what the last events may take to be sent.</summary>
     private static readonly TimeSpan LastEventsTime = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a client may be slower than it has to be.</summary>
+    private static readonly TimeSpan SlowTime = TimeSpan.FromSeconds(5);
 
     /// <summary>Builds the service, which listens and loads its models once it is started.</summary>
     /// <param name="arguments">The command line; it wins over file and environment.</param>
@@ -20,6 +25,8 @@ internal static class HearthServer
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         ConfigurationSources.Add(builder.Configuration, arguments.File);
         var configuration = ServiceConfiguration.Read(builder.Configuration, arguments);
+        var addresses = UsesUrls(builder.Configuration, arguments) ? ListenAddress.ParseAll(configuration.Urls, "Urls") : EndpointAddresses(builder.Configuration);
+        configuration = configuration with { OpenAddress = addresses.FirstOrDefault(address => !ListenAddress.IsLocal(address))?.ToString() };
 
         ConfigureLogging(builder, quiet);
         builder.Services.AddSingleton<ISystemdNotifier>(_ => new SystemdNotifier());
@@ -35,6 +42,23 @@ internal static class HearthServer
         builder.Services.AddSingleton(_ => new ConversationStore());
         builder.Services.AddSingleton<Drain>();
         builder.Services.AddSingleton<ConnectionGate>();
+        builder.Services.AddSingleton<KeyRing>();
+        builder.Services.AddSingleton<KeyUsage>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<KeyUsage>());
+        builder.Services.AddSingleton<ServiceMetrics>();
+        builder.Services.AddProbes();
+        builder.Services.AddTelemetry();
+
+        // Without the rest of AddAuthentication, which protects cookies by keys that it writes into the user's folder.
+        builder.Services.AddAuthenticationCore(options =>
+        {
+            options.DefaultScheme = KeyAuthentication.Name;
+            options.AddScheme<KeyAuthentication>(KeyAuthentication.Name, null);
+        });
+        builder.Services.AddWebEncoders();
+        builder.Services.AddSingleton<IAuthorizationHandler, KeyAuthorization>();
+        builder.Services.AddAuthorizationBuilder().SetFallbackPolicy(new AuthorizationPolicyBuilder(KeyAuthentication.Name).AddRequirements(new KeyRequirement()).Build());
+        builder.Services.AddRateLimiter(KeyRates.Configure);
         builder.Services.AddCors(options => options.AddDefaultPolicy(policy => policy
             .SetIsOriginAllowed(origin => AccessGuard.AllowsOrigin(configuration, origin)).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("Retry-After", "x-request-id", "request-id")));
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ModelCatalog>());
@@ -44,10 +68,6 @@ internal static class HearthServer
         {
             builder.WebHost.UseUrls(configuration.Urls);
         }
-        else
-        {
-            _ = EndpointAddresses(builder.Configuration);
-        }
 
         builder.WebHost.ConfigureKestrel(options =>
         {
@@ -56,7 +76,13 @@ internal static class HearthServer
 
             // What Kestrel reads ahead of us, on every connection at once.
             options.Limits.MaxRequestBufferSize = 128 * 1024;
-            options.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(30);
+            options.Limits.MaxRequestHeadersTotalSize = configuration.Limits.HeaderBytes;
+            options.Limits.MaxRequestLineSize = Math.Min(options.Limits.MaxRequestLineSize, configuration.Limits.HeaderBytes);
+            options.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(configuration.Limits.HeaderSeconds);
+            options.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(configuration.Limits.IdleSeconds);
+            var rate = configuration.Limits.LeastBytesPerSecond is > 0 and var least ? new MinDataRate(least, SlowTime) : null;
+            options.Limits.MinRequestBodyDataRate = rate;
+            options.Limits.MinResponseDataRate = rate;
             var gate = options.ApplicationServices.GetRequiredService<ConnectionGate>();
             options.ConfigureEndpointDefaults(endpoint => endpoint.Use(next => connection => gate.ServeAsync(connection, next)));
         });
@@ -64,14 +90,28 @@ internal static class HearthServer
         var app = builder.Build();
         Announce(app, configuration);
         var gate = app.Services.GetRequiredService<ConnectionGate>();
+
+        // What is wrong with the keys is told before anything listens.
+        var ring = app.Services.GetRequiredService<KeyRing>();
+        if (configuration.OpenAddress is { } open)
+        {
+            WarnOfOpenness(app.Logger, open, ring);
+        }
+
+        app.UseRouting();
         app.UseRequestIds();
+        app.UseMiddleware<Audit>();
         app.UseMiddleware<ApiErrorMiddleware>();
         app.Use((context, next) => gate.AnswerAsync(context, next));
         app.UseMiddleware<AccessGuard>();
         app.UseCors();
-        app.UseMiddleware<KeyGuard>();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseRateLimiter();
+        app.UseMiddleware<KeyQuota>();
         app.MapStatusPage();
         app.MapHealth();
+        app.MapProbes();
         app.MapModels();
         app.MapChatCompletions();
         app.MapCompletions();
@@ -100,6 +140,18 @@ internal static class HearthServer
         => [.. configuration.GetSection("Kestrel:Endpoints").GetChildren().SelectMany(endpoint => ListenAddress.ParseAll(
             endpoint["Url"] ?? "", $"{ConfigurationReader.Source(configuration, endpoint.Path)}: {endpoint.Path}:Url"))];
 
+    private static void WarnOfOpenness(ILogger logger, string address, KeyRing ring)
+    {
+        if (!ring.IsRequired)
+        {
+            logger.LogWarning("{Address} can be reached from other machines, and whoever reaches it may use it", address);
+        }
+        else if (address.StartsWith("http:", StringComparison.OrdinalIgnoreCase))
+        {
+            logger.LogWarning("{Address} is not encrypted: keys and texts can be read on their way", address);
+        }
+    }
+
     // What is made only once it is asked for would miss the signal.
     private static void Announce(WebApplication app, ServiceConfiguration configuration)
     {
@@ -111,6 +163,9 @@ internal static class HearthServer
     {
         builder.Logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+
+        // Who asks too early is answered so; the log tells of loading and failing itself.
+        builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
 
         // Why the host cannot start is told once, by the command.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

@@ -32,11 +32,16 @@ internal sealed partial class ModelCatalog(
 
     /// <summary>Answers requests that name no model: the first one ready that serves them; models become ready in the order of the configuration.</summary>
     /// <returns>While none is ready, one that is not loaded, where there is any; else one that does not serve them.</returns>
-    public CatalogEntry DefaultFor(Func<IModel, bool> serves)
+    public CatalogEntry DefaultFor(Func<IModel, bool> serves) => DefaultFor(serves, _ => true)!;
+
+    /// <inheritdoc cref="DefaultFor(Func{IModel, bool})"/>
+    /// <param name="serves">Which models serve them.</param>
+    /// <param name="opens">Which the caller may use; null is returned where that is none.</param>
+    public CatalogEntry? DefaultFor(Func<IModel, bool> serves, Func<CatalogEntry, bool> opens)
     {
-        var entries = _entries;
-        return entries.FirstOrDefault(entry => entry.Model is { } model && serves(model))
-            ?? entries.FirstOrDefault(entry => entry.Model is null && entry.Failure is null) ?? entries[0];
+        List<CatalogEntry> entries = [.. _entries.Where(opens)];
+        return entries.Find(entry => entry.Model is { } model && serves(model))
+            ?? entries.Find(entry => entry.Model is null && entry.Failure is null) ?? entries.FirstOrDefault();
     }
 
     /// <summary>Why the host was stopped, where no model could be loaded.</summary>

@@ -75,7 +75,7 @@ class ProgramChecker {
     }
 
   private:
-    [[noreturn]] __attribute__((format(printf, 2, 3))) void reject(const char* format, ...) const {
+    [[noreturn]] HEARTH_PRINTF(2, 3) void reject(const char* format, ...) const {
         char text[400];
         va_list arguments;
         va_start(arguments, format);

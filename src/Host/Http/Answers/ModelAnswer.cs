@@ -64,8 +64,9 @@ internal static class ModelAnswer
         await using var updates = answer.GetAsyncEnumerator(cancellationToken);
         while (await Explained(updates.MoveNextAsync))
         {
-            Count(context, updates.Current.Usage);
-            yield return updates.Current;
+            var update = updates.Current;
+            Count(context, update.TokenIds.Count, update.Usage, update.FinishReason);
+            yield return update;
         }
     }
 
@@ -74,7 +75,7 @@ internal static class ModelAnswer
     {
         await foreach (var update in model.GenerateAsync(request, cancellationToken))
         {
-            Count(context, update.Usage);
+            Count(context, update.TokenIds.Count, update.Usage, update.FinishReason);
             yield return new ChatUpdate
             {
                 Choice = update.Choice,
@@ -94,9 +95,10 @@ internal static class ModelAnswer
     public static ValueTask<int> CountAsync(ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
         => Explained(async () => await model.CountPromptAsync(turn, cancellationToken));
 
-    /// <summary>Adds what a text cost to its model's counters.</summary>
-    public static void Count(HttpContext context, TokenUsage? usage)
+    /// <summary>Adds a piece of an answer to the request's account, and what its text cost, with its last piece, to its model's counters.</summary>
+    public static void Count(HttpContext context, int tokens, TokenUsage? usage, FinishReason? finish, int prompt = 0)
     {
+        RequestAccount.Of(context).Add(tokens, usage, finish?.ToWire(), prompt);
         if (usage is { } cost)
         {
             ModelDefaults.EntryOf(context)?.Counters.Add(cost);
