@@ -10,7 +10,7 @@ namespace Hearth.Host.Http;
 /// nobody out. Where none is idle a few more are let in, on which /health alone is answered, so that a busy service is not
 /// taken for a dead one.
 /// </remarks>
-internal sealed class ConnectionGate(ServiceConfiguration configuration)
+internal sealed class ConnectionGate(LiveConfiguration configuration)
 {
     /// <summary>Connections beyond the limit on which /health is answered.</summary>
     public const int SpareConnections = 64;
@@ -26,14 +26,14 @@ internal sealed class ConnectionGate(ServiceConfiguration configuration)
         Held? evicted = null;
         lock (_lock)
         {
-            if (_count >= configuration.Limits.Connections && _idle.First is { } oldest)
+            if (_count >= configuration.Current.Limits.Connections && _idle.First is { } oldest)
             {
                 evicted = oldest.Value;
                 Forget(evicted);
             }
 
-            held.IsSpare = _count >= configuration.Limits.Connections;
-            if (_count < configuration.Limits.Connections + SpareConnections)
+            held.IsSpare = _count >= configuration.Current.Limits.Connections;
+            if (_count < configuration.Current.Limits.Connections + SpareConnections)
             {
                 _count++;
                 held.IsCounted = true;
@@ -73,7 +73,7 @@ internal sealed class ConnectionGate(ServiceConfiguration configuration)
 
         if (held.IsSpare && !context.Request.Path.Equals("/health"))
         {
-            throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"all {configuration.Limits.Connections} connections are busy (Limits:Connections)")
+            throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"all {configuration.Current.Limits.Connections} connections are busy (Limits:Connections)")
             {
                 Code = "too_many_connections",
                 RetryAfter = 1,

@@ -2,6 +2,7 @@ using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Hearth.Host.Http;
@@ -32,8 +33,9 @@ internal static class HearthServer
         builder.Services.AddSingleton<ISystemdNotifier>(_ => new SystemdNotifier());
         builder.Services.AddSingleton<SystemdState>();
         builder.Services.AddWindowsService(options => options.ServiceName = "Hearth");
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(configuration.Limits.DrainSeconds) + LastEventsTime);
-        builder.Services.AddSingleton(configuration);
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = StopTime(configuration));
+        builder.Services.AddSingleton(provider => Live(provider, arguments, configuration));
+        builder.Services.AddTransient(provider => provider.GetRequiredService<LiveConfiguration>().Current);
         builder.Services.AddSingleton(load);
         builder.Services.AddSingleton<ModelCatalog>();
         builder.Services.AddSingleton<ApiFailures>();
@@ -59,9 +61,11 @@ internal static class HearthServer
         builder.Services.AddSingleton<IAuthorizationHandler, KeyAuthorization>();
         builder.Services.AddAuthorizationBuilder().SetFallbackPolicy(new AuthorizationPolicyBuilder(KeyAuthentication.Name).AddRequirements(new KeyRequirement()).Build());
         builder.Services.AddRateLimiter(KeyRates.Configure);
+        LiveConfiguration? live = null;
         builder.Services.AddCors(options => options.AddDefaultPolicy(policy => policy
-            .SetIsOriginAllowed(origin => AccessGuard.AllowsOrigin(configuration, origin)).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("Retry-After", "x-request-id", "request-id")));
+            .SetIsOriginAllowed(origin => AccessGuard.AllowsOrigin(live!.Current, origin)).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("Retry-After", "x-request-id", "request-id")));
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ModelCatalog>());
+        builder.Services.AddHostedService<SystemdWatchdog>();
 
         builder.WebHost.UseKestrelHttpsConfiguration();
         if (UsesUrls(builder.Configuration, arguments))
@@ -88,11 +92,18 @@ internal static class HearthServer
         });
 
         var app = builder.Build();
-        Announce(app, configuration);
+        live = app.Services.GetRequiredService<LiveConfiguration>();
+        Announce(app, live);
         var gate = app.Services.GetRequiredService<ConnectionGate>();
 
         // What is wrong with the keys is told before anything listens.
         var ring = app.Services.GetRequiredService<KeyRing>();
+        live.Changed += (_, changed) =>
+        {
+            ((IConfigurationRoot)app.Configuration).Reload();
+            app.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout = StopTime(changed);
+            ring.Reload(changed);
+        };
         if (configuration.OpenAddress is { } open)
         {
             WarnOfOpenness(app.Logger, open, ring);
@@ -133,6 +144,17 @@ internal static class HearthServer
             ? ListenAddress.ParseAll(app.Services.GetRequiredService<ServiceConfiguration>().Urls, "Urls")
             : EndpointAddresses(app.Configuration);
 
+    private static TimeSpan StopTime(ServiceConfiguration configuration) => TimeSpan.FromSeconds(configuration.Limits.DrainSeconds) + LastEventsTime;
+
+    private static LiveConfiguration Live(IServiceProvider provider, ServeArguments arguments, ServiceConfiguration first)
+        => new(first, () =>
+        {
+            // Read apart, so that one that cannot be used leaves everything as it was.
+            var builder = new ConfigurationBuilder();
+            ConfigurationSources.Add(builder, arguments.File);
+            return ServiceConfiguration.Read(builder.Build(), arguments);
+        }, provider.GetRequiredService<ILogger<LiveConfiguration>>());
+
     private static bool UsesUrls(IConfiguration configuration, ServeArguments arguments)
         => arguments.Urls is not null || !configuration.GetSection("Kestrel:Endpoints").Exists();
 
@@ -153,10 +175,10 @@ internal static class HearthServer
     }
 
     // What is made only once it is asked for would miss the signal.
-    private static void Announce(WebApplication app, ServiceConfiguration configuration)
+    private static void Announce(WebApplication app, LiveConfiguration configuration)
     {
         var (drain, systemd) = (app.Services.GetRequiredService<Drain>(), app.Services.GetRequiredService<SystemdState>());
-        drain.Stopping.Register(() => systemd.Stopping(TimeSpan.FromSeconds(configuration.Limits.DrainSeconds) + LastEventsTime + LastEventsTime));
+        drain.Stopping.Register(() => systemd.Stopping(StopTime(configuration.Current) + LastEventsTime));
     }
 
     private static void ConfigureLogging(WebApplicationBuilder builder, bool quiet)

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Hearth.Host.Service;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 

@@ -1,6 +1,4 @@
-using System.Text.Json.Nodes;
 using Hearth.Host.Service;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Hearth.Host.Tests.Keys;

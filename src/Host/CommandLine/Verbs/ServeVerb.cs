@@ -35,13 +35,13 @@ internal static class ServeVerb
                 NoKeys = parsed.GetValue(noKeys),
                 Models = [.. names.Select(name => template with { Path = ModelLocator.Find(name) })],
             };
-            await RunAsync(HearthServer.Build(arguments, environment.Load), arguments, cancellationToken);
+            await RunAsync(HearthServer.Build(arguments, environment.Load), arguments, environment, cancellationToken);
             return 0;
         });
         return command;
     }
 
-    private static async Task RunAsync(WebApplication app, ServeArguments arguments, CancellationToken cancellationToken)
+    private static async Task RunAsync(WebApplication app, ServeArguments arguments, CommandEnvironment environment, CancellationToken cancellationToken)
     {
         await using (app)
         {
@@ -54,7 +54,9 @@ internal static class ServeVerb
                 throw ListenAddress.Explain(exception, HearthServer.Addresses(app, arguments));
             }
 
-            using var signals = new StopSignals(app);
+            // A service has no terminal that could hang up.
+            environment.Interruption.HangUpIsTaken = !OperatingSystem.IsWindows() && environment.InputIsPiped;
+            using var signals = new StopSignals(app, environment.Interruption.HangUpIsTaken);
             await app.WaitForShutdownAsync(cancellationToken);
             if (app.Services.GetRequiredService<ModelCatalog>().Failure is { } failure)
             {

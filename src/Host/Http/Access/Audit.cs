@@ -1,6 +1,5 @@
 using System.Globalization;
 using Hearth.Host.Service;
-using Microsoft.AspNetCore.Routing;
 
 namespace Hearth.Host.Http;
 

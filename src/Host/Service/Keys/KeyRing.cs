@@ -16,7 +16,7 @@ internal sealed class KeyRing
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly KeyFile? _file;
-    private readonly ApiKey[] _plain;
+    private volatile ApiKey[] _plain;
     private volatile ApiKey[] _named;
     private (DateTime Written, long Bytes) _seen;
     private long _looked;
@@ -27,7 +27,7 @@ internal sealed class KeyRing
     {
         (_time, _logger) = (time ?? TimeProvider.System, logger);
         _file = configuration.KeyFile is { } path ? new KeyFile(path) : null;
-        _plain = [.. configuration.ApiKeys.Select((key, i) => Plain(key, i))];
+        _plain = [.. configuration.ApiKeys.Select(Plain)];
         _seen = Look();
         _named = [.. _file?.Read() ?? []];
         _looked = _time.GetTimestamp();
@@ -77,10 +77,17 @@ internal sealed class KeyRing
     }
 
     /// <summary>Looks at the file now, whenever that was done last.</summary>
-    public void Reload()
+    /// <param name="configuration">Whose keys without a name count from now on; null: those before.</param>
+    public void Reload(ServiceConfiguration? configuration = null)
     {
         lock (_lock)
         {
+            if (configuration is not null)
+            {
+                _plain = [.. configuration.ApiKeys.Select(Plain)];
+                _isRequired |= !Never && _plain.Length > 0;
+            }
+
             ReadAgain();
         }
     }
