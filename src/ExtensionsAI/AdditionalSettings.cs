@@ -67,6 +67,7 @@ internal static class AdditionalSettings
             "stop" => request with { Options = Once(name, options.StopSequences.Count > 0, options with { StopSequences = Texts(name, value) }) },
             "stop_token_ids" => request with { Options = Once(name, options.StopTokenIds.Count > 0, options with { StopTokenIds = Ids(name, value) }) },
             "logit_bias" => request with { Options = Once(name, options is not { LogitBias: null, TextBias: null }, Biased(options, name, value)) },
+            "on_full" => request with { Options = Once(name, options.OnFull is not null, Named(options, name, value)) },
             "ignore_eos" => request with { Options = options with { IgnoreEndOfText = Flag(name, value) } },
             "grammar" => Constrained(request, name, Constraint.Grammar(Text(name, value))),
             "regex" => Constrained(request, name, Constraint.Regex(Text(name, value))),
@@ -97,6 +98,13 @@ internal static class AdditionalSettings
     private static GenerationOptions Set<T>(GenerationOptions options, NumberOption<T> option, string name, T value)
         where T : struct, INumber<T>, IMinMaxValue<T>
         => Once(name, option.Get(options) is not null && option != (object)GenerationOptions.LogProbabilitiesOption, option.With(options, value));
+
+    private static GenerationOptions Named(GenerationOptions options, string name, JsonElement value)
+    {
+        var text = Text(name, value);
+        return GenerationOptions.OnFullOption.Names.Contains(text) ? GenerationOptions.OnFullOption.With(options, text)
+            : throw new InvalidRequestException(name, GenerationOptions.OnFullOption.FaultOf(text));
+    }
 
     // OpenAI asks in two settings, in whatever order, what is one here.
     private static ChatTurnRequest AskScores(ChatTurnRequest request, bool asks)

@@ -117,6 +117,53 @@ internal sealed class NumberOption<T> : GenerationOption
     };
 }
 
+/// <summary>An option that is one of a few names.</summary>
+internal sealed class NameOption : GenerationOption
+{
+    private readonly Func<GenerationOptions, string?> _get;
+    private readonly Func<GenerationOptions, string?, GenerationOptions> _with;
+
+    private NameOption(string name, IReadOnlyList<string> names, Func<GenerationOptions, string?> get, Func<GenerationOptions, string?, GenerationOptions> with)
+        : base(name, wireName: null)
+        => (Names, _get, _with) = (names, get, with);
+
+    /// <summary>What the value may be.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    /// <summary>Describes an option whose values are those of an enumeration, in lower case.</summary>
+    public static NameOption Of<T>(string name, Func<GenerationOptions, T?> get, Func<GenerationOptions, T?, GenerationOptions> with, string help)
+        where T : struct, Enum
+    {
+        var names = Enum.GetValues<T>().ToDictionary(SpellingOf, value => value, StringComparer.Ordinal);
+        return new NameOption(
+            name, [.. names.Keys], options => get(options) is { } value ? SpellingOf(value) : null,
+            (options, text) => with(options, text is null ? null : names[text]))
+        {
+            Help = help,
+            HelpName = string.Join('|', names.Keys),
+        };
+    }
+
+    /// <summary>The option's value; null where there is none.</summary>
+    public string? ValueOf(GenerationOptions options) => _get(options);
+
+    /// <summary>Options with a value.</summary>
+    /// <param name="options">What else was asked for.</param>
+    /// <param name="value">One of <see cref="Names"/>; null: none.</param>
+    /// <exception cref="InvalidRequestException">It is none of them.</exception>
+    public GenerationOptions With(GenerationOptions options, string? value)
+        => value is null || Names.Contains(value) ? _with(options, value) : throw new InvalidRequestException(Name, FaultOf(value));
+
+    /// <summary>What is wrong with a text that is none of <see cref="Names"/>.</summary>
+    public string FaultOf(string value) => $"must be {string.Join(", ", Names.SkipLast(1))} or {Names[^1]}, found '{(value.Length > 80 ? value[..80] + "..." : value)}'";
+
+    public override string? FindFault(GenerationOptions options, int? vocabularySize) => _get(options) is { } value && !Names.Contains(value) ? FaultOf(value) : null;
+
+    private static string SpellingOf<T>(T value)
+        where T : struct, Enum
+        => value.ToString().ToLowerInvariant();
+}
+
 /// <summary>An option that is no number; its check is its own.</summary>
 internal sealed class OtherOption : GenerationOption
 {

@@ -136,6 +136,16 @@ public sealed partial record GenerationOptions
         HelpName = "N",
     };
 
+    internal static readonly NameOption OnFullOption = NameOption.Of<FullContext>(nameof(OnFull), o => o.OnFull, (o, value) => o with { OnFull = value },
+        help: "Where the context is full: stop (default), shift (leave out what is in the middle) or error.");
+
+    internal static readonly NumberOption<int> KeptTokensOption = new(nameof(KeptTokens), o => o.KeptTokens, (o, value) => o with { KeptTokens = value }, -1, int.MaxValue, wireName: "n_keep")
+    {
+        Default = 4,
+        Help = "Tokens of the prompt's beginning that stay where the context shifts; -1: all (default: 4).",
+        HelpName = "N",
+    };
+
     internal static readonly OtherOption StopTokenIdsOption = new(
         nameof(StopTokenIds), (o, vocabulary) => o.StopTokenIds.Select(id => FindTokenFault(id, vocabulary)).FirstOrDefault(fault => fault is not null));
 
@@ -161,7 +171,7 @@ public sealed partial record GenerationOptions
     internal static IReadOnlyList<GenerationOption> Table { get; } =
     [
         MaxTokensOption, TemperatureOption, TopKOption, TopPOption, MinPOption, RepetitionPenaltyOption, PresencePenaltyOption, FrequencyPenaltyOption,
-        PenaltyWindowOption, BeamsOption, LengthPenaltyOption, SeedOption, ChoiceCountOption, LogProbabilitiesOption, MinTokensOption, DraftTokensOption, StopTokenIdsOption,
+        PenaltyWindowOption, BeamsOption, LengthPenaltyOption, SeedOption, ChoiceCountOption, LogProbabilitiesOption, MinTokensOption, DraftTokensOption, OnFullOption, KeptTokensOption, StopTokenIdsOption,
         LogitBiasOption, TextBiasOption, StopSequencesOption, IgnoreEndOfTextOption, ConstraintOption,
     ];
 

@@ -12,7 +12,7 @@ public sealed partial record GenerationOptions
     /// <summary>Every default.</summary>
     public static GenerationOptions Default { get; } = new();
 
-    /// <summary>At most this many tokens are generated, at least 0; null or -1: as many as fit into the context.</summary>
+    /// <summary>At most this many tokens are generated, at least 0; null or -1: as many as fit into the context, and where <see cref="OnFull"/> lets it shift, as many as a context holds.</summary>
     public int? MaxTokens { get; init; }
 
     /// <summary>Divides the logits, at least 0; 0 takes the likeliest token (greedy). Null: 0.8; for an encoder–decoder 0, unless a choice is narrowed (TopK, TopP, MinP) or seeded.</summary>
@@ -74,6 +74,17 @@ public sealed partial record GenerationOptions
     /// <remarks>The answer is the same, token for token, as far as a row gives the same bits in any step (docs/scheduling.md: not yet with weights in Q8_0); where guesses are right it comes sooner. Fewer are made where few are right. Texts under a constraint and models with states make none.</remarks>
     public int? DraftTokens { get; init; }
 
+    /// <summary>What happens where prompt and text fill the context. Null: <see cref="FullContext.Stop"/>.</summary>
+    /// <remarks>
+    /// A shift keeps the beginning (a chat's system messages and tools, <see cref="KeptTokens"/> of another prompt) and what came last.
+    /// Of a chat whole messages go (<see cref="ChatTurn"/>), of other prompts half of what is not kept. Beam searches, encoder–decoders
+    /// and models that read in segments do not shift, and say so.
+    /// </remarks>
+    public FullContext? OnFull { get; init; }
+
+    /// <summary>Tokens of the prompt's beginning that stay where a full context shifts, at least 0, at most three quarters of the context; -1: the whole prompt. Null: 4, on which attention rests (arXiv 2309.17453).</summary>
+    public int? KeptTokens { get; init; }
+
     /// <summary>Seeds the choice; the same seed and prompt give the same text. Null: a fresh seed for each request.</summary>
     public ulong? Seed { get; init; }
 
@@ -117,6 +128,8 @@ public sealed partial record GenerationOptions
     {
         if (!SearchesBeams && !searches)
             return LengthPenalty is null ? null : new InvalidRequestException(nameof(LengthPenalty), "ranks the texts of a beam search and needs at least 2 beams");
+        if (OnFull is not (null or FullContext.Stop))
+            return new InvalidRequestException(nameof(OnFull), "must be stop beside beams: their texts end where the context does");
         return Table.FirstOrDefault(option => option.ContradictsBeams(this)) is { } conflict
             ? new InvalidRequestException(conflict.Name, "is of sampling; a beam search draws nothing") : null;
     }

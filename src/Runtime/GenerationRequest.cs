@@ -21,6 +21,16 @@ public sealed record GenerationRequest
     /// <summary>Of a chat, the most tokens of thoughts, at least 0; null: as many as the model likes.</summary>
     public int? ThinkingBudget { get; init; }
 
+    /// <summary>
+    /// The same prompt with more and more of its middle left out, each shorter than the one before: where the context is full and may
+    /// shift (<see cref="GenerationOptions.OnFull"/>), the text goes on behind the first of them that leaves room. <see cref="ChatTurn"/>
+    /// gives a chat's, with whole messages left out. Where none is left, half of what is not kept goes.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<int>> ShorterPrompts { get; init; } = [];
+
+    /// <summary>Tokens that were left out of the prompt already because the context would have been full; <see cref="TokenUsage.DroppedTokens"/> begins with it.</summary>
+    internal int LeftOutTokens { get; init; }
+
     /// <summary>Whether the text shows the control tokens that mark calls of tools and thoughts (<see cref="ILanguageModel.Dialect"/>) by their spellings.</summary>
     public bool ShowsMarks { get; init; }
 
@@ -76,6 +86,9 @@ public readonly record struct TokenUsage(
 
     /// <summary>Those of them that were right: they took no step of their own.</summary>
     public int AcceptedTokens { get; init; }
+
+    /// <summary>Tokens of prompt and text that were left out because the context was full (<see cref="GenerationOptions.OnFull"/>); 0 where all was seen to the end.</summary>
+    public int DroppedTokens { get; init; }
 
     /// <summary>Those of the generated tokens that are thoughts, their marks included; of chat turns only.</summary>
     public int ReasoningTokens { get; init; }

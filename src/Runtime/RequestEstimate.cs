@@ -9,4 +9,8 @@ namespace Hearth.Runtime;
 /// <param name="QueuePlace">Waiting requests that would be served before it; 0: none.</param>
 /// <param name="TimeToFirstToken">How long until the first token, at the pace of the latest requests; null where the model has served too few to tell.</param>
 public sealed record RequestEstimate(
-    int PromptTokens, int CachedPromptTokens, CacheMissReason CacheMiss, long CacheBytes, long MostCacheBytes, int QueuePlace, TimeSpan? TimeToFirstToken);
+    int PromptTokens, int CachedPromptTokens, CacheMissReason CacheMiss, long CacheBytes, long MostCacheBytes, int QueuePlace, TimeSpan? TimeToFirstToken)
+{
+    /// <summary>Tokens that would be left out of the prompt because the context would be full (<see cref="GenerationOptions.OnFull"/>); they are not among <see cref="PromptTokens"/>.</summary>
+    public int DroppedTokens { get; init; }
+}

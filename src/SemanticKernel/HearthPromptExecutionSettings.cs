@@ -98,6 +98,15 @@ public sealed class HearthPromptExecutionSettings : PromptExecutionSettings
     [JsonPropertyName("draft_tokens")]
     public int? DraftTokens { get => _options.DraftTokens; set => Set(_options with { DraftTokens = value }); }
 
+    /// <summary>What happens where prompt and text fill the context: "stop", "shift" or "error" (<see cref="GenerationOptions.OnFull"/>). Null: "stop".</summary>
+    [JsonPropertyName("on_full")]
+    [JsonConverter(typeof(FullContextConverter))]
+    public FullContext? OnFull { get => _options.OnFull; set => Set(_options with { OnFull = value }); }
+
+    /// <inheritdoc cref="GenerationOptions.KeptTokens"/>
+    [JsonPropertyName("n_keep")]
+    public int? KeptTokens { get => _options.KeptTokens; set => Set(_options with { KeptTokens = value }); }
+
     /// <inheritdoc cref="GenerationOptions.MinTokens"/>
     [JsonPropertyName("min_tokens")]
     public int? MinTokens { get => _options.MinTokens; set => Set(_options with { MinTokens = value }); }

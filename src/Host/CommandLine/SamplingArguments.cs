@@ -10,11 +10,12 @@ internal sealed class SamplingArguments
 {
     private readonly IReadOnlyList<Flag> _numbers = [.. GenerationOptions.Table.Where(option => option.Help is not null).Select(NumberFlag).OfType<Flag>()];
     private readonly Option<string[]> _stop = Described(new Option<string[]>(GenerationOptions.StopSequencesOption.Flag) { Arity = ArgumentArity.OneOrMore }, GenerationOptions.StopSequencesOption);
+    private readonly IReadOnlyList<(NameOption Option, Option<string?> Flag)> _names = [.. GenerationOptions.Table.OfType<NameOption>().Select(option => (option, Described(new Option<string?>(option.Flag), option)))];
     private readonly Option<bool> _ignoreEos = Described(new Option<bool>(GenerationOptions.IgnoreEndOfTextOption.Flag), GenerationOptions.IgnoreEndOfTextOption);
 
     public void AddTo(Command command)
     {
-        foreach (var option in _numbers.Select(flag => flag.Option).Concat([_stop, _ignoreEos]))
+        foreach (var option in _numbers.Select(flag => flag.Option).Concat(_names.Select(name => name.Flag)).Concat([_stop, _ignoreEos]))
         {
             command.Options.Add(option);
         }
@@ -25,6 +26,7 @@ internal sealed class SamplingArguments
     {
         var options = new GenerationOptions { StopSequences = parsed.GetValue(_stop) ?? [], IgnoreEndOfText = parsed.GetValue(_ignoreEos) };
         options = _numbers.Aggregate(options, (before, flag) => flag.Apply(parsed, before));
+        options = _names.Aggregate(options, (before, name) => name.Option.With(before, parsed.GetValue(name.Flag)));
         return options.FindFault() is { } fault ? throw fault : options;
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Hearth.Runtime.Protocol;
 using Hearth.Runtime.Scheduling;
@@ -110,7 +111,7 @@ internal static class CompletionsEndpoint
                     Logprobs = TextLogprobs.Of(update.LogProbabilities, ref offsets[index]),
                     FinishReason = update.FinishReason?.ToWire(),
                     StopReason = update.StopReason(),
-                }]);
+                }], warnings: WarningsOf(update.Usage));
             }
         }
 
@@ -135,7 +136,7 @@ internal static class CompletionsEndpoint
 
         var perPrompt = ChoicesOf(requests);
         var shown = asked.Best is not { } best ? choices : [.. choices.Chunk(perPrompt).SelectMany(candidates => candidates.OrderByDescending(Likelihood).Take(best))];
-        return answer.With([.. shown.Select((choice, index) => ToWire(asked, choice, index, asked.Best ?? perPrompt))], total.Usage);
+        return answer.With([.. shown.Select((choice, index) => ToWire(asked, choice, index, asked.Best ?? perPrompt))], total.Usage, WarningsOf(total.Usage));
     }
 
     /// <summary>The mean of a text's log-probabilities, by which the best of several is found.</summary>
@@ -154,6 +155,9 @@ internal static class CompletionsEndpoint
             StopReason = choice.StopReason,
         };
     }
+
+    private static string[]? WarningsOf(TokenUsage? usage) => usage is { DroppedTokens: > 0 and var dropped }
+        ? [string.Create(CultureInfo.InvariantCulture, $"the context was full: the text went on without {dropped} of its tokens")] : null;
 
     private static int ChoicesOf(List<GenerationRequest> requests) => requests[0].Options.ChoiceCount ?? 1;
 
@@ -184,6 +188,7 @@ internal static class CompletionsEndpoint
         total.PromptTokens == 0 ? more.CacheMiss : total.CacheMiss, total.PromptTokens == 0 ? more.FirstDifferentToken : total.FirstDifferentToken)
     {
         ForcedTokens = total.ForcedTokens + more.ForcedTokens,
+        DroppedTokens = total.DroppedTokens + more.DroppedTokens,
     };
 
     private sealed record Asked(string Id, ILanguageModel Model, List<GenerationRequest> Requests, bool Streams, bool IncludesUsage)
@@ -199,7 +204,7 @@ internal static class CompletionsEndpoint
 
     private sealed record Answer(string Id, long Created, string Model, AnswerClock Clock)
     {
-        public CompletionResponse With(IReadOnlyList<TextChoice> choices, TokenUsage? usage = null)
-            => new() { Id = Id, Created = Created, Model = Model, Choices = choices, Usage = usage?.ToWire(), Timings = usage is { } cost ? Clock.Timings(cost) : null };
+        public CompletionResponse With(IReadOnlyList<TextChoice> choices, TokenUsage? usage = null, IReadOnlyList<string>? warnings = null)
+            => new() { Id = Id, Created = Created, Model = Model, Choices = choices, Usage = usage?.ToWire(), Timings = usage is { } cost ? Clock.Timings(cost) : null, Warnings = warnings };
     }
 }

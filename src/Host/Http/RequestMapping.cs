@@ -99,7 +99,7 @@ internal static class RequestMapping
                 id, model, prompt.Text ?? throw ApiException.BadRequest("'suffix' goes with texts, not with token ids", "suffix"), request.Suffix, "suffix"))];
         }
 
-        return [.. prompts.Select(prompt => prompt.TokenIds is { } ids ? PromptText.Checked(ids, model, "prompt") : PromptText.Tokenize(model, prompt.Text!, request.ParseSpecial ?? false, "prompt"))];
+        return [.. prompts.Select(prompt => prompt.TokenIds is { } ids ? PromptText.Checked(ids, model, "prompt") : PromptText.Tokenize(model, prompt.Text!, request.ParseSpecial ?? false, "prompt", request.OnFull == FullContext.Shift))];
     }
 
     private static ChatMessage ToMessage(ChatRequestMessage message, int index)

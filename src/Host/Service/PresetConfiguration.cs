@@ -39,6 +39,10 @@ internal sealed record SamplingConfiguration
 
     public long? Seed { get; init; }
 
+    public FullContext? OnFull { get; init; }
+
+    public int? KeptTokens { get; init; }
+
     public IReadOnlyList<string> Stop { get; init; } = [];
 
     /// <summary>Options with these where they are null. A beam search draws nothing, so it takes none but the limit.</summary>
@@ -59,6 +63,8 @@ internal sealed record SamplingConfiguration
             PresencePenalty = options.PresencePenalty ?? PresencePenalty,
             FrequencyPenalty = options.FrequencyPenalty ?? FrequencyPenalty,
             PenaltyWindow = options.PenaltyWindow ?? PenaltyWindow,
+            OnFull = options.OnFull ?? OnFull,
+            KeptTokens = options.KeptTokens ?? KeptTokens,
             Seed = options.Seed ?? (Seed is { } seed ? unchecked((ulong)seed) : null),
         };
     }

@@ -20,6 +20,9 @@ internal sealed class WrittenHistory
     /// <summary>Where the text that the template writes now departs from the longest of <see cref="Texts"/>, in characters; null where it goes on from it.</summary>
     public int? Departure { get; private set; }
 
+    /// <summary>Whether messages were left out of the prompt since the context would have been full.</summary>
+    public bool IsShortened { get; private set; }
+
     /// <summary>The text that the template wrote; null before.</summary>
     public string? Prompt { get; private set; }
 
@@ -30,7 +33,7 @@ internal sealed class WrittenHistory
     /// <param name="begin">The token that stands before the text without being written in it; null for none.</param>
     public IReadOnlyList<int> TakeOver(Tokenizer tokenizer, IReadOnlyList<int> ids, string text, int? begin)
     {
-        Prompt = text;
+        (Prompt, Kept, Departure) = (text, 0, null);
         for (var i = 0; i < Texts.Count; i++)
         {
             var written = Decode(tokenizer, Texts[i], begin);
@@ -50,6 +53,12 @@ internal sealed class WrittenHistory
 
         return ids;
     }
+
+    /// <summary>Tells what another found of the prompt that was chosen of several.</summary>
+    /// <param name="chosen">What that prompt was made with.</param>
+    /// <param name="isShortened">Whether it lacks messages.</param>
+    public void Take(WrittenHistory chosen, bool isShortened)
+        => (Kept, Departure, Prompt, IsShortened) = (chosen.Kept, chosen.Departure, chosen.Prompt, isShortened);
 
     // How many tokens make exactly so many characters of the text; null where none of them ends there.
     private static int? EndOf(Tokenizer tokenizer, IReadOnlyList<int> ids, string text, int length, int? begin)

@@ -18,6 +18,8 @@ internal static class DepartureFinder
         var token = written.AsSpan().CommonPrefixLength(CollectionsMarshal.AsSpan(prompt.ToList()));
         if (token == written.Length)
             return null;
+        if (history.IsShortened)
+            return new HistoryDeparture(token, null, "the context was full: other messages are left out than before");
         if (history.Departure is not { } character || history.Prompt is not { } text)
             return new HistoryDeparture(token, null, "the same text is other tokens now: none ends where the answer ended");
         var changed = MessageAt(path, text, character);

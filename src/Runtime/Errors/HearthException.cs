@@ -83,6 +83,15 @@ public sealed class ContextLengthExceededException : HearthException
         TextIndex = textIndex;
     }
 
+    /// <summary>Creates the error of a text that filled the context before it ended.</summary>
+    /// <param name="tokensPossible">Tokens that one sequence may occupy.</param>
+    internal ContextLengthExceededException(long tokensPossible)
+        : base($"the text filled the context of {tokensPossible} tokens before it ended")
+    {
+        TokensAsked = tokensPossible + 1;
+        TokensPossible = tokensPossible;
+    }
+
     /// <summary>Which of several texts to embed does not fit, from 0; null for a prompt.</summary>
     public int? TextIndex { get; }
 

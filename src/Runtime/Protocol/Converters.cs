@@ -76,6 +76,26 @@ internal sealed class ArgumentsConverter : JsonConverter<string?>
     public override void Write(Utf8JsonWriter writer, string? value, JsonSerializerOptions options) => writer.WriteStringValue(value);
 }
 
+/// <summary>One of the names of <see cref="GenerationOptions.OnFullOption"/>.</summary>
+internal sealed class FullContextConverter : JsonConverter<FullContext?>
+{
+    public override FullContext? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType == JsonTokenType.Null)
+        {
+            return null;
+        }
+
+        var text = reader.TokenType == JsonTokenType.String ? reader.GetString()! : throw new ProtocolException("must be a string");
+        return GenerationOptions.OnFullOption.Names.Contains(text)
+            ? GenerationOptions.OnFullOption.With(GenerationOptions.Default, text).OnFull
+            : throw new ProtocolException(GenerationOptions.OnFullOption.FaultOf(text));
+    }
+
+    public override void Write(Utf8JsonWriter writer, FullContext? value, JsonSerializerOptions options)
+        => writer.WriteStringValue(GenerationOptions.OnFullOption.ValueOf(new GenerationOptions { OnFull = value }));
+}
+
 /// <summary>A string or an array of strings.</summary>
 internal sealed class StringListConverter : JsonConverter<IReadOnlyList<string>>
 {

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Hearth.Runtime.Protocol;
 
-/// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty), and what vLLM and llama-server call what OpenAI has no name for.</summary>
+/// <summary>What chat and text completions share: OpenAI's fields and Hearth's own (top_k, min_p, repetition_penalty, penalty_window, ignore_eos, beams, length_penalty, on_full), and what vLLM and llama-server call what OpenAI has no name for.</summary>
 internal abstract class GenerationFields
 {
     /// <summary>What the fields come to, those apart that need a check of their form or the model.</summary>
@@ -50,6 +50,13 @@ internal abstract class GenerationFields
     public int? MinTokens { get => Options.MinTokens; set => Options = Options with { MinTokens = value }; }
 
     public int? DraftTokens { get => Options.DraftTokens; set => Options = Options with { DraftTokens = value }; }
+
+    /// <summary>Hearth's own: "stop", "shift" or "error".</summary>
+    [JsonConverter(typeof(FullContextConverter))]
+    public FullContext? OnFull { get => Options.OnFull; set => Options = Options with { OnFull = value }; }
+
+    /// <summary>llama-server's; -1: the whole prompt.</summary>
+    public int? NKeep { get => Options.KeptTokens; set => Options = Options with { KeptTokens = value }; }
 
     public IReadOnlyList<int>? StopTokenIds { get => Options.StopTokenIds is { Count: > 0 } ids ? ids : null; set => Options = Options with { StopTokenIds = value ?? [] }; }
 

@@ -137,6 +137,9 @@ internal sealed class CompletionResponse
 
     /// <inheritdoc cref="WireTimings"/>
     public WireTimings? Timings { get; init; }
+
+    /// <inheritdoc cref="ChatCompletionResponse.Warnings"/>
+    public IReadOnlyList<string>? Warnings { get; init; }
 }
 
 internal sealed class TextChoice
@@ -206,6 +209,9 @@ internal sealed class UsageFields
     public int CompletionTokens { get; init; }
 
     public int TotalTokens { get; init; }
+
+    /// <summary>Hearth's own: tokens left out of a full context that went on; absent where there were none.</summary>
+    public int? DroppedTokens { get; init; }
 
     public PromptTokensDetails? PromptTokensDetails { get; init; }
 

@@ -50,6 +50,7 @@ internal static class WireNames
         => prompt with
         {
             CompletionTokens = prompt.CompletionTokens + choice.CompletionTokens,
+            DroppedTokens = prompt.DroppedTokens + choice.DroppedTokens,
             ForcedTokens = prompt.ForcedTokens + choice.ForcedTokens,
             ReasoningTokens = prompt.ReasoningTokens + choice.ReasoningTokens,
         };
@@ -67,6 +68,7 @@ internal static class WireNames
         PromptTokens = usage.PromptTokens,
         CompletionTokens = usage.CompletionTokens,
         TotalTokens = usage.TotalTokens,
+        DroppedTokens = usage.DroppedTokens > 0 ? usage.DroppedTokens : null,
         CompletionTokensDetails = usage is { ForcedTokens: > 0 } or { ReasoningTokens: > 0 } or { DraftedTokens: > 0 }
             ? new CompletionTokensDetails
             {
@@ -92,6 +94,7 @@ internal static class WireNames
             fields.PromptTokens, fields.CompletionTokens, details?.CachedTokens ?? 0, miss,
             details?.FirstDifferentToken ?? details?.CachedTokens ?? 0)
         {
+            DroppedTokens = fields.DroppedTokens ?? 0,
             ForcedTokens = fields.CompletionTokensDetails?.ForcedTokens ?? 0,
             ReasoningTokens = fields.CompletionTokensDetails?.ReasoningTokens ?? 0,
             DraftedTokens = (fields.CompletionTokensDetails?.AcceptedPredictionTokens ?? 0) + (fields.CompletionTokensDetails?.RejectedPredictionTokens ?? 0),

@@ -23,6 +23,8 @@ internal static class HearthMetrics
 
     public static Counter<long> AcceptedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.accepted", "{token}", "Guessed tokens that were chosen");
 
+    public static Counter<long> DroppedTokens { get; } = s_meter.CreateCounter<long>("hearth.tokens.dropped", "{token}", "Tokens left out of full contexts that went on");
+
     public static Counter<long> Preemptions { get; } = s_meter.CreateCounter<long>("hearth.requests.preempted", "{request}", "Requests whose pages were taken for others");
 
     /// <summary>The tag that tells models apart.</summary>

@@ -20,7 +20,7 @@ internal sealed class ScheduledRequest
     private const int UsualCompletion = 512;
 
     private readonly List<int> _history;
-    private readonly int _begin;
+    private readonly int _promptTokens;
     private readonly TextEnds _ends;
     private readonly int _minTokens;
     private readonly List<int> _forced = [];
@@ -38,17 +38,23 @@ internal sealed class ScheduledRequest
     /// <param name="source">The text that the encoder of an encoder–decoder reads, checked; the prompt is then the decoder's.</param>
     /// <param name="leader">The request of the same prompt that computes it first; null for none.</param>
     /// <param name="draftTokens">Guesses of a step where the request does not say how many.</param>
+    /// <param name="shift">What goes where the context is full; null: the text ends there.</param>
     public ScheduledRequest(
-        List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, TextEnds ends, int[]? source = null, ScheduledRequest? leader = null, int draftTokens = 0)
+        List<int> prompt, GenerationRequest request, SamplingParameters parameters, int contextLength, TextEnds ends, int[]? source = null, ScheduledRequest? leader = null, int draftTokens = 0, ContextShift? shift = null)
     {
         _ends = ends;
         Leader = leader;
         _minTokens = request.Options.MinTokens ?? 0;
         Alternatives = request.Options.LogProbabilities;
         _history = prompt;
-        _begin = prompt.Count;
+        _promptTokens = prompt.Count;
+        ContextLength = contextLength;
         Source = source;
-        MaxCompletion = Math.Min(request.Options.TokenLimit, contextLength - prompt.Count);
+        Shift = shift;
+        var limit = request.Options.TokenLimit;
+        var room = contextLength - prompt.Count;
+        MaxCompletion = shift is null ? Math.Min(limit, room) : limit == int.MaxValue ? contextLength : limit;
+        FailsAtLimit = request.Options.OnFull == FullContext.Error && limit > room;
         Priority = request.Priority;
         Deadline = request.Deadline;
         CacheScope = request.CacheScope;
@@ -59,19 +65,31 @@ internal sealed class ScheduledRequest
         Lookup = (request.Options.DraftTokens ?? draftTokens) is > 0 and var most ? new PromptLookup(most) : null;
     }
 
-    /// <summary>Prompt and chosen tokens.</summary>
+    /// <summary>Prompt and chosen tokens, without what was left out of a full context.</summary>
     public ReadOnlySpan<int> History => CollectionsMarshal.AsSpan(_history);
 
     /// <summary>Tokens of the text that was given: the source's, of an encoder–decoder.</summary>
-    public int PromptTokens => Source?.Length ?? _begin;
+    public int PromptTokens => Source?.Length ?? _promptTokens;
 
-    public int CompletionTokens => _history.Count - _begin;
+    public int CompletionTokens { get; private set; }
 
     /// <summary>What the encoder reads; null for a decoder alone.</summary>
     public int[]? Source { get; }
 
     /// <summary>The most tokens that are generated, by the request's limit and the context's.</summary>
     public int MaxCompletion { get; }
+
+    /// <summary>Whether reaching <see cref="MaxCompletion"/> is an error: the context is full, and the caller wants to be told so.</summary>
+    public bool FailsAtLimit { get; }
+
+    /// <summary>What goes where the context is full; null: the text ends there.</summary>
+    public ContextShift? Shift { get; }
+
+    /// <summary>Positions that it may have.</summary>
+    public int ContextLength { get; }
+
+    /// <summary>Tokens that may be guessed behind the next one.</summary>
+    public int RoomToGuess => Math.Min(MaxCompletion - CompletionTokens - 1, ContextLength - _history.Count);
 
     /// <summary>How many of the likeliest tokens are told of each place; null: not even how likely the chosen one was.</summary>
     public int? Alternatives { get; }
@@ -241,8 +259,13 @@ internal sealed class ScheduledRequest
     public void Append(TextToken token)
     {
         _history.Add(token.Id);
+        CompletionTokens++;
         _tokens.Writer.TryWrite(token);
     }
+
+    /// <summary>Makes room in a full context; its sequence holds what is no more then.</summary>
+    /// <returns>Tokens that went.</returns>
+    public int ShiftContext() => Shift!.Apply(_history);
 
     /// <summary>Has other requests of the same prompt admitted: its pages are there to be found.</summary>
     public void LetOthersIn() => _letsOthersIn = true;
@@ -292,6 +315,7 @@ internal sealed class ScheduledRequest
             ForcedTokens = forcedTokens,
             DraftedTokens = Lookup?.Guessed ?? 0,
             AcceptedTokens = Lookup?.Right ?? 0,
+            DroppedTokens = Shift?.Dropped ?? 0,
         };
     }
 

@@ -1,8 +1,6 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Hearth.Runtime.Caching;
 using Hearth.Runtime.Graphs;
-using Hearth.Runtime.Sampling;
 using Microsoft.Extensions.Logging;
 
 namespace Hearth.Runtime.Scheduling;
@@ -34,11 +32,8 @@ internal enum StepOutcome
 /// A step is a transaction: end what nobody wants, admit, plan (changes nothing), reserve pages, run, then commit or
 /// release. Between steps each admitted request owns exactly the pages of its positions. Not thread-safe: one thread steps.
 /// </remarks>
-internal sealed class Scheduler
+internal sealed partial class Scheduler
 {
-    /// <summary>How long the requests of a step wait for what the constraint of one of them allows.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(3);
-
     private readonly IStepRunner _runner;
     private readonly KvCache _cache;
     private readonly SourceEncoder? _encoder;
@@ -52,11 +47,8 @@ internal sealed class Scheduler
     private readonly List<ScheduledRequest> _admitted = [];
     private readonly List<StepEntry> _plan = [];
     private readonly StepBatch _batch = new();
-    private readonly SamplerScratch[] _scratch;
-    private readonly (ScheduledRequest Request, Memory<float> Logits)[] _choosing;
-    private readonly List<(ScheduledRequest Request, Memory<float> Logits)> _late = [];
     private readonly List<int> _tokens = [];
-    private readonly WorkCrew _choosers;
+    private readonly ChoiceCrew _choosers;
     private readonly float[] _logits;
     private (ScheduledRequest Request, long Version)? _refused; // who had no room last, and the state of the caches then
     private volatile int _admittedCount;
@@ -90,10 +82,7 @@ internal sealed class Scheduler
         _maxAdmitted = Math.Min(Math.Min(options.MaxConcurrentSequences, _rowBudget), runner.MaxOutputRows);
         _outputBudget = Math.Min(_maxAdmitted + MostGuesses, runner.MaxOutputRows);
         _logits = new float[(long)_outputBudget * runner.VocabularySize];
-        _choosing = new (ScheduledRequest, Memory<float>)[_maxAdmitted];
-        var choosers = Math.Min(options.ChoosingThreads, _maxAdmitted);
-        _scratch = [.. Enumerable.Range(0, choosers).Select(_ => new SamplerScratch())];
-        _choosers = new WorkCrew(choosers, (i, worker) => _choosing[i].Request.Choose(_choosing[i].Logits.Span, _scratch[worker]));
+        _choosers = new ChoiceCrew(_maxAdmitted, Math.Min(options.ChoosingThreads, _maxAdmitted), runner.VocabularySize);
     }
 
     /// <summary>Requests that own pages; may be read from any thread.</summary>
@@ -112,7 +101,11 @@ internal sealed class Scheduler
     public StepOutcome Step()
     {
         EndUnwanted();
-        TakeLate();
+        foreach (var request in _choosers.ChooseLate(_admitted))
+        {
+            TakeChoices(request);
+        }
+
         Admit();
         Volatile.Write(ref _pendingRows, _admitted.Sum(request => request.IsDecoding ? 0 : request.Pending));
         if (_admitted.Count == 0)
@@ -124,7 +117,7 @@ internal sealed class Scheduler
         StepPlan.Build(_admitted, _rowBudget, _plan);
         Guess();
         ReservePages();
-        return _plan.Count > 0 ? Run() : read ?? (WaitForMask() ? StepOutcome.Waited : StepOutcome.Released);
+        return _plan.Count > 0 ? Run() : read ?? (ChoiceCrew.Wait(_admitted) ? StepOutcome.Waited : StepOutcome.Released);
     }
 
     /// <summary>Reads waiting sources in a step of the encoder, between two of the decoder.</summary>
@@ -186,140 +179,6 @@ internal sealed class Scheduler
         }
     }
 
-    private void Admit()
-    {
-        while (_queue.Peek() is { } next && HasRows(next) && HasPlace(next) && TryAdmit(next))
-        {
-        }
-
-        if (_admitted.Count > 0)
-        {
-            _queue.NoteServed(_admitted.Min(request => request.Turn));
-        }
-    }
-
-    /// <summary>Whether a request has a place; where all are taken, the last in order gives its own to one that comes before it.</summary>
-    /// <remarks>Its pages stay cached until their room is needed, so that it goes on soon where it was.</remarks>
-    private bool HasPlace(ScheduledRequest request)
-    {
-        if (_admitted.Count < _maxAdmitted)
-        {
-            return true;
-        }
-
-        if (_maxAdmitted == 1 || RequestOrder.Instance.Compare(request, _admitted[^1]) > 0)
-        {
-            return false;
-        }
-
-        Preempt(_admitted[^1]);
-        return true;
-    }
-
-    /// <summary>Whether those that come before a request leave it a row of the next step.</summary>
-    /// <remarks>Admitted no sooner, it finds the prefixes that they leave: of many equal system prompts few are computed.</remarks>
-    private bool HasRows(ScheduledRequest request)
-    {
-        long taken = 0;
-        foreach (var other in _admitted)
-        {
-            if (other.IsDecoding || RequestOrder.Instance.Compare(other, request) < 0)
-            {
-                taken += other.Pending;
-            }
-        }
-
-        return taken < _rowBudget;
-    }
-
-    private bool TryAdmit(ScheduledRequest request)
-    {
-        var version = CacheVersion;
-        if (_admitted.Count > 0 && (_refused == (request, version) || !HasRoom(request)))
-        {
-            _refused = (request, version);
-            return false;
-        }
-
-        var match = new PrefixMatch(0, CacheMissReason.NothingCached);
-        var sequence = SharesPrefix(request) ? _cache.CreateSequence(request.History, out match, request.CacheScope) : _cache.CreateSequence();
-        if (!TryAdmitSource(request, ref match) || !_queue.TryRemove(request))
-        {
-            _refused = (request, version);
-            sequence.Dispose();
-            request.ReleaseMemory();
-            return false;
-        }
-
-        if (request.Match is null)
-        {
-            request.AdmittedAt = _time.GetTimestamp();
-            HearthMetrics.PromptTokens.Add(request.PromptTokens, Tag);
-            HearthMetrics.CachedTokens.Add(match.Length, Tag);
-        }
-
-        request.Match ??= match;
-        request.Sequence = sequence;
-        request.State = RequestState.Prefilling;
-        var place = _admitted.BinarySearch(request, RequestOrder.Instance);
-        _admitted.Insert(~place, request);
-        CountAdmitted(1);
-        request.ReportAdmitted();
-        if (request.CompletionTokens == 0)
-        {
-            // What a constraint forces from the start is read with the prompt.
-            JumpAhead(request);
-        }
-
-        request.Walk?.FillAhead();
-        return true;
-    }
-
-    // What a decoder caches depends on the source that it attends to, not on its own tokens alone; and a recurrent
-    // sequence has forgotten its beginning.
-    private bool SharesPrefix(ScheduledRequest request) => _options.CachePrefixes && request.Source is null && _options.Recurrence is null;
-
-    private bool TryAdmitSource(ScheduledRequest request, ref PrefixMatch match)
-    {
-        if (request.Source is null)
-        {
-            return true;
-        }
-
-        if (!_encoder!.TryAdmit(request))
-        {
-            return false;
-        }
-
-        if (!request.AwaitsSource)
-        {
-            match = new PrefixMatch(request.Source.Length, CacheMissReason.None);
-        }
-
-        return true;
-    }
-
-    // Changes where somebody lets pages go or leaves a prefix: until then there is no more room than there was.
-    private long CacheVersion => _cache.Version + (_encoder?.Cache.Version ?? 0);
-
-    /// <summary>Whether a request's prompt fits beside those of the others and a page of growth for each.</summary>
-    /// <remarks>Asked while others are admitted. Alone a request is always tried: nobody will make room later.</remarks>
-    private bool HasRoom(ScheduledRequest request)
-    {
-        long wanted = 1 + (SharesPrefix(request) ? _cache.PagesToStart(request.History, request.CacheScope) : _cache.PagesFor(Growth(0, request.History.Length)));
-        foreach (var other in _admitted)
-        {
-            wanted += _cache.PagesToReserve(other.Sequence!, Growth(other.Sequence!.Length, other.Pending)) + 1;
-        }
-
-        return wanted <= _cache.AvailablePages;
-    }
-
-    // By how many positions a sequence grows when a text goes on; of one that is read in segments only the last are held.
-    private int Growth(int held, int positions)
-        => _options.Recurrence is { } recurrence
-            ? (int)Math.Clamp(recurrence.MostHeld(_rowBudget, _cache.PageTokens) - held, 0, positions) : positions;
-
     /// <summary>Fills what is left of the step with guesses of how texts go on.</summary>
     /// <remarks>Not of models with states, which cannot go back to the row before a wrong guess, nor of texts under a constraint, which forces what is certain.</remarks>
     private void Guess()
@@ -341,7 +200,7 @@ internal sealed class Scheduler
         {
             if (wantsLogits && request is { Lookup: { } lookup, Walk: null, State: RequestState.Decoding })
             {
-                lookup.Guess(request.History, Math.Min(Math.Min(rows, outputs), request.MaxCompletion - request.CompletionTokens - 1), request.Guesses);
+                lookup.Guess(request.History, Math.Min(Math.Min(rows, outputs), request.RoomToGuess), request.Guesses);
                 rows -= request.Guesses.Count;
                 outputs -= request.Guesses.Count;
             }
@@ -470,7 +329,7 @@ internal sealed class Scheduler
             }
         }
 
-        ChooseAll();
+        _choosers.Choose(_plan, _logits);
         foreach (var (request, _, wantsLogits) in _plan)
         {
             if (request.LateLogits is not null)
@@ -485,90 +344,9 @@ internal sealed class Scheduler
             }
             else if (request.Pending == 0)
             {
-                Complete(request, FinishReason.Length);
+                EndAtLimit(request);
             }
         }
-    }
-
-    // Each by itself, on as many threads as there are; what comes of it is taken in order afterwards.
-    private void ChooseAll()
-    {
-        var (count, row) = (0, 0);
-        foreach (var entry in _plan)
-        {
-            if (entry.WantsLogits)
-            {
-                var rows = 1 + entry.Request.Guesses.Count;
-                var logits = _logits.AsMemory(row * _runner.VocabularySize, rows * _runner.VocabularySize);
-                row += rows;
-                if (entry.Request.Walk is { IsReady: false })
-                {
-                    _late.Add((entry.Request, logits));
-                }
-                else
-                {
-                    _choosing[count++] = (entry.Request, logits);
-                }
-            }
-        }
-
-        RunChoosers(count);
-        count = 0;
-
-        // A mask is there long before its step ends, but for a few. Those are waited for a little; then the others go on.
-        var begin = Stopwatch.GetTimestamp();
-        foreach (var (request, logits) in _late)
-        {
-            var left = s_patience - Stopwatch.GetElapsedTime(begin);
-            if (request.Walk!.WaitReady(left > TimeSpan.Zero ? left : TimeSpan.Zero))
-            {
-                _choosing[count++] = (request, logits);
-            }
-            else
-            {
-                request.LateLogits = logits.ToArray();
-            }
-        }
-
-        _late.Clear();
-        RunChoosers(count);
-    }
-
-    /// <summary>Chooses for those whose masks were late and are there now.</summary>
-    private void TakeLate()
-    {
-        var count = 0;
-        foreach (var request in _admitted)
-        {
-            if (request.LateLogits is { } logits && request.Walk!.IsReady)
-            {
-                _choosing[count++] = (request, logits);
-                _late.Add((request, default));
-            }
-        }
-
-        RunChoosers(count);
-        foreach (var (request, _) in _late)
-        {
-            request.LateLogits = null;
-            TakeChoices(request);
-        }
-
-        _late.Clear();
-    }
-
-    /// <summary>Where all wait for their masks, waits for one of them a little; false where none waits.</summary>
-    private bool WaitForMask()
-    {
-        var late = _admitted.Find(request => request.LateLogits is not null);
-        late?.Walk!.WaitReady(s_patience);
-        return late is not null;
-    }
-
-    private void RunChoosers(int count)
-    {
-        _choosers.Run(count);
-        Array.Clear(_choosing, 0, count);
     }
 
     /// <summary>The positions of guesses that were right count as the text's; those of the others are written anew.</summary>
@@ -600,6 +378,7 @@ internal sealed class Scheduler
             return;
         }
 
+        request.State = RequestState.Decoding;
         foreach (var choice in request.Choices)
         {
             if (!Take(request, choice))
@@ -608,7 +387,6 @@ internal sealed class Scheduler
             }
         }
 
-        request.State = RequestState.Decoding;
         if (JumpAhead(request))
         {
             request.Walk?.FillAhead();
@@ -650,11 +428,56 @@ internal sealed class Scheduler
 
         if (request.CompletionTokens >= request.MaxCompletion)
         {
-            Complete(request, FinishReason.Length);
+            EndAtLimit(request);
             return false;
         }
 
+        if (request.Shift?.IsFull(request.History.Length) == true)
+        {
+            Shift(request);
+        }
+
         return true;
+    }
+
+    /// <summary>Leaves out what is in the middle of a text that fills the context; what is kept behind it is read again at its new places.</summary>
+    private void Shift(ScheduledRequest request)
+    {
+        var sequence = request.Sequence!;
+        if (SharesPrefix(request))
+        {
+            sequence.Publish(wholePagesOnly: true);
+        }
+
+        var dropped = request.ShiftContext();
+        HearthMetrics.DroppedTokens.Add(dropped, Tag);
+        _logger.LogDebug("A full context goes on without {Dropped} of its tokens", dropped);
+        if (SharesPrefix(request))
+        {
+            // What of it is cached: the kept beginning, or more where another text went the same way.
+            sequence.Dispose();
+            request.Sequence = _cache.CreateSequence(request.History, out _, request.CacheScope);
+        }
+        else
+        {
+            sequence.Truncate(sequence.Tokens.CommonPrefixLength(request.History[..^1]));
+        }
+
+        request.State = RequestState.Prefilling;
+    }
+
+    /// <summary>Ends a text at its token limit or at the context's end.</summary>
+    private void EndAtLimit(ScheduledRequest request)
+    {
+        if (!request.FailsAtLimit)
+        {
+            Complete(request, FinishReason.Length);
+            return;
+        }
+
+        Pace.NoteEnd(_time.GetElapsedTime(request.AdmittedAt));
+        ReleasePages(request, publish: true);
+        request.Fail(new ContextLengthExceededException(request.ContextLength));
     }
 
     private void Preempt(ScheduledRequest request)

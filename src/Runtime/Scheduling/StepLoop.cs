@@ -21,6 +21,7 @@ internal sealed class StepLoop : IAsyncDisposable
     private readonly Func<int, bool> _isEnd;
     private readonly Lazy<int[]> _ends;
     private readonly bool _isEndless;
+    private readonly bool _isRecurrent;
     private readonly KeyValuePair<int, float>[] _suppressed;
     private readonly BeamSearches _searches;
     private readonly ILogger _logger;
@@ -55,7 +56,8 @@ internal sealed class StepLoop : IAsyncDisposable
         _ends = new Lazy<int[]>(() => [.. Enumerable.Range(0, VocabularySize).Where(isEndOfGeneration)]);
         _logger = logger;
         _queue = new RequestQueue(options.QueueCapacity, options.ModelId, TimeToPlace);
-        _isEndless = options.Recurrence is not null && ContextLength == CacheSizing.Endless;
+        _isRecurrent = options.Recurrence is not null;
+        _isEndless = _isRecurrent && ContextLength == CacheSizing.Endless;
         _suppressed = [.. options.Suppressed.Select(token => KeyValuePair.Create(token, float.NegativeInfinity))];
         _searches = new BeamSearches(runner, Cache, encoder, options, time);
         _scheduler = new Scheduler(runner, Cache, _queue, options, time, logger, encoder);
@@ -134,7 +136,7 @@ internal sealed class StepLoop : IAsyncDisposable
     public RequestEstimate Estimate(GenerationRequest request)
     {
         Resolve(request.Options);
-        var (prompt, source) = CheckedPrompts(request);
+        var (prompt, source, shift) = CheckedPrompts(request);
         var tokens = source ?? System.Runtime.InteropServices.CollectionsMarshal.AsSpan(prompt);
         var match = source is null && !_isEndless ? Cache.FindPrefix(tokens, request.CacheScope) : new PrefixMatch(0, CacheMissReason.NothingCached);
         var place = _queue.PlaceOf(request.Client, request.Priority);
@@ -144,7 +146,10 @@ internal sealed class StepLoop : IAsyncDisposable
             tokens.Length, match.Length, match.Reason,
             Math.Max(0, Cache.PagesFor(prompt.Count) - kept) * Cache.Store.PageBytes,
             Math.Max(0, Cache.PagesFor(prompt.Count + longest) - kept) * Cache.Store.PageBytes,
-            place, TimeToFirst(tokens.Length - match.Length, place));
+            place, TimeToFirst(tokens.Length - match.Length, place))
+        {
+            DroppedTokens = shift?.Dropped ?? 0,
+        };
     }
 
     // Its own rows and those before it at the pace of prompts; where no place is free, the end of others besides.
@@ -202,7 +207,7 @@ internal sealed class StepLoop : IAsyncDisposable
             throw new InvalidRequestException(nameof(options.Beams), $"must be at most {_searches.MostBeams}, the rows of a step, found {width}");
         }
 
-        var (prompt, source) = CheckedPrompts(request);
+        var (prompt, source, _) = CheckedPrompts(request);
         var most = Math.Min(options.TokenLimit, ContextLength - prompt.Count);
         return new BeamTask(
             [.. prompt], source, width, options.LengthPenalty ?? 1, most, EndsOf(options), options.MinTokens ?? 0, bias, request.Deadline, request.Admitted, request.CacheScope);
@@ -247,36 +252,69 @@ internal sealed class StepLoop : IAsyncDisposable
 
     private ScheduledRequest Schedule(GenerationRequest request, SamplingParameters parameters, ScheduledRequest? leader = null)
     {
-        var (prompt, source) = CheckedPrompts(request);
-        return new ScheduledRequest(prompt, request, parameters, ContextLength, EndsOf(request.Options), source, leader, _draftTokens);
+        var (prompt, source, shift) = CheckedPrompts(request);
+        return new ScheduledRequest(prompt, request, parameters, ContextLength, EndsOf(request.Options), source, leader, _draftTokens, shift);
     }
 
     private TextEnds EndsOf(GenerationOptions options) => new(_isEnd, options.IgnoreEndOfText, options.StopTokenIds, _ends);
 
-    // What the decoder begins with, and what the encoder reads.
-    private (List<int> Prompt, int[]? Source) CheckedPrompts(GenerationRequest request)
+    // What the decoder begins with, what the encoder reads, and what goes where the context is full.
+    private (List<int> Prompt, int[]? Source, ContextShift? Shift) CheckedPrompts(GenerationRequest request)
     {
+        var shifts = request.Options.OnFull == FullContext.Shift;
         if (_encoder is not null)
         {
+            if (shifts)
+            {
+                throw new InvalidRequestException(nameof(request.Options.OnFull), "must be stop or error for an encoder–decoder: its text is an answer to all of its source");
+            }
+
             int[] source = [.. CheckedPrompt(nameof(request.Prompt), request.Prompt, _encoder.LongestSource)];
-            return (CheckedPrompt(nameof(request.DecoderPrompt), request.DecoderPrompt ?? [_decoderStart], ContextLength), source);
+            return (CheckedPrompt(nameof(request.DecoderPrompt), request.DecoderPrompt ?? [_decoderStart], ContextLength), source, null);
         }
 
-        return request.DecoderPrompt is null
-            ? (CheckedPrompt(nameof(request.Prompt), request.Prompt, ContextLength), null)
-            : throw new InvalidRequestException(nameof(request.DecoderPrompt), "needs an encoder–decoder; this model is a decoder alone");
+        if (request.DecoderPrompt is not null)
+        {
+            throw new InvalidRequestException(nameof(request.DecoderPrompt), "needs an encoder–decoder; this model is a decoder alone");
+        }
+
+        // A text of segments goes on by itself: the model forgets its beginning as it reads.
+        if (!shifts || _isEndless)
+        {
+            return (CheckedPrompt(nameof(request.Prompt), request.Prompt, ContextLength), null, null);
+        }
+
+        if (_isRecurrent)
+        {
+            throw new InvalidRequestException(nameof(request.Options.OnFull), "must be stop or error: this model forgets by itself, and its context was limited when it was loaded");
+        }
+
+        foreach (var shorter in request.ShorterPrompts)
+        {
+            CheckTokens(nameof(request.ShorterPrompts), shorter);
+        }
+
+        var prompt = CheckedPrompt(nameof(request.Prompt), request.Prompt, int.MaxValue);
+        var shift = new ContextShift(prompt, request, ContextLength);
+        return prompt.Count <= ContextLength ? (prompt, null, shift) : throw new ContextLengthExceededException(prompt.Count, ContextLength);
     }
 
     private List<int> CheckedPrompt(string name, IReadOnlyList<int> prompt, int most)
     {
-        if (prompt.Count == 0)
-        {
-            throw new InvalidRequestException(name, "must have at least one token");
-        }
-
         if (prompt.Count > most)
         {
             throw new ContextLengthExceededException(prompt.Count, most);
+        }
+
+        CheckTokens(name, prompt);
+        return [.. prompt];
+    }
+
+    private void CheckTokens(string name, IReadOnlyList<int> prompt)
+    {
+        if (prompt.Count == 0)
+        {
+            throw new InvalidRequestException(name, "must have at least one token");
         }
 
         foreach (var token in prompt)
@@ -286,8 +324,6 @@ internal sealed class StepLoop : IAsyncDisposable
                 throw new InvalidRequestException(name, $"names token {token}, but the vocabulary has the tokens 0 to {VocabularySize - 1}");
             }
         }
-
-        return [.. prompt];
     }
 
     private void Run()

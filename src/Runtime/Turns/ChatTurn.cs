@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Hearth.Runtime.Constraints;
@@ -13,7 +14,9 @@ public static class ChatTurn
     /// <remarks>
     /// A call of a tool always has the name of one that may be called and arguments that fit its schema, whatever the model
     /// would rather write. What is wrong with the request is told by the first read, before anything is computed. Leaving the
-    /// enumeration or cancelling frees what the request holds within one step.
+    /// enumeration or cancelling frees what the request holds within one step. Where the context is full and may shift
+    /// (<see cref="GenerationOptions.OnFull"/>), system messages, tools and the last question stay, and whole messages behind them
+    /// go, the oldest first; <see cref="ChatUpdate.Warnings"/> and <see cref="TokenUsage.DroppedTokens"/> say so.
     /// </remarks>
     /// <param name="model">Answers.</param>
     /// <param name="request">The chat, and what the answer may be.</param>
@@ -29,11 +32,11 @@ public static class ChatTurn
         ArgumentNullException.ThrowIfNull(request);
 
         // Templates, schemas and tokenizing take their time; a caller's thread is not for that.
-        var (generation, tools) = await Task.Run(() => Prepare(model, request, cancellationToken), cancellationToken).ConfigureAwait(false);
+        var (generation, tools, left) = await Task.Run(() => Prepare(model, request, cancellationToken), cancellationToken).ConfigureAwait(false);
         var choices = new Choice?[request.Options.ChoiceCount ?? 1];
         await foreach (var update in model.GenerateAsync(generation, cancellationToken).ConfigureAwait(false))
         {
-            var choice = choices[update.Choice] ??= new Choice(NewReader(model.Dialect, tools, request, generation.Prompt), tools.Warnings);
+            var choice = choices[update.Choice] ??= new Choice(NewReader(model.Dialect, tools, request, generation.Prompt), left is null ? tools.Warnings : [left, .. tools.Warnings], generation.LeftOutTokens);
             yield return choice.Read(update) with { Prompt = generation.Prompt };
         }
     }
@@ -56,14 +59,14 @@ public static class ChatTurn
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(request);
-        var (generation, _) = await Task.Run(() => Prepare(model, request, cancellationToken), cancellationToken).ConfigureAwait(false);
+        var (generation, _, _) = await Task.Run(() => Prepare(model, request, cancellationToken), cancellationToken).ConfigureAwait(false);
         return generation.Prompt.Count;
     }
 
     /// <summary>The chat that a turn's prompt is rendered of: with its tools and switches as the model's template takes them.</summary>
     internal static ChatPrompt PromptOf(ILanguageModel model, ChatTurnRequest request) => ToolPrompt.Adapt(WithVariables(request), model.Dialect);
 
-    private static (GenerationRequest Request, ToolSet Tools) Prepare(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
+    private static (GenerationRequest Request, ToolSet Tools, string? LeftOut) Prepare(ILanguageModel model, ChatTurnRequest request, CancellationToken cancellationToken)
     {
         var fault = request.Options.FindFault(model.Information.VocabularySize);
         if (fault is not null)
@@ -74,14 +77,17 @@ public static class ChatTurn
             throw new InvalidRequestException("ContinueFinalMessage", "needs a last message that is the assistant's, with a text and without calls");
         var dialect = model.Dialect;
         var tools = ToolSet.Read(request, cancellationToken);
-        var prompt = Tokenize(model, request, cancellationToken);
+        var prompts = request.Options.OnFull == FullContext.Shift
+            ? ShiftedChat.Prompts(model, request with { Chat = WithVariables(request) }, cancellationToken) : new ShiftedPrompts(Tokenize(model, request, cancellationToken));
         var form = dialect.IsHarmony ? Harmony.Answer(tools, request) : CallForms.Answer(dialect.Calls, tools, request, dialect.HasPythonTag);
         if (form is not null && request.Options.Constraint is null && (request.Options.MinTokens > 0 || request.Options.IgnoreEndOfText))
             throw new InvalidRequestException(request.Options.MinTokens > 0 ? nameof(GenerationOptions.MinTokens) : nameof(GenerationOptions.IgnoreEndOfText), "contradicts tools, whose calls say where the text ends");
         var constraint = form is null ? request.Options.Constraint : Constraint.Composed(form);
         return (new GenerationRequest
         {
-            Prompt = prompt,
+            Prompt = prompts.Prompt,
+            ShorterPrompts = prompts.Shorter,
+            LeftOutTokens = prompts.LeftOutTokens,
             Options = request.Options with { Constraint = constraint },
             IsChat = true,
             ContinuesAnswer = request.ContinuesFinalMessage,
@@ -92,7 +98,7 @@ public static class ChatTurn
             CacheScope = request.CacheScope,
             Client = request.Client,
             Admitted = request.Admitted,
-        }, tools);
+        }, tools, prompts.Warning);
     }
 
     /// <summary>The prompt's tokens.</summary>
@@ -141,7 +147,7 @@ public static class ChatTurn
     }
 
     /// <summary>One choice of an answer while it is read.</summary>
-    private sealed class Choice(TurnReader reader, IReadOnlyList<string> warnings)
+    private sealed class Choice(TurnReader reader, IReadOnlyList<string> warnings, int leftOutTokens)
     {
         private int _reasoningTokens;
         private bool _hasWarned;
@@ -155,6 +161,8 @@ public static class ChatTurn
                 _reasoningTokens += update.TokenIds.Count;
             if (update.FinishReason is not null)
                 reader.End(pieces);
+            if (update.Usage?.DroppedTokens > leftOutTokens)
+                pieces.Warnings.Add(string.Create(CultureInfo.InvariantCulture, $"the context filled while the answer was written: it went on without {update.Usage.Value.DroppedTokens - leftOutTokens} of the tokens before it"));
             if (!_hasWarned)
                 pieces.Warnings.InsertRange(0, warnings);
             _hasWarned = true;

@@ -178,7 +178,7 @@ public sealed class ResponsesTests
     [InlineData("\"background\": true", "background")]
     [InlineData("\"conversation\": \"c\"", "conversation")]
     [InlineData("\"prompt\": {\"id\": \"p\"}", "prompt")]
-    [InlineData("\"truncation\": \"auto\"", "truncation")]
+    [InlineData("\"truncation\": \"middle\"", "truncation")]
     [InlineData("\"tools\": [{\"type\": \"web_search\"}]", "tools[0]")]
     [InlineData("\"text\": {\"format\": {\"type\": \"xml\"}}", "text.format")]
     [InlineData("\"temperature\": -1", "temperature")]

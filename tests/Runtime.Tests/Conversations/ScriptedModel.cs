@@ -30,7 +30,13 @@ internal sealed class ScriptedModel : ILanguageModel
 
     public ChatDialect Dialect { get; }
 
-    public ModelInformation Information => new("scripted", "none", 100_000, Tokenizer.VocabularySize, 0, 0, true, DateTimeOffset.UnixEpoch);
+    public int ContextLength { get; init; } = 100_000;
+
+    public List<GenerationRequest> Requests { get; } = [];
+
+    public int Rendered { get; private set; }
+
+    public ModelInformation Information => new("scripted", "none", ContextLength, Tokenizer.VocabularySize, 0, 0, true, DateTimeOffset.UnixEpoch);
 
     public ModelLoad Load => default;
 
@@ -38,13 +44,18 @@ internal sealed class ScriptedModel : ILanguageModel
 
     public IReadOnlyList<int> Tokenize(string text, bool addSpecial = true, bool parseSpecial = false) => Tokenizer.Encode(text, addSpecial, parseSpecial);
 
-    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default) => _renderer.Tokenize(chat, 100_000, cancellationToken);
+    public IReadOnlyList<int> TokenizeChat(ChatPrompt chat, CancellationToken cancellationToken = default)
+    {
+        Rendered++;
+        return _renderer.Tokenize(chat, ContextLength, cancellationToken);
+    }
 
     public async IAsyncEnumerable<GenerationUpdate> GenerateAsync(GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         await Task.Yield();
         int[] prompt = [.. request.Prompt];
         Prompts.Add(prompt);
+        Requests.Add(request);
         var found = Math.Min(prompt.AsSpan().CommonPrefixLength(_cached), prompt.Length - 1);
         var says = request.Options.MaxTokens == 0 ? "" : Says;
         int[] ids = [.. Spell(says)];

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -62,6 +63,10 @@ internal static class GenerateVerb
         await foreach (var update in model.GenerateAsync(request, cancellationToken))
         {
             await environment.Output.WriteAsync(update.Text);
+            if (update.Usage is { DroppedTokens: > 0 and var dropped })
+            {
+                await environment.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"hearth: warning: the context was full: the text went on without {dropped} of its tokens"));
+            }
         }
 
         // A pipe gets the text as it is; a terminal's prompt starts on a line of its own.

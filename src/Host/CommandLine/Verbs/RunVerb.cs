@@ -187,6 +187,10 @@ internal static class RunVerb
                     reply.Append(update.Text);
                     await environment.Output.WriteAsync(update.Text);
                     last = update;
+                    foreach (var warning in update.Warnings)
+                    {
+                        await environment.Error.WriteLineAsync($"hearth: warning: {warning}");
+                    }
                 }
             }
         }

@@ -8,12 +8,13 @@ internal static class PromptText
     /// <param name="text">Any text.</param>
     /// <param name="parseSpecial">Whether special tokens written in it count as such.</param>
     /// <param name="param">Its field.</param>
+    /// <param name="mayShift">Whether what does not fit may be left out of it.</param>
     /// <exception cref="ContextLengthExceededException">It is far too long; it was not tokenized.</exception>
     /// <exception cref="ApiException">It makes no token.</exception>
-    public static IReadOnlyList<int> Tokenize(ILanguageModel model, string text, bool parseSpecial, string param)
+    public static IReadOnlyList<int> Tokenize(ILanguageModel model, string text, bool parseSpecial, string param, bool mayShift = false)
     {
         // What is far too long is told so without the time and memory that tokenizing it would take.
-        if (model.LeastTokens(text) is var least && least > model.Information.ContextLength)
+        if (!mayShift && model.LeastTokens(text) is var least && least > model.Information.ContextLength)
         {
             throw new ContextLengthExceededException(least, model.Information.ContextLength, isLeast: true);
         }

@@ -152,11 +152,21 @@ internal static class AnthropicEndpoints
         target["stop_sequence"] = last?.StopSequence;
     }
 
-    private static JsonObject Usage(TokenUsage usage) => new()
+    private static JsonObject Usage(TokenUsage usage)
     {
-        ["input_tokens"] = usage.PromptTokens - usage.CachedPromptTokens,
-        ["cache_creation_input_tokens"] = 0,
-        ["cache_read_input_tokens"] = usage.CachedPromptTokens,
-        ["output_tokens"] = usage.CompletionTokens,
-    };
+        var wire = new JsonObject
+        {
+            ["input_tokens"] = usage.PromptTokens - usage.CachedPromptTokens,
+            ["cache_creation_input_tokens"] = 0,
+            ["cache_read_input_tokens"] = usage.CachedPromptTokens,
+            ["output_tokens"] = usage.CompletionTokens,
+        };
+        if (usage.DroppedTokens > 0)
+        {
+            // Hearth's own: what a full context went on without.
+            wire["dropped_tokens"] = usage.DroppedTokens;
+        }
+
+        return wire;
+    }
 }

@@ -67,6 +67,7 @@ internal static class AnthropicMapping
             TopP = request.TopP,
             TopK = request.TopK,
             StopSequences = request.StopSequences ?? [],
+            OnFull = request.OnFull,
             Constraint = ToConstraint(request.OutputFormat, "output_format") ?? ToConstraint(request.OutputConfig?.Format, "output_config.format"),
         };
         return options.FindFault(model.VocabularySize) is { } fault ? throw fault : options;

@@ -31,6 +31,10 @@ internal sealed class AnthropicRequest
 
     public IReadOnlyList<string>? StopSequences { get; init; }
 
+    /// <inheritdoc cref="GenerationFields.OnFull"/>
+    [JsonConverter(typeof(FullContextConverter))]
+    public FullContext? OnFull { get; init; }
+
     public bool? Stream { get; init; }
 
     public IReadOnlyList<AnthropicTool>? Tools { get; init; }

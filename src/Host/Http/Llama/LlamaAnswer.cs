@@ -51,7 +51,8 @@ internal sealed class LlamaAnswer(FoundModel<ILanguageModel> found, LlamaComplet
             ["generation_settings"] = Settings(found.Model, options, request.Stream == true),
             ["prompt"] = Spelled(text.Prompt),
             ["has_new_line"] = text.Text.Contains('\n', StringComparison.Ordinal),
-            ["truncated"] = IsCutByContext(update, usage),
+            ["truncated"] = usage.DroppedTokens > 0 || IsCutByContext(update, usage),
+            ["tokens_dropped"] = usage.DroppedTokens,
             ["stop_type"] = update switch
             {
                 { FinishReason: FinishReason.Length or FinishReason.DeadlineExceeded } => "limit",
@@ -97,6 +98,8 @@ internal sealed class LlamaAnswer(FoundModel<ILanguageModel> found, LlamaComplet
             ["stop"] = new JsonArray([.. options.StopSequences.Select(stop => (JsonNode)stop)]),
             ["max_tokens"] = options.MaxTokens ?? -1,
             ["n_predict"] = options.MaxTokens ?? -1,
+            ["n_keep"] = options.KeptTokens ?? GenerationOptions.KeptTokensOption.Default,
+            ["on_full"] = GenerationOptions.OnFullOption.ValueOf(options) ?? "stop",
             ["ignore_eos"] = options.IgnoreEndOfText,
             ["stream"] = streams,
             ["logit_bias"] = new JsonArray([.. biases.Select(bias => new JsonObject { ["token"] = bias.Item1, ["bias"] = bias.Item2 })]),

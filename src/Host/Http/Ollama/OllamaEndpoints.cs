@@ -63,11 +63,12 @@ internal static class OllamaEndpoints
             if (isRaw)
             {
                 FieldRules.Refuse(body.Others, OllamaMapping.Refused);
-                var prompt = string.IsNullOrEmpty(body.Suffix) ? PromptText.Tokenize(found.Model, body.Prompt!, parseSpecial: true, "prompt")
+                var options = OllamaMapping.ToOptions(body, found.Model.Information, context);
+                var prompt = string.IsNullOrEmpty(body.Suffix) ? PromptText.Tokenize(found.Model, body.Prompt!, parseSpecial: true, "prompt", options.OnFull == FullContext.Shift)
                     : Infill.Prompt(found.Id, found.Model, body.Prompt ?? "", body.Suffix, "suffix");
                 asked = new Asked(found.Id, found.Model, null, body.Stream != false, new TextShape())
                 {
-                    Text = new GenerationRequest { Prompt = prompt, Options = OllamaMapping.ToOptions(body, found.Model.Information, context) },
+                    Text = new GenerationRequest { Prompt = prompt, Options = options },
                 };
             }
             else
@@ -196,6 +197,10 @@ internal static class OllamaEndpoints
         piece["prompt_eval_duration"] = Nanoseconds(clock.Prompt);
         piece["eval_count"] = last?.Usage?.CompletionTokens ?? 0;
         piece["eval_duration"] = Nanoseconds(clock.Writing);
+        if (last?.Usage is { DroppedTokens: > 0 and var dropped })
+        {
+            piece["dropped_count"] = dropped;
+        }
     }
 
     private static string Required(string? model) => string.IsNullOrEmpty(model) ? throw ApiException.BadRequest("model is required", "model") : model;

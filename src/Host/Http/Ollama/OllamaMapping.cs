@@ -87,6 +87,8 @@ internal static class OllamaMapping
             PresencePenalty = options.PresencePenalty,
             FrequencyPenalty = options.FrequencyPenalty,
             LogProbabilities = request.Logprobs == true || request.TopLogprobs > 0 ? request.TopLogprobs ?? 0 : null,
+            OnFull = options.OnFull ?? request.Shift switch { true => FullContext.Shift, false => FullContext.Stop, null => null },
+            KeptTokens = options.NumKeep,
             Constraint = ToConstraint(request.Format),
         };
         return mapped.FindFault(model.VocabularySize) is { } fault ? throw fault : mapped;
@@ -201,6 +203,8 @@ internal static class OllamaMapping
     {
         sent.Note(nameof(GenerationOptions.Constraint), "format");
         sent.Note(nameof(GenerationOptions.MaxTokens), "options.num_predict");
+        sent.Note(nameof(GenerationOptions.KeptTokens), "options.num_keep");
+        sent.Note(nameof(GenerationOptions.OnFull), "options.on_full");
         sent.Note(nameof(GenerationOptions.RepetitionPenalty), "options.repeat_penalty");
         sent.Note(nameof(GenerationOptions.PenaltyWindow), "options.repeat_last_n");
         foreach (var name in new[] { nameof(GenerationOptions.Temperature), nameof(GenerationOptions.TopK), nameof(GenerationOptions.TopP), nameof(GenerationOptions.MinP), nameof(GenerationOptions.PresencePenalty), nameof(GenerationOptions.FrequencyPenalty) })

@@ -37,6 +37,9 @@ internal abstract class OllamaTextRequest
 
     public int? TopLogprobs { get; init; }
 
+    /// <summary>Whether a full context goes on; null: as the model or preset has it.</summary>
+    public bool? Shift { get; init; }
+
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
 }
@@ -107,6 +110,13 @@ internal sealed class OllamaOptions
     public float? PresencePenalty { get; init; }
 
     public float? FrequencyPenalty { get; init; }
+
+    /// <summary>Tokens of the prompt's beginning that stay where the context shifts; -1: all.</summary>
+    public int? NumKeep { get; init; }
+
+    /// <inheritdoc cref="GenerationFields.OnFull"/>
+    [JsonConverter(typeof(FullContextConverter))]
+    public FullContext? OnFull { get; init; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }

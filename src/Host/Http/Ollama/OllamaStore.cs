@@ -157,6 +157,8 @@ internal static class OllamaStore
         FrequencyPenalty = options.FrequencyPenalty,
         Seed = RequestMapping.ToSeed(options.Seed) is { } seed ? unchecked((long)seed) : null,
         Stop = options.Stop ?? [],
+        OnFull = options.OnFull,
+        KeptTokens = options.NumKeep,
     };
 
     private static async Task AnswerAsync(HttpContext context, AnswerLifetime lifetime, bool streams, Func<CancellationToken, IAsyncEnumerable<JsonObject>> lines)

@@ -104,6 +104,12 @@ internal sealed class ResponseAnswer
             ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = usage.ReasoningTokens },
             ["total_tokens"] = usage.TotalTokens,
         };
+        if (usage.DroppedTokens > 0)
+        {
+            // Hearth's own: what a full context went on without.
+            _response["usage"]!["dropped_tokens"] = usage.DroppedTokens;
+        }
+
         yield return Event(isWhole ? "response.completed" : "response.incomplete", new JsonObject
         {
             ["response"] = Snapshot(),
@@ -134,7 +140,7 @@ internal sealed class ResponseAnswer
         ["tools"] = new JsonArray([.. (request.Tools ?? []).Select(tool => Copy(tool))]),
         ["top_logprobs"] = request.TopLogprobs ?? 0,
         ["top_p"] = request.TopP,
-        ["truncation"] = "disabled",
+        ["truncation"] = request.Truncation ?? (request.OnFull == FullContext.Shift ? "auto" : "disabled"),
         ["usage"] = null,
         ["user"] = request.User,
         ["metadata"] = Copy(request.Metadata) ?? new JsonObject(),

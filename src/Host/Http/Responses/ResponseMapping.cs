@@ -27,9 +27,14 @@ internal static class ResponseMapping
     public static ChatTurnRequest ToTurn(ResponseRequest request, IReadOnlyList<JsonObject> items, ModelInformation model, HttpContext context)
     {
         Refuse(request.Others, Refused);
-        if (request.Truncation is not (null or "disabled"))
+        if (request.Truncation is not (null or "disabled" or "auto"))
         {
-            throw ApiException.BadRequest($"'truncation' with the value '{request.Truncation}' is not supported", "truncation", "unsupported_parameter");
+            throw ApiException.BadRequest($"'truncation' must be auto or disabled, found '{request.Truncation}'", "truncation");
+        }
+
+        if (request is { Truncation: "auto", OnFull: FullContext.Stop or FullContext.Error })
+        {
+            throw ApiException.BadRequest("'on_full' and 'truncation': \"auto\" ask for different things; send one of them", "on_full");
         }
 
         var messages = ResponseItems.ToMessages(items);
@@ -80,6 +85,7 @@ internal static class ResponseMapping
             MaxTokens = request.MaxOutputTokens,
             Temperature = request.Temperature,
             TopP = request.TopP,
+            OnFull = request.OnFull ?? (request.Truncation == "auto" ? FullContext.Shift : null),
             LogProbabilities = request.TopLogprobs is > 0 || request.Include?.Contains("message.output_text.logprobs") == true ? request.TopLogprobs ?? 0 : null,
             Constraint = ToConstraint(request.Text?.Format),
         };

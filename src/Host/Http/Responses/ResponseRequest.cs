@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Hearth.Runtime.Protocol;
 
 namespace Hearth.Host.Http;
 
@@ -50,8 +51,12 @@ internal sealed class ResponseRequest
 
     public string? User { get; init; }
 
-    /// <summary>"disabled", or "auto", which is not done.</summary>
+    /// <summary>"disabled", or "auto": a full context goes on without its oldest messages.</summary>
     public string? Truncation { get; init; }
+
+    /// <inheritdoc cref="GenerationFields.OnFull"/>
+    [JsonConverter(typeof(FullContextConverter))]
+    public FullContext? OnFull { get; init; }
 
     /// <summary>llama-server's: whether each piece of text tells the times so far.</summary>
     public bool? TimingsPerToken { get; init; }
