@@ -39,7 +39,7 @@ public sealed class SystemdTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd's socket is Linux's");
         using var systemd = new NotifySocket();
-        Environment.SetEnvironmentVariable("WATCHDOG_USEC", "60000");
+        Environment.SetEnvironmentVariable("WATCHDOG_USEC", "1500000");
         try
         {
             var model = new FakeLanguageModel();
