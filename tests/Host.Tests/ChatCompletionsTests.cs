@@ -1,6 +1,6 @@
-using Hearth.Runtime.Constraints;
 using System.Text;
 using System.Text.RegularExpressions;
+using Hearth.Runtime.Constraints;
 
 namespace Hearth.Host.Tests;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Hearth.Host.CommandLine.Terminal;
 using Hearth.Host.Service;
 using Hearth.Runtime.Engines;
 
@@ -25,6 +26,9 @@ internal sealed record CommandEnvironment
     /// <summary>Whether errors go into a pipe or file; progress is then not shown.</summary>
     public bool ErrorIsPiped { get; init; } = true;
 
+    /// <summary>The terminal, key by key; null where input or output is none.</summary>
+    public ITerminal? Terminal { get; init; }
+
     public required LoadModel Load { get; init; }
 
     /// <summary>Who takes Ctrl-C.</summary>
@@ -39,6 +43,7 @@ internal sealed record CommandEnvironment
         InputIsPiped = Console.IsInputRedirected,
         OutputIsPiped = Console.IsOutputRedirected,
         ErrorIsPiped = Console.IsErrorRedirected,
+        Terminal = Console.IsInputRedirected || Console.IsOutputRedirected ? null : new ConsoleTerminal(),
         Load = load,
     };
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Tokenizers;
 
@@ -34,7 +35,8 @@ internal sealed class ConstraintRunner
     public ConstraintRunner(Tokenizer tokenizer)
     {
         _tokenizer = tokenizer;
-        _compiler = new ConstraintCompiler(tokenizer, tokenizer.VocabularySize);
+        // Each case is another: what is kept of the earlier ones would only be moved about by the collector.
+        _compiler = new ConstraintCompiler(tokenizer, tokenizer.VocabularySize, mostKept: 0);
         _mask = new ulong[(tokenizer.VocabularySize + 63) / 64];
     }
 
@@ -44,6 +46,8 @@ internal sealed class ConstraintRunner
     /// <summary>Has the code compiled and what all constraints share made, so that neither counts as a case's.</summary>
     public void WarmUp()
     {
+        // Old objects are then collected beside the work, as they are in a service, which waits between steps.
+        GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency;
         for (var i = 0; i < WarmUps; i++)
         {
             foreach (var (schema, text) in s_warmUps)

@@ -23,7 +23,7 @@ internal static class ChatCompletionsEndpoint
         var asked = await ReadAsync(context, store);
         using var lifetime = new AnswerLifetime(context);
         var answer = new Answer($"chatcmpl-{Guid.NewGuid():N}", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), asked.Id, new AnswerClock(), asked.Conversation, store);
-        var turn = ModelAnswer.Complete(context, asked.Turn) with { Admitted = answer.Clock.Begin + (Action)lifetime.Begin };
+        var turn = await ModelAnswer.CompleteAsync(context, asked.Turn) with { Admitted = answer.Clock.Begin + (Action)lifetime.Begin };
         if (asked.Streams)
         {
             await EventStream.WriteAsync(
@@ -38,7 +38,7 @@ internal static class ChatCompletionsEndpoint
     private static async Task CountAsync(HttpContext context)
     {
         var asked = await ReadAsync(context, context.RequestServices.GetRequiredService<ConversationStore>());
-        var count = await ModelAnswer.CountAsync(asked.Model, ModelAnswer.Complete(context, asked.Turn), context.RequestAborted);
+        var count = await ModelAnswer.CountAsync(asked.Model, await ModelAnswer.CompleteAsync(context, asked.Turn), context.RequestAborted);
         await context.Response.WriteAsJsonAsync(new JsonObject { ["object"] = "response.input_tokens", ["input_tokens"] = count }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     }
 
@@ -48,6 +48,11 @@ internal static class ChatCompletionsEndpoint
         var body = read.Body;
         var (id, model, _) = await ModelAnswer.FindChatAsync(context, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
+        if (body.Conversation is not null && ModelDefaults.PresetOf(context) is { ToolServers.Count: > 0 } preset)
+        {
+            throw ApiException.BadRequest($"'conversation' cannot be had with the preset '{preset.Id}', whose tools the service runs; send the messages", "conversation", "unsupported_parameter");
+        }
+
         var turn = TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context));
         if (body.Conversation is not null && turn.Options.ChoiceCount > 1)
         {

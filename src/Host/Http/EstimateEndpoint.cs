@@ -27,7 +27,7 @@ internal static class EstimateEndpoint
     {
         var (id, model, _) = await ModelAnswer.FindChatAsync(context, body.Model);
         UnsupportedFields.RefuseInChat(body.Others);
-        var turn = ModelAnswer.Complete(context, TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)));
+        var turn = await ModelAnswer.CompleteAsync(context, TurnMapping.ToTurn(body, RequestMapping.ToOptions(body, model.Information, context)));
         try
         {
             var request = await Task.Run(() => ChatTurn.ToGeneration(model, turn, context.RequestAborted), context.RequestAborted);

@@ -1,9 +1,11 @@
+using Hearth.Host.Agents;
+using Hearth.Host.Page;
 using Hearth.Host.Service;
 using Hearth.Runtime.Conversations;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Hosting.Systemd;
+using Microsoft.Extensions.Options;
 
 namespace Hearth.Host.Http;
 
@@ -40,6 +42,7 @@ internal static class HearthServer
         builder.Services.AddSingleton<ModelCatalog>();
         builder.Services.AddSingleton<ApiFailures>();
         builder.Services.AddSingleton<ResponseStore>();
+        builder.Services.AddSingleton<ToolServers>();
         builder.Services.AddSingleton<BodyBudget>();
         builder.Services.AddSingleton(_ => new ConversationStore());
         builder.Services.AddSingleton<Drain>();
@@ -116,11 +119,12 @@ internal static class HearthServer
         app.Use((context, next) => gate.AnswerAsync(context, next));
         app.UseMiddleware<AccessGuard>();
         app.UseCors();
+        app.UsePage();
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseRateLimiter();
         app.UseMiddleware<KeyQuota>();
-        app.MapStatusPage();
+        app.MapPage();
         app.MapHealth();
         app.MapProbes();
         app.MapModels();
@@ -135,6 +139,8 @@ internal static class HearthServer
         app.MapEstimate();
         app.MapConversations();
         app.MapCache();
+        app.MapStatus();
+        app.MapLens();
         return app;
     }
 
@@ -188,6 +194,9 @@ internal static class HearthServer
 
         // Who asks too early is answered so; the log tells of loading and failing itself.
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+
+        // What is wrong with a tool server is told in one line, by ToolServers.
+        builder.Logging.AddFilter("ModelContextProtocol", LogLevel.None);
 
         // Why the host cannot start is told once, by the command.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

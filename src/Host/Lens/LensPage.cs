@@ -20,8 +20,9 @@ internal static class LensPage
         stream.Write(Encoding.UTF8.GetBytes(page[(mark + DataMark.Length)..]));
     }
 
-    // The writer's default encoder escapes <, > and &: no token can end the script element that holds the data.
-    private static void WriteData(AttentionMaps maps, Stream stream)
+    /// <summary>Writes attention as an object: tokens as people read them, and of each layer the weights as base64 of 16-bit numbers.</summary>
+    /// <remarks>The writer's default encoder escapes &lt;, &gt; and &amp;: no token can end a script element that holds the data.</remarks>
+    internal static void WriteData(AttentionMaps maps, Stream stream)
     {
         using var json = new Utf8JsonWriter(stream);
         json.WriteStartObject();

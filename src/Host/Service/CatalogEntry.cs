@@ -76,6 +76,7 @@ internal sealed class ModelCounters
     private long _cachedTokens;
     private long _completionTokens;
     private long _texts;
+    private long _streamedTokens;
 
     public long PromptTokens => Interlocked.Read(ref _promptTokens);
 
@@ -84,6 +85,11 @@ internal sealed class ModelCounters
     public long CompletionTokens => Interlocked.Read(ref _completionTokens);
 
     public long Texts => Interlocked.Read(ref _texts);
+
+    /// <summary>Tokens that came so far, those of texts that go on still among them: <see cref="CompletionTokens"/> counts a text at its end.</summary>
+    public long StreamedTokens => Interlocked.Read(ref _streamedTokens);
+
+    public void AddStreamed(int tokens) => Interlocked.Add(ref _streamedTokens, tokens);
 
     public void Add(TokenUsage usage)
     {

@@ -10,7 +10,7 @@ internal sealed class LiveConfiguration(ServiceConfiguration first, Func<Service
     private static readonly (string Key, Func<ServiceConfiguration, object?> Value)[] Fixed =
     [
         ("Urls", settings => settings.Urls), ("KeyFile", settings => settings.KeyFile), ("RequireKeys", settings => settings.RequireKeys),
-        ("StateFolder", settings => settings.StateFolder), ("ModelFolders", settings => string.Join(';', settings.ModelFolders)),
+        ("StateFolder", settings => settings.StateFolder), ("ModelFolders", settings => string.Join(';', settings.ModelFolders)), ("ToolServers", settings => string.Join('\n', settings.ToolServers.Select(Describe))),
         ("Limits:BodyBytes", settings => settings.Limits.BodyBytes), ("Limits:HeaderBytes", settings => settings.Limits.HeaderBytes),
         ("Limits:HeaderSeconds", settings => settings.Limits.HeaderSeconds), ("Limits:IdleSeconds", settings => settings.Limits.IdleSeconds),
         ("Limits:LeastBytesPerSecond", settings => settings.Limits.LeastBytesPerSecond),
@@ -42,6 +42,13 @@ internal sealed class LiveConfiguration(ServiceConfiguration first, Func<Service
             }
 
             var before = _current;
+            if (fresh.Presets.SelectMany(preset => preset.ToolServers.Select(server => (preset.Id, server))).FirstOrDefault(pair => before.ToolServers.All(server => server.Id != pair.server)) is { Id: { } preset } unknown)
+            {
+                var refusal = $"configuration: the preset '{preset}' names the tool server '{unknown.server}', which counts from the next start on";
+                logger.LogError("{Message}; the configuration before it stays in force", refusal);
+                return refusal;
+            }
+
             foreach (var (key, value) in Fixed)
             {
                 if (!Equals(value(before), value(fresh)))
@@ -51,10 +58,13 @@ internal sealed class LiveConfiguration(ServiceConfiguration first, Func<Service
             }
 
             // Whether the service can be reached from elsewhere is where it listens, which does not change.
-            _current = fresh with { OpenAddress = before.OpenAddress, Urls = before.Urls, ModelFolders = before.ModelFolders, KeyFile = before.KeyFile, RequireKeys = before.RequireKeys, StateFolder = before.StateFolder };
+            _current = fresh with { OpenAddress = before.OpenAddress, Urls = before.Urls, ModelFolders = before.ModelFolders, ToolServers = before.ToolServers, KeyFile = before.KeyFile, RequireKeys = before.RequireKeys, StateFolder = before.StateFolder };
             Changed?.Invoke(before, _current);
             logger.LogInformation("the configuration was read anew");
             return null;
         }
     }
+
+    private static string Describe(ToolServerConfiguration server)
+        => string.Join('\t', server.Arguments.Concat(server.Environment).Concat(server.Headers).Concat(server.Tools).Prepend($"{server with { Arguments = [], Environment = [], Headers = [], Tools = [] }}"));
 }

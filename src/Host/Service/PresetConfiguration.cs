@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Hearth.Host.Service;
 
 /// <summary>A name of its own for a model with a system prompt and options: an agent, as far as it is known by what it is told.</summary>
@@ -14,6 +16,18 @@ internal sealed record PresetConfiguration
 
     /// <summary>Options where a request says nothing; those of the model come after.</summary>
     public SamplingConfiguration? Sampling { get; init; }
+
+    /// <summary>A JSON file with the tools (OpenAI's form, an array) of chats that bring none; what the model calls of them goes to whoever asked.</summary>
+    public string? ToolsFile { get; init; }
+
+    /// <summary>Ids of tool servers whose tools the service offers and runs itself.</summary>
+    public IReadOnlyList<string> ToolServers { get; init; } = [];
+
+    /// <summary>How often an answer may have tools run before it must do without.</summary>
+    public int MostToolRounds { get; init; } = 8;
+
+    /// <summary>What <see cref="ToolsFile"/> holds.</summary>
+    internal IReadOnlyList<JsonObject> Tools { get; init; } = [];
 }
 
 /// <summary>Options of <see cref="GenerationOptions"/> where a request says nothing.</summary>

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Hearth.Host.Service;
 
@@ -15,6 +17,9 @@ internal sealed record ServiceConfiguration
 
     /// <summary>Names of their own for models with a system prompt and options.</summary>
     public IReadOnlyList<PresetConfiguration> Presets { get; init; } = [];
+
+    /// <summary>Servers whose tools presets may offer.</summary>
+    public IReadOnlyList<ToolServerConfiguration> ToolServers { get; init; } = [];
 
     public ServiceLimits Limits { get; init; } = new();
 
@@ -73,7 +78,8 @@ internal sealed record ServiceConfiguration
             Limits = ConfigurationReader.Record<ServiceLimits>(configuration, configuration.GetSection("Limits")),
             AllowedHosts = ConfigurationReader.Texts(configuration, "AllowedHosts"),
             AllowedOrigins = ConfigurationReader.Texts(configuration, "AllowedOrigins"),
-            Presets = [.. ConfigurationReader.Elements(configuration, configuration.GetSection("Presets")).Select(section => ReadPreset(configuration, section))],
+            Presets = [.. ConfigurationReader.Elements(configuration, configuration.GetSection("Presets")).Select(section => ReadPreset(configuration, section, folder))],
+            ToolServers = [.. ConfigurationReader.Elements(configuration, configuration.GetSection("ToolServers")).Select(section => ReadToolServer(configuration, section, folder))],
             AnswerUnknownModels = ConfigurationReader.Value<bool>(configuration, "AnswerUnknownModels"),
             AllowPrivatePulls = ConfigurationReader.Value<bool>(configuration, "AllowPrivatePulls") ?? false,
             MemoryBytes = ConfigurationReader.Value<long>(configuration, "MemoryBytes"),
@@ -142,10 +148,40 @@ internal sealed record ServiceConfiguration
             : throw ConfigurationReader.Fault(configuration, section, $"the model{(model.Id is null ? "" : $" '{model.Id}'")} has no Path");
     }
 
-    private static PresetConfiguration ReadPreset(IConfiguration configuration, IConfigurationSection section)
+    private static PresetConfiguration ReadPreset(IConfiguration configuration, IConfigurationSection section, string folder)
     {
         var preset = ConfigurationReader.Record<PresetConfiguration>(configuration, section);
-        return preset.Id.Length > 0 && preset.Model.Length > 0 ? preset : throw ConfigurationReader.Fault(configuration, section, "a preset has an Id and a Model");
+        if (preset.Id.Length == 0 || preset.Model.Length == 0)
+        {
+            throw ConfigurationReader.Fault(configuration, section, "a preset has an Id and a Model");
+        }
+
+        if (preset.MostToolRounds < 1)
+        {
+            throw ConfigurationReader.Fault(configuration, section.GetSection("MostToolRounds"), $"a number from 1 is expected, found {preset.MostToolRounds}");
+        }
+
+        return preset.ToolsFile is { } file ? preset with { Tools = ReadTools(configuration, section.GetSection("ToolsFile"), Path.GetFullPath(file, folder)) } : preset;
+    }
+
+    private static List<JsonObject> ReadTools(IConfiguration configuration, IConfigurationSection section, string path)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllBytes(path)) is JsonArray tools && tools.All(tool => tool is JsonObject) ? [.. tools.Select(tool => tool!.AsObject())]
+                : throw ConfigurationReader.Fault(configuration, section, $"{path} must hold an array of tools, {{\"type\": \"function\", \"function\": ...}}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw ConfigurationReader.Fault(configuration, section, $"{path} cannot be read: {exception.Message}");
+        }
+    }
+
+    private static ToolServerConfiguration ReadToolServer(IConfiguration configuration, IConfigurationSection section, string folder)
+    {
+        var server = ConfigurationReader.Record<ToolServerConfiguration>(configuration, section);
+        return server.FindFault() is { } fault ? throw ConfigurationReader.Fault(configuration, section, fault)
+            : server with { WorkingFolder = server.WorkingFolder is { } working ? Path.GetFullPath(working, folder) : null };
     }
 
     private static void CheckPresets(ServiceConfiguration read)
@@ -159,6 +195,15 @@ internal sealed record ServiceConfiguration
             }
 
             names.Add(preset.Id);
+            if (preset.ToolServers.FirstOrDefault(id => read.ToolServers.All(server => server.Id != id)) is { } unknown)
+            {
+                throw new HearthException($"configuration: the preset '{preset.Id}' names the tool server '{unknown}', which ToolServers does not have");
+            }
+        }
+
+        if (read.ToolServers.GroupBy(server => server.Id, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
+            throw new HearthException($"configuration: {twice.Count()} tool servers have the Id '{twice.Key}'");
         }
     }
 

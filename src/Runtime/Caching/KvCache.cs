@@ -167,6 +167,31 @@ public sealed class KvCache
         }
     }
 
+    /// <summary>What each page is used for now.</summary>
+    internal PageUse[] CapturePageUses()
+    {
+        var uses = new PageUse[PageCount];
+        lock (_lock)
+        {
+            for (var page = 0; page < uses.Length; page++)
+            {
+                uses[page] = _pool.References(page) switch
+                {
+                    0 => PageUse.Free,
+                    1 => PageUse.Used,
+                    _ => PageUse.Shared,
+                };
+            }
+
+            foreach (var node in _tree.Evictable())
+            {
+                uses[node.Page] = PageUse.Cached;
+            }
+        }
+
+        return uses;
+    }
+
     internal KvSequence Fork(KvSequence parent)
     {
         lock (_lock)

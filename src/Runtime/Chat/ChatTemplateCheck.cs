@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Hearth.Runtime.Gguf;
 using Hearth.Runtime.Tokenizers;
 
 namespace Hearth.Runtime.Chat;
@@ -37,6 +38,8 @@ internal static partial class ChatTemplateCheck
             return new Result(fault, warnings);
         }
 
+        if (templates.Sources.Any(GgufText.HasEscapes))
+            warnings.Add($"the model's chat template ('{ModelTemplates.Key}') has bytes that are not UTF-8; each is U+FFFD in the prompt");
         fault = Try(renderer, warnings, out var written);
         AddMissingRoles(templates, tokenizer, warnings);
         AddMarkers(templates, tokenizer, written, warnings);

@@ -14,11 +14,9 @@ namespace Hearth.Runtime.Constraints;
 /// <remarks>Safe for several threads. Takes time and memory, so never on a model's step loop.</remarks>
 /// <param name="tokenizer">Spells the model's tokens.</param>
 /// <param name="vocabularySize">Logits of the model.</param>
-internal sealed class ConstraintCompiler(Tokenizer tokenizer, int vocabularySize)
+/// <param name="mostKept">Constraints that are kept for those who ask again.</param>
+internal sealed class ConstraintCompiler(Tokenizer tokenizer, int vocabularySize, int mostKept = 64)
 {
-    /// <summary>Constraints that are kept.</summary>
-    private const int MostKept = 64;
-
     private readonly Lazy<ConstraintVocabulary> _vocabulary = new(() => new ConstraintVocabulary(tokenizer, vocabularySize));
     private readonly Dictionary<Constraint, LinkedListNode<(Constraint Key, CompiledConstraint Value)>> _known = [];
     private readonly LinkedList<(Constraint Key, CompiledConstraint Value)> _order = new();
@@ -57,7 +55,7 @@ internal sealed class ConstraintCompiler(Tokenizer tokenizer, int vocabularySize
             }
 
             _known.Add(constraint, _order.AddFirst((constraint, compiled)));
-            if (_known.Count > MostKept)
+            if (_known.Count > mostKept)
             {
                 _known.Remove(_order.Last!.Value.Key);
                 _order.RemoveLast();

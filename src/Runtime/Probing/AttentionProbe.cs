@@ -1,4 +1,5 @@
 using System.Text;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Probing;
 using Hearth.Runtime.Tokenizers;
 
@@ -74,6 +75,13 @@ public static class AttentionProbe
         run.Allocate();
         run.ReadWhole(model.Program, tokens);
         return run.Result(model.Information, Named(tokens, model.OptionalTokenizer), []);
+    }
+
+    /// <summary>Layers in which a model's decoder attends to its own text.</summary>
+    internal static int LayerCount(LanguageModel model)
+    {
+        var program = model.Program.Program;
+        return program.Operations.Count(operation => ProgramBuilder.IsAttention(operation) && !ProgramBuilder.IsOverMemory(operation));
     }
 
     private static void Require(ReadOnlySpan<int> tokens, int context)

@@ -163,7 +163,7 @@ internal sealed class BytePairTokenizer : Tokenizer
     private Dictionary<ulong, (uint Rank, int Merged)> BuildMerges(GgufStringList merges, List<string> warnings)
     {
         var result = new Dictionary<ulong, (uint, int)>(merges.Count);
-        var (broken, firstBroken) = (0, 0);
+        var (broken, firstBroken, repeated, firstRepeated) = (0, 0, 0, 0);
         var (left, right) = (new List<byte>(), new List<byte>());
         for (var rank = 0; rank < merges.Count; rank++)
         {
@@ -178,12 +178,20 @@ internal sealed class BytePairTokenizer : Tokenizer
 
             var pair = Rules.Key(_symbols.Intern(CollectionsMarshal.AsSpan(left)), _symbols.Intern(CollectionsMarshal.AsSpan(right)));
             left.AddRange(right);
-            result.TryAdd(pair, ((uint)rank, _symbols.Intern(CollectionsMarshal.AsSpan(left))));
+            if (!result.TryAdd(pair, ((uint)rank, _symbols.Intern(CollectionsMarshal.AsSpan(left)))))
+            {
+                firstRepeated = repeated++ == 0 ? rank : firstRepeated;
+            }
         }
 
         if (broken > 0)
         {
             warnings.Add($"'{MergesKey}' has {broken} entries that are not two spelled symbols with a space between, the first '{GgufText.FromBytes(merges[firstBroken])}' at {firstBroken}; they merge nothing, so texts may get other tokens than the model was trained with");
+        }
+
+        if (repeated > 0)
+        {
+            warnings.Add($"'{MergesKey}' has {repeated} pairs that it had before, the first '{GgufText.FromBytes(merges[firstRepeated])}' at {firstRepeated}; of each the first place counts");
         }
 
         return result;

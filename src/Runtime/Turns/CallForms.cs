@@ -1,6 +1,6 @@
 using Hearth.Runtime.Chat.Dialects;
-using Hearth.Runtime.Constraints.Forms;
 using Hearth.Runtime.Constraints;
+using Hearth.Runtime.Constraints.Forms;
 
 namespace Hearth.Runtime.Turns;
 

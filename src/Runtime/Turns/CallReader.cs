@@ -1,9 +1,9 @@
-using System.Text.Json.Nodes;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Hearth.Runtime.Chat.Dialects;
-using Hearth.Runtime.Constraints.Forms;
 using Hearth.Runtime.Constraints;
+using Hearth.Runtime.Constraints.Forms;
 
 namespace Hearth.Runtime.Turns;
 

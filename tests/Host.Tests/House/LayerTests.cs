@@ -35,7 +35,7 @@ public sealed class LayerTests
         ["ExtensionsAI"] = ["contracts", "Backends"],
         ["SemanticKernel"] = ["contracts"],
         ["LLamaSharp"] = ["contracts", "Steps", "Native"],
-        ["Host"] = ["CommandLine", "Http Lens", "Service", "contracts"],
+        ["Host"] = ["CommandLine", "Http", "Lens Agents", "Page Service", "contracts"],
     };
 
     public static TheoryData<string> Projects => [.. s_rows.Keys];

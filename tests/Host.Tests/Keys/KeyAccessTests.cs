@@ -126,6 +126,9 @@ public sealed class KeyAccessTests
             Assert.Equal(["a"], body![list]!.AsArray().Select(entry => entry![name]!.GetValue<string>()));
         }
 
+        var (_, status) = await service.AskAsync(alice, "/hearth/status");
+        Assert.Equal(["a"], status!["models"]!.AsArray().Select(entry => entry!["id"]!.GetValue<string>()));
+        Assert.Equal(("a", 0), (status["default"]!.GetValue<string>(), status["presets"]!.AsArray().Count));
         Assert.Equal(404, await service.StatusAsync(alice, "/v1/models/b"));
         Assert.Equal(404, await service.StatusAsync(alice, "/api/show", """{"model": "b"}"""));
         Assert.Equal(404, await service.StatusAsync(alice, "/tokenize", """{"model": "b", "content": "x"}"""));
@@ -153,6 +156,9 @@ public sealed class KeyAccessTests
             Assert.Equal(404, await service.StatusAsync(key, "/nowhere"));
         }
 
+        // How much others ask is told to those who may look.
+        Assert.Null((await service.AskAsync(writes, "/hearth/status")).Body!["models"]![0]!["running_requests"]);
+        Assert.NotNull((await service.AskAsync(looks, "/hearth/status")).Body!["models"]![0]!["running_requests"]);
         var (_, body) = await service.AskAsync(looks, "/api/chat", "{}");
         Assert.Equal("the key 'looks' does not allow generate; it allows inspect", body!["error"]!.GetValue<string>());
     }

@@ -1,6 +1,6 @@
 using Hearth.Runtime.Caching;
-using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Gguf;
+using Hearth.Runtime.Graphs;
 using Hearth.Runtime.Loading;
 using Hearth.Runtime.Tests.Support;
 

@@ -197,6 +197,16 @@ public sealed class OddFileTests : IDisposable
     }
 
     [Fact]
+    public async Task A_template_with_bytes_that_are_no_text_is_told_of()
+    {
+        // GgufText's escape of the byte FF.
+        await using var model = await LanguageModel.LoadAsync(Chatting("{% for m in messages %}{{ m.content }}\uDCFF{% endfor %}").Save(_folder));
+
+        Assert.Contains("not UTF-8", Assert.Single(model.Information.Warnings), StringComparison.Ordinal);
+        Assert.Equal(model.Tokenize("hi\uFFFD"), model.TokenizeChat(Chat));
+    }
+
+    [Fact]
     public async Task A_broken_template_for_tools_refuses_chats_with_tools_alone()
     {
         await using var model = await LanguageModel.LoadAsync(Chatting(ChatMl).SetMetadata("tokenizer.chat_template.tool_use", "{% if %}").Save(_folder));

@@ -60,6 +60,19 @@ public sealed class LoadingTests
     }
 
     [Theory]
+    [InlineData("ab", "'ab' at 1")]
+    [InlineData("", "'' at 1")]
+    [InlineData("a b", "'a b' at 1; of each the first place counts")]
+    public void Merges_that_do_nothing_are_told_of(string merge, string told)
+    {
+        var tokenizer = TinyVocabulary.BytePair().With("merges", new[] { "a b", merge, "c d", "ab cd", "1 2" }).Build();
+
+        Assert.Contains(told, Assert.Single(tokenizer.Warnings), StringComparison.Ordinal);
+        Assert.Equal("abcd", TinyVocabulary.Spell(tokenizer, tokenizer.Encode("abcd")));
+        Assert.Empty(TinyVocabulary.BytePair().Build().Warnings);
+    }
+
+    [Theory]
     [InlineData("scores")]
     [InlineData("token_type")]
     public void Arrays_with_other_entries_than_tokens_are_refused(string key)

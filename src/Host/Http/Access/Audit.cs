@@ -37,7 +37,7 @@ internal sealed class Audit(RequestDelegate next, ILoggerFactory loggers, KeyUsa
             usage.Add(key, account.Tokens);
         }
 
-        if (Array.Exists(Quiet, path => context.Request.Path.Equals(path)) && context.Response.StatusCode < 400)
+        if ((Array.Exists(Quiet, path => context.Request.Path.Equals(path)) || context.Request.Path.StartsWithSegments("/page")) && context.Response.StatusCode < 400)
         {
             return;
         }

@@ -21,13 +21,13 @@ internal static class RouteVerbs
         ("/completion", KeyVerbs.Generate), ("/infill", KeyVerbs.Generate), ("/apply-template", KeyVerbs.Generate),
         ("/v1/responses", KeyVerbs.Generate), ("/responses", KeyVerbs.Generate), ("/v1/messages", KeyVerbs.Generate),
         ("/api/chat", KeyVerbs.Generate), ("/api/generate", KeyVerbs.Generate),
-        ("/hearth/estimate", KeyVerbs.Generate), ("/hearth/conversations", KeyVerbs.Generate),
+        ("/hearth/estimate", KeyVerbs.Generate), ("/hearth/lens", KeyVerbs.Generate), ("/hearth/conversations", KeyVerbs.Generate),
         ("/props", KeyVerbs.Inspect), ("/slots", KeyVerbs.Inspect), ("/metrics", KeyVerbs.Inspect), ("/lora-adapters", KeyVerbs.Inspect),
         ("/hearth/cache", KeyVerbs.Inspect), ("/api/ps", KeyVerbs.Inspect),
 
         // Every bearer may know what its models are, and what their tokens.
         ("/models", KeyVerbs.None), ("/v1/models", KeyVerbs.None), ("/api/tags", KeyVerbs.None), ("/api/show", KeyVerbs.None),
-        ("/tokenize", KeyVerbs.None), ("/detokenize", KeyVerbs.None),
+        ("/tokenize", KeyVerbs.None), ("/detokenize", KeyVerbs.None), ("/hearth/status", KeyVerbs.None), ("/page", KeyVerbs.None),
     ];
 
     /// <summary>Whether a request needs no key.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Hearth.Host.Agents;
 using Hearth.Host.Service;
 using Hearth.Runtime.Protocol;
 
@@ -27,9 +28,30 @@ internal static class ModelAnswer
         return found.Model.Information.ChatTemplateFault is { } fault ? throw ApiException.BadRequest(fault, "model") : found;
     }
 
-    /// <summary>A turn with what the service sets of it: defaults of its model, its deadline, and whose prefixes it may start from.</summary>
-    public static ChatTurnRequest Complete(HttpContext context, ChatTurnRequest turn)
+    /// <summary>A turn with what the service sets of it: defaults of its model, tools of its preset, its deadline, and whose prefixes it may start from.</summary>
+    /// <exception cref="ApiException">A tool server of the preset cannot be reached.</exception>
+    public static async Task<ChatTurnRequest> CompleteAsync(HttpContext context, ChatTurnRequest turn)
     {
+        if (ModelDefaults.PresetOf(context) is { } preset)
+        {
+            var tools = turn.Chat.Tools.Count > 0 ? turn.Chat.Tools : [.. preset.Tools.Select(tool => tool.DeepClone().AsObject())];
+            if (preset.ToolServers.Count > 0 && turn.ToolChoice.Mode != ToolChoiceMode.None)
+            {
+                try
+                {
+                    var run = await context.RequestServices.GetRequiredService<ToolServers>().GetAsync(preset, context.RequestAborted);
+                    context.Features.Set(run);
+                    tools = [.. tools, .. run.Functions];
+                }
+                catch (ToolServerException exception)
+                {
+                    throw new ApiException(StatusCodes.Status503ServiceUnavailable, exception.Message) { Code = "tool_server_unavailable" };
+                }
+            }
+
+            turn = turn with { Chat = turn.Chat with { Tools = tools } };
+        }
+
         var configuration = context.RequestServices.GetRequiredService<ServiceConfiguration>();
         return turn with
         {
@@ -41,7 +63,7 @@ internal static class ModelAnswer
         };
     }
 
-    /// <inheritdoc cref="Complete(HttpContext, ChatTurnRequest)"/>
+    /// <summary>A request with what the service sets of it, likewise.</summary>
     public static GenerationRequest Complete(HttpContext context, GenerationRequest request)
     {
         var configuration = context.RequestServices.GetRequiredService<ServiceConfiguration>();
@@ -56,7 +78,12 @@ internal static class ModelAnswer
 
     /// <summary>The model's answer, with a template's failure as the caller's error.</summary>
     public static IAsyncEnumerable<ChatUpdate> ChatAsync(HttpContext context, ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
-        => ExplainAsync(context, model.ChatAsync(turn, cancellationToken), cancellationToken);
+        => ExplainAsync(
+            context,
+            context.Features.Get<AgentTools>() is { } tools
+                ? AgentTurn.AnswerAsync(model, turn, tools, context.RequestServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(AgentTurn)), cancellationToken)
+                : model.ChatAsync(turn, cancellationToken),
+            cancellationToken);
 
     /// <summary>An answer, counted, with a template's failure as the caller's error.</summary>
     public static async IAsyncEnumerable<ChatUpdate> ExplainAsync(HttpContext context, IAsyncEnumerable<ChatUpdate> answer, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -95,10 +122,11 @@ internal static class ModelAnswer
     public static ValueTask<int> CountAsync(ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
         => Explained(async () => await model.CountPromptAsync(turn, cancellationToken));
 
-    /// <summary>Adds a piece of an answer to the request's account, and what its text cost, with its last piece, to its model's counters.</summary>
+    /// <summary>Adds a piece of an answer to the request's account and its model's counters, and with its last piece what its text cost.</summary>
     public static void Count(HttpContext context, int tokens, TokenUsage? usage, FinishReason? finish, int prompt = 0)
     {
         RequestAccount.Of(context).Add(tokens, usage, finish?.ToWire(), prompt);
+        ModelDefaults.EntryOf(context)?.Counters.AddStreamed(tokens);
         if (usage is { } cost)
         {
             ModelDefaults.EntryOf(context)?.Counters.Add(cost);

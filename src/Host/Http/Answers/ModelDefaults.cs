@@ -13,6 +13,9 @@ internal static class ModelDefaults
     /// <summary>The model that answers a request; null where it is for none.</summary>
     public static CatalogEntry? EntryOf(HttpContext context) => (context.Items.TryGetValue(Key, out var served) ? (Served?)served : null)?.Entry;
 
+    /// <summary>The preset that a request was found to name; null where it names a model.</summary>
+    public static PresetConfiguration? PresetOf(HttpContext context) => (context.Items.TryGetValue(Key, out var served) ? (Served?)served : null)?.Preset;
+
     /// <summary>Options with the defaults of the preset, then of the model, where they are null.</summary>
     public static GenerationOptions Apply(HttpContext context, GenerationOptions options)
     {

@@ -39,7 +39,7 @@ internal static class AnthropicEndpoints
     {
         var (id, model, turn, streams) = await ReadAsync(context);
         using var lifetime = new AnswerLifetime(context);
-        turn = ModelAnswer.Complete(context, turn) with { Admitted = lifetime.Begin };
+        turn = await ModelAnswer.CompleteAsync(context, turn) with { Admitted = lifetime.Begin };
         if (streams)
         {
             await EventStream.WriteAsync(context, lifetime, cancelled => StreamAsync(context, id, model, turn, cancelled), new NamedEvents(Ping));
@@ -53,7 +53,7 @@ internal static class AnthropicEndpoints
     private static async Task CountAsync(HttpContext context)
     {
         var (_, model, turn, _) = await ReadAsync(context);
-        var count = await ModelAnswer.CountAsync(model, ModelAnswer.Complete(context, turn), context.RequestAborted);
+        var count = await ModelAnswer.CountAsync(model, await ModelAnswer.CompleteAsync(context, turn), context.RequestAborted);
         await context.Response.WriteAsJsonAsync(new JsonObject { ["input_tokens"] = count }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     }
 

@@ -85,7 +85,7 @@ internal static class LlamaEndpoints
         using (var read = await RequestReader.ReadAsync(context, ProtocolJson.Wire.ChatCompletionRequest))
         {
             var found = await ModelAnswer.FindChatAsync(context, read.Body.Model);
-            var turn = ModelAnswer.Complete(context, TurnMapping.ToTurn(read.Body, GenerationOptions.Default));
+            var turn = await ModelAnswer.CompleteAsync(context, TurnMapping.ToTurn(read.Body, GenerationOptions.Default));
             prompt = found.Model is LanguageModel model ? await Task.Run(() => Render(model, turn)) : throw NotThere($"the model '{found.Id}' does not show its prompts");
         }
 

@@ -165,7 +165,7 @@ internal static class OllamaEndpoints
     {
         Action admitted = clock.Begin + (Action)lifetime.Begin;
         var updates = asked.Turn is { } turn
-            ? ModelAnswer.ChatAsync(context, asked.Model, ModelAnswer.Complete(context, turn) with { Admitted = admitted }, cancellationToken)
+            ? ModelAnswer.ChatAsync(context, asked.Model, await ModelAnswer.CompleteAsync(context, turn) with { Admitted = admitted }, cancellationToken)
             : ModelAnswer.TextAsync(context, asked.Model, ModelAnswer.Complete(context, asked.Text!) with { Admitted = admitted }, cancellationToken);
         await foreach (var update in updates)
         {

@@ -35,10 +35,10 @@ internal static class OllamaModels
         return catalog.Find(preset?.Model ?? name) is { } entry && ModelAccess.Opens(catalog, context, entry, preset) ? entry : throw ModelLookup.NotFound(context, catalog, name);
     }
 
-    /// <summary>Does what a request says of how long its model shall stay; one that the configuration keeps stays all the same.</summary>
+    /// <summary>Does what a request says of how long its model shall stay; one that the configuration keeps stays all the same, as does one that others use for all that a key without <see cref="KeyVerbs.Manage"/> says.</summary>
     public static void KeepAlive(HttpContext context, CatalogEntry entry, JsonElement? value)
     {
-        if (OllamaMapping.ToKeepAlive(value) is { } time && entry.Configuration.OnDemand)
+        if (OllamaMapping.ToKeepAlive(value) is { } time && entry.Configuration.OnDemand && KeyAuthentication.Of(context)?.Verbs.HasFlag(KeyVerbs.Manage) != false)
         {
             context.RequestServices.GetRequiredService<ModelCatalog>().SetKeepAlive(entry, time);
         }

@@ -141,7 +141,7 @@ internal static class OllamaStore
             throw ApiException.BadRequest("there are 1000 presets already", "model");
         }
 
-        catalog.Add(new PresetConfiguration { Id = name, Model = entry.Id, System = system ?? origin?.System, Sampling = sampling ?? origin?.Sampling });
+        catalog.Add((origin ?? new PresetConfiguration()) with { Id = name, Model = entry.Id, System = system ?? origin?.System, Sampling = sampling ?? origin?.Sampling });
     }
 
     private static SamplingConfiguration? ToSampling(OllamaOptions? options) => options is null ? null : new SamplingConfiguration

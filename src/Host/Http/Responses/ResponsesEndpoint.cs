@@ -30,7 +30,7 @@ internal static class ResponsesEndpoint
         var asked = await ReadAsync(context);
         using var lifetime = new AnswerLifetime(context);
         var clock = new AnswerClock();
-        var turn = ModelAnswer.Complete(context, asked.Turn) with { Admitted = clock.Begin + (Action)lifetime.Begin };
+        var turn = await ModelAnswer.CompleteAsync(context, asked.Turn) with { Admitted = clock.Begin + (Action)lifetime.Begin };
         var answer = new ResponseAnswer(asked.Request, asked.Id, clock);
         if (asked.Request.Stream == true)
         {
@@ -53,7 +53,7 @@ internal static class ResponsesEndpoint
     private static async Task CountAsync(HttpContext context)
     {
         var asked = await ReadAsync(context);
-        var count = await ModelAnswer.CountAsync(asked.Model, ModelAnswer.Complete(context, asked.Turn), context.RequestAborted);
+        var count = await ModelAnswer.CountAsync(asked.Model, await ModelAnswer.CompleteAsync(context, asked.Turn), context.RequestAborted);
         await WriteAsync(context, new JsonObject { ["object"] = "response.input_tokens", ["input_tokens"] = count });
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Hearth.Runtime.Constraints;
 using Hearth.Runtime.Conversion;
 using Hearth.Runtime.Synthesis;
@@ -42,13 +43,13 @@ public sealed class RandomModelTests
         listener.Start();
 
         var faults = new List<string>();
-        var (ended, cut, refused, odd) = (0, 0, 0, 0);
+        var (ended, cut, refused, odd, unread) = (0, 0, 0, 0, 0);
         await Parallel.ForEachAsync(Schemas(), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = Token }, async (one, cancellationToken) =>
         {
             var (seed, schema) = one;
             if (Validator(schema) is not { } validator)
             {
-                Interlocked.Increment(ref odd);
+                Interlocked.Increment(ref unread);
                 return;
             }
 
@@ -116,9 +117,9 @@ public sealed class RandomModelTests
         });
         Assert.All(await Task.WhenAll(longs), text => Assert.Matches("^([a-z] ){250}$", text));
 
-        TestContext.Current.TestOutputHelper!.WriteLine($"{ended} texts ended ({odd} of them beyond what the validator reads exactly), {cut} were cut at 700 tokens, {refused} schemas refused, {preempted} preemptions");
+        TestContext.Current.TestOutputHelper!.WriteLine($"{ended} texts ended ({odd} of them beyond what the validator reads exactly), {cut} were cut at 700 tokens, {refused} schemas refused, {unread} not read by the validator, {preempted} preemptions");
         Assert.True(faults.Count == 0, $"{faults.Count} faults\n" + string.Join('\n', faults.OrderBy(fault => fault.Length).Take(10)));
-        Assert.True(ended > s_count / 3, $"{ended} ended, {cut} cut, {refused} refused");
+        Assert.True(ended > (s_count - unread) / 3, $"{ended} ended, {cut} cut, {refused} refused");
         Assert.NotEqual(0, preempted);
         Assert.Equal(0, model.Load.UsedPages);
     }
@@ -147,12 +148,16 @@ public sealed class RandomModelTests
         }
     }
 
-    // None for dialects that the library has not, and for what it holds to be no schema.
+    // None for dialects that the library has not, and for what it holds to be no schema. Draft 4 is read as draft 7, which
+    // says the same of all but exclusive limits.
     private static JsonSchema? Validator(string schema)
     {
         try
         {
-            return JsonSchema.FromText(schema, new BuildOptions { SchemaRegistry = new SchemaRegistry() });
+            var isDraft4 = schema.Contains("draft-04", StringComparison.Ordinal);
+            return isDraft4 && Regex.IsMatch(schema, @"""exclusiveM(in|ax)imum"":\s*(true|false)")
+                ? null
+                : JsonSchema.FromText(isDraft4 ? Regex.Replace(schema, "draft-04/schema#?", "draft-07/schema#") : schema, new BuildOptions { SchemaRegistry = new SchemaRegistry() });
         }
         catch (JsonSchemaException)
         {
