@@ -164,6 +164,22 @@ public sealed class KeyAccessTests
     }
 
     [Fact]
+    public async Task Only_who_may_manage_takes_a_model_from_the_others()
+    {
+        await using var service = new KeyedService();
+        var (writes, manages) = (service.Add("writes", key => key with { Verbs = ApiKey.UsualVerbs }), service.Add("manages"));
+        var model = new FakeLanguageModel();
+        await service.StartAsync((_, _, _) => Task.FromResult<IModel>(model), ["fake"], ", \"Presets\": []");
+        var entry = service.Server.Services.GetRequiredService<ModelCatalog>();
+        entry.Add(new ModelConfiguration { Id = "more", Path = "more.gguf", OnDemand = true });
+        Assert.Equal(200, await service.StatusAsync(writes, "/api/generate", """{"model": "more", "keep_alive": "5m"}"""));
+        Assert.Equal(403, await service.StatusAsync(writes, "/api/generate", """{"model": "more", "keep_alive": 0}"""));
+        Assert.NotNull(entry.Find("more")!.Model);
+        Assert.Equal(200, await service.StatusAsync(manages, "/api/generate", """{"model": "more", "keep_alive": 0}"""));
+        Assert.Null(entry.Find("more")!.Model);
+    }
+
+    [Fact]
     public async Task Every_route_wants_a_verb_that_it_is_known_for()
     {
         await using var service = new KeyedService();

@@ -46,7 +46,11 @@ internal sealed class KeyAuthentication(IOptionsMonitor<AuthenticationSchemeOpti
         => throw new ApiException(StatusCodes.Status401Unauthorized, "a key of this service is needed: 'Authorization: Bearer KEY' or 'x-api-key: KEY'") { Code = "invalid_api_key" };
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
-        => throw new ApiException(StatusCodes.Status403Forbidden, $"the key '{Of(Context)?.Name}' does not allow {string.Join(", ", KeyNames.Of(RouteVerbs.Of(Context)))}; it allows {string.Join(", ", KeyNames.Of(Of(Context)?.Verbs ?? KeyVerbs.None))}")
+        => throw Refusal(Of(Context)!, RouteVerbs.Of(Context));
+
+    /// <summary>What a bearer is told whose key does not allow what it asks for.</summary>
+    public static ApiException Refusal(ApiKey key, KeyVerbs wanted)
+        => new(StatusCodes.Status403Forbidden, $"the key '{key.Name}' does not allow {string.Join(", ", KeyNames.Of(wanted))}; it allows {string.Join(", ", KeyNames.Of(key.Verbs))}")
         {
             Code = "key_not_allowed",
         };
