@@ -221,7 +221,7 @@ public sealed class LanguageModel : ILanguageModel, ILogitsSource, IAsyncDisposa
 
         try
         {
-            return new DurablePrefixes(Cache, folder, budget, () => _loop.Load.RunningRequests > 0, () => _loop.PromptTokensPerSecond, logger);
+            return new DurablePrefixes(Information.Id, Cache, folder, budget, () => _loop.Load.RunningRequests > 0, () => _loop.PromptTokensPerSecond, logger);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -232,6 +232,23 @@ public sealed class LanguageModel : ILanguageModel, ILogitsSource, IAsyncDisposa
 
     /// <summary>What the cache folder holds of this model; null where there is none.</summary>
     public DurableStatistics? Durable => _durable?.Statistics;
+
+    /// <summary>Computes what the prompts of all chats begin with that have these first messages and tools, writes it to the cache folder and keeps it there, whatever else is written after it.</summary>
+    /// <remarks>Pinned pages take at most half of <see cref="ModelOptions.CacheFolderBytes"/>; beyond that none is kept, and the log says so. <c>hearth cache unpin</c> lets them go.</remarks>
+    /// <param name="beginning">As of <see cref="PinAsync"/>.</param>
+    /// <param name="cacheScope">As of <see cref="PinAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the computation.</param>
+    /// <returns>Tokens that are kept: whole pages.</returns>
+    /// <exception cref="HearthException">The model keeps nothing on disk, or as <see cref="PinAsync"/>.</exception>
+    /// <exception cref="IOException">The disk is full or fails.</exception>
+    public async Task<int> PinOnDiskAsync(ChatPrompt beginning, string? cacheScope = null, CancellationToken cancellationToken = default)
+    {
+        if (_durable is not { } durable)
+            throw new HearthException($"the model '{Information.Id}' keeps nothing on disk: it has no cache folder, or layers that keep states");
+        using var sequence = await PinAsync(beginning, cacheScope, cancellationToken).ConfigureAwait(false);
+        int[] tokens = [.. sequence.Tokens];
+        return await Task.Run(() => durable.Pin(tokens, cacheScope), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Computes what the prompts of all chats begin with that have these first messages and tools, and keeps it from being evicted.</summary>
     /// <param name="beginning">The first messages, a system prompt mostly, tools and variables; at least a message or a tool.</param>

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.h"
 #include "core/types.h"
 #include "cpu/attention.h"
+#include "cpu/isa.h"
 #include "limits.h"
 #include "measure.h"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.h"
 #include "core/types.h"
 #include "cpu/experts.h"
+#include "cpu/isa.h"
 #include "cpu/linear.h"
 #include "cpu/operations.h"
 #include "cpu/routing.h"

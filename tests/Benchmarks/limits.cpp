@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "core/isa.h"
+#include "cpu/isa.h"
 #include "cpu/linear/tiles.h"
 #include "measure.h"
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/buffer.h"
-#include "core/thread_pool.h"
+#include "cpu/buffer.h"
+#include "cpu/thread_pool.h"
 
 namespace hearth_benchmarks {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/isa.h"
 #include "core/types.h"
+#include "cpu/isa.h"
 #include "cpu/linear.h"
 #include "limits.h"
 #include "measure.h"

@@ -12,7 +12,7 @@
 #include <string>
 #include <thread>
 
-#include "core/isa.h"
+#include "cpu/isa.h"
 
 namespace hearth_benchmarks {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/thread_pool.h"
+#include "cpu/thread_pool.h"
 
 namespace hearth_benchmarks {
 

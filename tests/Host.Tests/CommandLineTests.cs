@@ -82,6 +82,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("--seed 1.5", "--seed must be an integer of 64 bits")]
     [InlineData("--beams 0", "--beams must be between 1 and 256")]
     [InlineData("--beams 4 --temperature 0.5", "--temperature is of sampling")]
+    [InlineData("--on-full fall", "--on-full must be stop, shift or error, found 'fall'")]
+    [InlineData("--n-keep -2", "--n-keep must be at least -1")]
     [InlineData("--length-penalty 2", "--length-penalty ranks the texts of a beam search")]
     public async Task A_wrong_option_is_named_by_its_flag(string flags, string words)
     {
@@ -115,6 +117,9 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("serve --config nowhere.json")]
     [InlineData("logits MODEL --tokens nowhere.txt --output out.f32")]
     [InlineData("convert nowhere out.gguf")]
+    [InlineData("cache list nowhere")]
+    [InlineData("cache verify nowhere")]
+    [InlineData("cache drop nowhere --all")]
     [InlineData("perplexity MODEL --input nowhere.txt")]
     public async Task A_failure_is_one_line_and_exit_code_1(string arguments)
     {

@@ -126,7 +126,10 @@ public sealed class ConversationTests
             Assert.True(estimate["cache_bytes"]!.GetValue<long>() <= estimate["most_cache_bytes"]!.GetValue<long>());
         }
 
-        var cache = JsonNode.Parse(await server.Client.GetStringAsync("/hearth/cache"))!["data"]![0]!;
+        var told = JsonNode.Parse(await server.Client.GetStringAsync("/hearth/cache"))!;
+        Assert.True(told["memory"]!["resident_bytes"]!.GetValue<long>() > 1 << 20);
+        Assert.Null(told["memory"]!["budget_bytes"]);
+        var cache = told["data"]![0]!;
         Assert.Equal(model.Cache.PageCount, cache["used_pages"]!.GetValue<int>() + cache["cached_pages"]!.GetValue<int>() + cache["free_pages"]!.GetValue<int>());
         Assert.True(cache["cached_pages"]!.GetValue<int>() > 0);
         Assert.Null(cache["folder"]);

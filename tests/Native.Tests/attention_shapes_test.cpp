@@ -164,8 +164,7 @@ void expect_same_bits_in_any_step(AttentionCase c, int positions) {
             some.values = whole.values;
             some.sinks = whole.sinks;
             some.fill_cache(isa);
-            EXPECT_EQ(some.from_cache(isa),
-                      std::vector<float>(expected.end() - rows * width, expected.end()))
+            EXPECT_EQ(some.from_cache(isa), std::vector<float>(expected.end() - rows * width, expected.end()))
                 << hearth::isa_name(isa) << " rows " << rows << " " << describe(c);
         }
     }

@@ -8,8 +8,8 @@
 #include <numeric>
 #include <string>
 
-#include "core/thread_pool.h"
 #include "cpu/attention.h"
+#include "cpu/thread_pool.h"
 #include "rows_support.h"
 
 namespace hearth_test {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/formats/half.h"
-#include "core/isa.h"
+#include "cpu/isa.h"
 #include "cpu/linear.h"
 #include "cpu/linear/kernels.h"
 #include "cpu/linear/tiles.h"

@@ -1,5 +1,5 @@
 // Which instruction sets can be had, and what is said about those that cannot.
-#include "core/isa.h"
+#include "cpu/isa.h"
 
 #include <gtest/gtest.h>
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/formats/formats.h"
-#include "core/isa.h"
 #include "core/types.h"
+#include "cpu/isa.h"
 #include "cpu/linear/kernels.h"
 #include "cpu/linear/tiles.h"
 #include "rounded_activations.h"

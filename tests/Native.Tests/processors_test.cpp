@@ -1,4 +1,4 @@
-#include "core/processors.h"
+#include "cpu/processors.h"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "core/engine.h"
 #include "core/error.h"
+#include "cpu/engine.h"
 
 #if defined(__linux__)
 #include <sched.h>

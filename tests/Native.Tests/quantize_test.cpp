@@ -12,10 +12,10 @@
 
 #include "core/formats/formats.h"
 #include "core/formats/half.h"
-#include "core/isa.h"
-#include "core/quantize/kernels.h"
-#include "core/quantize/narrow.h"
 #include "core/types.h"
+#include "cpu/isa.h"
+#include "cpu/quantize/kernels.h"
+#include "cpu/quantize/narrow.h"
 #include "hearth.h"
 
 namespace {

@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "core/isa.h"
+#include "cpu/isa.h"
 
 namespace hearth_test {
 

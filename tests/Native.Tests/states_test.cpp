@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "attention_support.h"
-#include "core/isa.h"
+#include "cpu/isa.h"
 #include "hearth.h"
 #include "program_support.h"
 

@@ -43,6 +43,7 @@ internal static class HearthCommand
             PullVerb.Create(environment),
             KeysVerb.Create(environment),
             ServiceVerb.Create(environment),
+            CacheVerbs.Create(environment),
         };
         foreach (var verb in ModelVerbs.Create(environment))
         {

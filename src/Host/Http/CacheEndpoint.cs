@@ -7,12 +7,22 @@ namespace Hearth.Host.Http;
 /// <summary>GET /hearth/cache: what the pages of each model are used for, and what its folder holds.</summary>
 internal static class CacheEndpoint
 {
-    public static void MapCache(this IEndpointRouteBuilder routes) => routes.MapMethods("/hearth/cache", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) =>
+    public static void MapCache(this IEndpointRouteBuilder routes) => routes.MapMethods("/hearth/cache", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration) =>
     {
         context.Response.Headers.CacheControl = "no-store";
         var models = catalog.EntriesFor(context).Where(entry => entry.Model is LanguageModel).Select(entry => Describe(entry.Id, (LanguageModel)entry.Model!));
-        return context.Response.WriteAsJsonAsync(new JsonObject { ["object"] = "list", ["data"] = new JsonArray([.. models]) }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
+        return context.Response.WriteAsJsonAsync(new JsonObject { ["object"] = "list", ["data"] = new JsonArray([.. models]), ["memory"] = Memory(catalog, configuration) }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     });
+
+    /// <summary>What the process has, and what of it the loaded models are counted with: weights, work space and whole caches.</summary>
+    private static JsonObject Memory(ModelCatalog catalog, ServiceConfiguration configuration) => new()
+    {
+        ["budget_bytes"] = configuration.MemoryBytes,
+        ["models_bytes"] = catalog.UsedBytes,
+        ["managed_bytes"] = GC.GetTotalMemory(forceFullCollection: false),
+        ["resident_bytes"] = Environment.WorkingSet,
+        ["machine_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
+    };
 
     private static JsonObject Describe(string id, LanguageModel model)
     {

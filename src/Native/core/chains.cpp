@@ -2,31 +2,11 @@
 
 #include <algorithm>
 
+#include "core/operations.h"
+
 namespace hearth {
 
 namespace {
-
-bool is_row_wise(int32_t kind) {
-    switch (kind) {
-        case HEARTH_RMS_NORM:
-        case HEARTH_LAYER_NORM:
-        case HEARTH_ROPE:
-        case HEARTH_CACHE_WRITE:
-        case HEARTH_ADD:
-        case HEARTH_MULTIPLY:
-        case HEARTH_SCALE:
-        case HEARTH_CLAMP:
-        case HEARTH_ACTIVATION:
-        case HEARTH_SOFTCAP:
-        case HEARTH_LOG_SOFTMAX:
-        case HEARTH_SLICE:
-        case HEARTH_CONCAT:
-        case HEARTH_EXPERT_SUM:
-            return true;
-        default:
-            return false;
-    }
-}
 
 int64_t widest_value(const Program& program, const hearth_operation& operation) {
     int64_t most = 1;
@@ -50,7 +30,7 @@ std::vector<Chain> find_chains(const Program& program) {
     for (int32_t i = 0; i < count; ++i) {
         const hearth_operation& operation = operations[static_cast<size_t>(i)];
         const bool open = !chains.empty() && chains.back().end == i && !chains.back().feeds_product;
-        if (is_row_wise(operation.kind)) {
+        if (operation_facts(operation.kind).is_row_wise()) {
             if (!open || chains.back().rows != rows_of(operation))
                 chains.push_back({i, i, rows_of(operation), 1, false});
             Chain& chain = chains.back();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/operations.h"
 
 namespace hearth {
 
@@ -67,25 +68,6 @@ class Arena {
     size_t end_ = 0;
 };
 
-// Operations whose output may lie over their first input.
-bool works_in_place(int32_t kind) {
-    switch (kind) {
-        case HEARTH_RMS_NORM:
-        case HEARTH_LAYER_NORM:
-        case HEARTH_ROPE:
-        case HEARTH_ADD:
-        case HEARTH_MULTIPLY:
-        case HEARTH_SCALE:
-        case HEARTH_CLAMP:
-        case HEARTH_ACTIVATION:
-        case HEARTH_SOFTCAP:
-        case HEARTH_LOG_SOFTMAX:
-            return true;
-        default:
-            return false;
-    }
-}
-
 }  // namespace
 
 Plan plan_memory(const Program& program, const std::vector<Chain>& chains) {
@@ -115,7 +97,7 @@ Plan plan_memory(const Program& program, const std::vector<Chain>& chains) {
             if (output < 0) continue;
             const size_t out = static_cast<size_t>(output);
             const int32_t input = operation.input[0];
-            if (works_in_place(operation.kind) && ends_here(input)) {
+            if (operation_facts(operation.kind).works_in_place() && ends_here(input)) {
                 plan.offsets[out] = plan.offsets[static_cast<size_t>(input)];
                 passed_on[static_cast<size_t>(input)] = true;
             } else {

@@ -69,6 +69,4 @@ class Program {
     bool ranged_ = false;  // tables hold ranges of the vocabulary
 };
 
-const char* operation_name(int32_t kind);
-
 }  // namespace hearth

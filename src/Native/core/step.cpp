@@ -19,7 +19,7 @@ void check_values_in_keys(const Program& program, const Cache& cache, hearth_sou
     for (const hearth_operation& operation : program.operations()) {
         const hearth_attention_parameters& p = operation.parameters.attention;
         if (operation.kind == HEARTH_ATTENTION && p.source == source && p.values_in_keys)
-            cache_row_bytes(cache.layer(static_cast<size_t>(p.layer)).key_type, p.value_width);
+            cache_row_bytes(cache.shape().key_type, p.value_width);
     }
 }
 
@@ -30,8 +30,9 @@ void check_cache(const Program& program, const Cache* cache, hearth_source sourc
     const auto& shapes = source == HEARTH_SOURCE_MEMORY ? program.memory_layers() : program.cache_layers();
     for (size_t i = 0; i < shapes.size(); ++i) {
         if (shapes[i].kv_heads == 0) continue;
-        if (i >= cache->layer_count()) fail(HEARTH_INVALID_ARGUMENT, "the %s has no layer %zu", name, i);
-        const KvLayer& layer = cache->layer(i);
+        if (i >= cache->shape().layers.size())
+            fail(HEARTH_INVALID_ARGUMENT, "the %s has no layer %zu", name, i);
+        const hearth_cache_layer& layer = cache->shape().layers[i];
         if (layer.kv_heads != shapes[i].kv_heads || layer.key_width != shapes[i].key_width ||
             layer.value_width != shapes[i].value_width)
             fail(HEARTH_INVALID_ARGUMENT, "layer %zu of the %s has another shape than the model's", i, name);
@@ -42,7 +43,7 @@ void check_cache(const Program& program, const Cache* cache, hearth_source sourc
 // Whether a cache has the states that a program keeps there.
 void check_state_widths(const Program& program, const Cache* cache) {
     if (cache == nullptr) fail(HEARTH_INVALID_ARGUMENT, "this model needs a cache for its states");
-    const auto &wanted = program.state_widths(), &there = cache->state_widths();
+    const auto &wanted = program.state_widths(), &there = cache->shape().state_widths;
     for (size_t i = 0; i < wanted.size(); ++i) {
         if (wanted[i] == 0) continue;
         if (i >= there.size()) fail(HEARTH_INVALID_ARGUMENT, "the cache has no state %zu", i);
@@ -54,8 +55,8 @@ void check_state_widths(const Program& program, const Cache* cache) {
 
 }  // namespace
 
-void StepChecker::check(const Program& program, const Cache* cache, const Cache* memory,
-                        const hearth_step& given) {
+CheckedStep StepChecker::check(const Program& program, Cache* cache, const Cache* memory,
+                               const hearth_step& given, std::span<const hearth_probe> probes) {
     check_counts(program, given);
     copy(given);
     const hearth_step& step = step_;
@@ -71,6 +72,14 @@ void StepChecker::check(const Program& program, const Cache* cache, const Cache*
     check_memory(remembers ? memory : nullptr, step);
     if (remembers) check_memory_pages(*memory, cached && memory == cache);
     check_states(keeps_states ? cache : nullptr, step);
+    check_probes(program, probes);
+    return {step_,
+            sequences_,
+            runs_,
+            run_begins_,
+            cached || keeps_states ? &cache->memory() : nullptr,
+            remembers ? &memory->memory() : nullptr,
+            probes};
 }
 
 void StepChecker::check_counts(const Program& program, const hearth_step& step) const {
@@ -160,7 +169,7 @@ void StepChecker::check_sequences(const Cache* cache, bool keeps_states, const h
             fail(HEARTH_INVALID_ARGUMENT, "sequence %d: past must be 0 to %d, got %d", i, kMaxPast, s.past);
         const int32_t* pages = nullptr;
         if (cache != nullptr) {
-            const int64_t needed = pages_for(int64_t{s.past} + s.row_count, cache->page_tokens());
+            const int64_t needed = pages_for(int64_t{s.past} + s.row_count, cache->shape().page_tokens);
             if (s.page_begin < 0 || s.page_count < 0 || s.page_begin > step.page_count ||
                 s.page_count > step.page_count - s.page_begin || s.page_count < needed)
                 fail(HEARTH_INVALID_ARGUMENT, "sequence %d: needs %lld pages, its table has %d of %d", i,
@@ -178,20 +187,20 @@ void StepChecker::check_sequences(const Cache* cache, bool keeps_states, const h
 // A page that is written in this step must belong to its writer alone: kernels of several sequences run side
 // by side.
 void StepChecker::check_pages(const Cache& cache, const hearth_step& step) {
-    const size_t count = static_cast<size_t>(cache.page_count());
+    const size_t count = static_cast<size_t>(cache.shape().page_count);
     if (written_in_.size() < count) {
         written_in_.resize(count, 0);
         written_by_.resize(count, -1);
     }
     ++step_number_;
-    const int32_t page_tokens = cache.page_tokens();
+    const int32_t page_tokens = cache.shape().page_tokens;
     for (int32_t i = 0; i < step.sequence_count; ++i) {
         const SequenceRows& s = sequences_[static_cast<size_t>(i)];
         const int64_t end = pages_for(int64_t{s.past} + s.row_count, page_tokens);
         for (int64_t p = 0; p < end; ++p)
-            if (s.pages[p] < 0 || s.pages[p] >= cache.page_count())
+            if (s.pages[p] < 0 || s.pages[p] >= cache.shape().page_count)
                 fail(HEARTH_INVALID_ARGUMENT, "sequence %d: page %d is not one of the cache's %d", i,
-                     s.pages[p], cache.page_count());
+                     s.pages[p], cache.shape().page_count);
         for (int64_t p = s.past / page_tokens; p < end; ++p) {
             const size_t page = static_cast<size_t>(s.pages[p]);
             if (written_in_[page] == step_number_)
@@ -223,7 +232,7 @@ void StepChecker::check_memory(const Cache* memory, const hearth_step& step) {
         if (s.memory_length < 1 || s.memory_length > kMaxPast)
             fail(HEARTH_INVALID_ARGUMENT, "sequence %d: memory_length must be 1 to %d, got %d", i, kMaxPast,
                  s.memory_length);
-        const int64_t needed = pages_for(s.memory_length, memory->page_tokens());
+        const int64_t needed = pages_for(s.memory_length, memory->shape().page_tokens);
         if (s.memory_begin < 0 || s.memory_count < 0 || s.memory_begin > step.page_count ||
             s.memory_count > step.page_count - s.memory_begin || s.memory_count < needed)
             fail(HEARTH_INVALID_ARGUMENT, "sequence %d: needs %lld pages of memory, its table has %d of %d",
@@ -238,12 +247,12 @@ void StepChecker::check_memory(const Cache* memory, const hearth_step& step) {
 void StepChecker::check_memory_pages(const Cache& memory, bool is_written) const {
     for (size_t i = 0; i < sequences_.size(); ++i) {
         const SequenceRows& s = sequences_[i];
-        const int64_t count = pages_for(s.memory_length, memory.page_tokens());
+        const int64_t count = pages_for(s.memory_length, memory.shape().page_tokens);
         for (int64_t p = 0; p < count; ++p) {
             const int32_t page = s.memory_pages[p];
-            if (page < 0 || page >= memory.page_count())
+            if (page < 0 || page >= memory.shape().page_count)
                 fail(HEARTH_INVALID_ARGUMENT, "sequence %zu: page %d is not one of the memory's %d", i, page,
-                     memory.page_count());
+                     memory.shape().page_count);
             if (is_written && written_in_[static_cast<size_t>(page)] == step_number_)
                 fail(HEARTH_INVALID_ARGUMENT, "page %d is memory of sequence %zu while sequence %d writes it",
                      page, i, written_by_[static_cast<size_t>(page)]);
@@ -264,13 +273,14 @@ void StepChecker::check_states(const Cache* cache, const hearth_step& step) {
         }
         return;
     }
-    state_writer_.assign(static_cast<size_t>(cache->state_count()), -1);
+    state_writer_.assign(static_cast<size_t>(cache->shape().state_count), -1);
     for (int32_t i = 0; i < step.sequence_count; ++i) {
         const hearth_sequence& s = step.sequences[i];
-        if (s.state_from < -1 || s.state_from >= cache->state_count() || (s.state_from < 0) != (s.past == 0))
+        if (s.state_from < -1 || s.state_from >= cache->shape().state_count ||
+            (s.state_from < 0) != (s.past == 0))
             fail(HEARTH_INVALID_ARGUMENT,
                  "sequence %d: after %d rows it goes on from state %d, expected %s of the cache's %d", i,
-                 s.past, s.state_from, s.past == 0 ? "-1 and none" : "one", cache->state_count());
+                 s.past, s.state_from, s.past == 0 ? "-1 and none" : "one", cache->shape().state_count);
         run_begins_.push_back(static_cast<int32_t>(runs_.size()));
         add_runs(i, s, step);
         for (size_t r = static_cast<size_t>(run_begins_.back()); r < runs_.size(); ++r)
@@ -308,12 +318,48 @@ void StepChecker::add_runs(int32_t index, const hearth_sequence& s, const hearth
 }
 
 void StepChecker::write_state(int32_t index, int32_t state, const Cache& cache) {
-    if (state < 0 || state >= cache.state_count())
+    if (state < 0 || state >= cache.shape().state_count)
         fail(HEARTH_INVALID_ARGUMENT, "sequence %d: state %d is not one of the cache's %d", index, state,
-             cache.state_count());
+             cache.shape().state_count);
     int32_t& writer = state_writer_[static_cast<size_t>(state)];
     if (writer >= 0) fail(HEARTH_INVALID_ARGUMENT, "state %d is written twice in one step", state);
     writer = index;
+}
+
+int64_t StepChecker::most_keys(const hearth_attention_parameters& parameters) const {
+    int64_t most = 0;
+    for (const SequenceRows& s : sequences_)
+        most = std::max<int64_t>(most, parameters.source == HEARTH_SOURCE_MEMORY ? int64_t{s.memory_length}
+                                       : parameters.source == HEARTH_SOURCE_ROWS
+                                           ? int64_t{s.row_count}
+                                           : int64_t{s.past} + s.row_count);
+    return most;
+}
+
+void StepChecker::check_probes(const Program& program, std::span<const hearth_probe> probes) const {
+    const auto& operations = program.operations();
+    for (size_t i = 0; i < probes.size(); ++i) {
+        const hearth_probe& probe = probes[i];
+        if (probe.operation < 0 || static_cast<size_t>(probe.operation) >= operations.size() ||
+            operations[static_cast<size_t>(probe.operation)].kind != HEARTH_ATTENTION)
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu: operation %d is no attention of this program", i,
+                 probe.operation);
+        const auto& parameters = operations[static_cast<size_t>(probe.operation)].parameters.attention;
+        if (probe.head_begin < 0 || probe.head_count < 1 || probe.head_begin >= parameters.heads ||
+            probe.head_count > parameters.heads - probe.head_begin)
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu: heads %d + %d are not among the operation's %d", i,
+                 probe.head_begin, probe.head_count, parameters.heads);
+        if (const int64_t keys = most_keys(parameters); probe.key_count < keys)
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu: a sequence has %lld keys, there is room for %d", i,
+                 static_cast<long long>(keys), probe.key_count);
+        // Two factors fit 64 bits, three may not.
+        const uint64_t lines =
+            static_cast<uint64_t>(step_.row_count) * static_cast<uint64_t>(probe.head_count);
+        if (probe.probabilities == nullptr || probe.size % lines != 0 ||
+            probe.size / lines != static_cast<uint64_t>(probe.key_count))
+            fail(HEARTH_INVALID_ARGUMENT, "probe %zu must hold %d x %d x %d values, it holds %zu", i,
+                 step_.row_count, probe.head_count, probe.key_count, probe.size);
+    }
 }
 
 }  // namespace hearth

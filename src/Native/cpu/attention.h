@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/buffer.h"
-#include "core/thread_pool.h"
+#include "core/cache.h"
+#include "core/sequences.h"
+#include "cpu/buffer.h"
+#include "cpu/thread_pool.h"
 #include "hearth.h"
 
 namespace hearth {
@@ -19,20 +21,6 @@ struct KvLayer {
     size_t key_page_bytes, value_page_bytes;
     hearth_type key_type, value_type;
     int32_t page_tokens, kv_heads, key_width, value_width;
-};
-
-// Bytes of one position of one KV head in a page, keys or values of `width` in `type`. Throws
-// HEARTH_UNSUPPORTED where the cache cannot hold the type, or where a block type's 32 values do not divide
-// the width.
-size_t cache_row_bytes(hearth_type type, int32_t width);
-
-// Adjacent rows of the step that belong to one sequence (hearth_sequence with its page table resolved).
-struct SequenceRows {
-    int32_t row_begin, row_count;
-    int32_t past;          // positions before this step's rows
-    const int32_t* pages;  // null where the source is rows
-    const int32_t* memory_pages = nullptr;
-    int32_t memory_length = 0;  // positions of the memory
 };
 
 // Where keys and values come from: a cache layer, or float32 rows.
@@ -68,8 +56,8 @@ struct AttentionCall {
 // only where long sequences are split along their keys.
 size_t attention_scratch_bytes(const hearth_attention_parameters& parameters, int64_t max_rows, int threads);
 
-// A row that sees no key gives zeros. A row's results depend neither on the thread count nor on the rows beside
-// it, of its own sequence or of others. Throws HEARTH_INTERNAL where scratch is too small.
+// A row that sees no key gives zeros. A row's results depend neither on the thread count nor on the rows
+// beside it, of its own sequence or of others. Throws HEARTH_INTERNAL where scratch is too small.
 void attention(hearth_isa isa, const AttentionCall& call, Buffer& scratch, ThreadPool& pool);
 
 // What the softmax of a call gives each key: probabilities [R, head_count, key_count] of the heads from

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/buffer.h"
-#include "core/thread_pool.h"
+#include "cpu/buffer.h"
+#include "cpu/thread_pool.h"
 #include "hearth.h"
 
 namespace hearth {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/thread_pool.h"
+#include "cpu/thread_pool.h"
 #include "hearth.h"
 
 namespace hearth {

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/buffer.h"
-#include "core/thread_pool.h"
+#include "cpu/buffer.h"
 #include "cpu/operations.h"
+#include "cpu/thread_pool.h"
 #include "hearth.h"
 
 namespace hearth {

@@ -3,12 +3,24 @@
 
 #include <cstdint>
 
-#include "core/states.h"
-#include "core/thread_pool.h"
+#include "core/sequences.h"
 #include "cpu/operations.h"
+#include "cpu/thread_pool.h"
 #include "hearth.h"
 
 namespace hearth {
+
+// What an operation that keeps a state works on: the runs of sequence s are runs[begins[s] .. begins[s + 1]),
+// which go on from one another; sequences share no state that one of them writes.
+struct StateSteps {
+    const StateRun* runs;
+    const int32_t* begins;  // [sequence_count + 1]
+    int32_t sequence_count;
+    float* states;  // [state_count, width]
+    int64_t width;  // floats of one state
+
+    float* state(int32_t number) const { return states + int64_t{number} * width; }
+};
 
 // Each works through a step's rows in the order of their positions, and gives the same numbers however a text
 // is cut into steps. Sequences and the independent parts of a state (channels, heads) are shared among the

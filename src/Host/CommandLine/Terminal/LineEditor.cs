@@ -193,7 +193,14 @@ internal sealed class LineEditor(ITerminal terminal, TextWriter output, InputHis
         var sequence = new StringBuilder();
         while (terminal.KeyAvailable && sequence.Length < PasteBegins.Length)
         {
-            sequence.Append(terminal.ReadKey().KeyChar);
+            // Alt-Enter, as most terminals send it.
+            if (terminal.ReadKey() is var key && key.Key == ConsoleKey.Enter && sequence.Length == 0)
+            {
+                Insert('\n');
+                return;
+            }
+
+            sequence.Append(key.KeyChar);
         }
 
         if (sequence.ToString() != PasteBegins)

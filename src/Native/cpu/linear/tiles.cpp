@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/isa.h"
+#include "cpu/isa.h"
 #include "cpu/linear/layout.h"
 
 namespace hearth {

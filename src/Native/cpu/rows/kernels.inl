@@ -8,7 +8,7 @@
 #include "cpu/rows/arithmetic.inl"
 #include "cpu/rows/convert.inl"
 
-#include "cpu/rows/attention.inl"
+#include "cpu/attention/attention.inl"
 #include "cpu/rows/norm.inl"
 
 #include "cpu/rows/activation.inl"

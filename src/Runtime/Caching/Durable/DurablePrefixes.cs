@@ -31,22 +31,25 @@ internal sealed class DurablePrefixes : IDisposable
     private long _declined;
 
     /// <summary>Opens the folder and begins to write behind.</summary>
+    /// <param name="modelId">What the folder says that it is of.</param>
     /// <param name="cache">Whose prefixes these are.</param>
     /// <param name="folder">For pages of all models; each has a folder in it.</param>
     /// <param name="budget">The most bytes on disk for this model.</param>
     /// <param name="isBusy">Whether requests run: writing waits for a while then.</param>
     /// <param name="tokensPerSecond">How fast prompts are read; null: not known yet.</param>
     /// <param name="logger">Told of disks that fail.</param>
-    public DurablePrefixes(KvCache cache, string folder, long budget, Func<bool> isBusy, Func<double?> tokensPerSecond, ILogger logger)
+    public DurablePrefixes(string modelId, KvCache cache, string folder, long budget, Func<bool> isBusy, Func<double?> tokensPerSecond, ILogger logger)
     {
         _cache = cache;
         _isBusy = isBusy;
         _tokensPerSecond = tokensPerSecond;
         _logger = logger;
-        _pages = new PageFolder(Path.Combine(folder, FolderName(cache)), cache.Store.PageBytes, budget)
+        var own = Path.Combine(folder, FolderName(cache));
+        _pages = new PageFolder(own, cache.Store.PageBytes, budget)
         {
             Failed = error => _logger.LogWarning("The cache folder fails: {Message}", error.Message),
         };
+        CacheFolder.Describe(own, modelId, cache.PageTokens, cache.Store.PageBytes);
         _writer = new Thread(Write) { IsBackground = true, Name = "hearth-durable", Priority = ThreadPriority.BelowNormal };
         _writer.Start();
     }
@@ -122,6 +125,22 @@ internal sealed class DurablePrefixes : IDisposable
         }
 
         return written;
+    }
+
+    /// <summary>Writes a cached prefix now and keeps it on disk whatever comes after it.</summary>
+    /// <param name="tokens">Cached; whole pages of them are kept.</param>
+    /// <param name="scope">Whose prefix it is; null: everybody's.</param>
+    /// <returns>Tokens that are kept.</returns>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public int Pin(int[] tokens, string? scope)
+    {
+        Write(tokens, scope);
+        var whole = tokens.Length / _cache.PageTokens;
+        var addresses = Addresses(tokens.AsSpan(0, whole * _cache.PageTokens), scope);
+        if (!addresses.All(_pages.Contains))
+            throw new IOException("the prefix could not be written to the cache folder: its disk is full or fails, or it is larger than its budget");
+        _pages.Pins.Add(addresses);
+        return addresses.Length * _cache.PageTokens;
     }
 
     public void Dispose()

@@ -11,12 +11,15 @@ namespace Hearth.Runtime.Caching.Durable;
 /// page and a checksum of it), read through once when the folder is opened, pages skipped. So there is nothing that a kill could
 /// leave at odds: what is behind the last whole record of a segment is no page. A segment has one writer, its maker; others read it.
 /// </para>
-/// <para>Beyond the budget the oldest segment goes, whoever wrote it; where a page is gone it is a page that is not cached. Safe to use from several threads.</para>
+/// <para>
+/// Beyond the budget the oldest segment goes, whoever wrote it, but for its pinned pages (<see cref="PinnedPages"/>), which are written anew; where a
+/// page is gone it is a page that is not cached. Safe to use from several threads.
+/// </para>
 /// </remarks>
 internal sealed class PageFolder : IDisposable
 {
     public const string Extension = ".pages";
-    private const int HeaderBytes = 40;
+    public const int HeaderBytes = 40;
     private const int ChecksumBytes = 16;
     private const int SegmentBytes = 64 << 20;
 
@@ -26,6 +29,7 @@ internal sealed class PageFolder : IDisposable
     private readonly long _pageBytes;
     private readonly Dictionary<PageAddress, Place> _places = [];
     private readonly LinkedList<Segment> _segments = []; // the oldest first
+    private readonly PinnedPages _pins;
     private FileStream? _writing;
     private Segment? _own;
 
@@ -41,6 +45,7 @@ internal sealed class PageFolder : IDisposable
         _pageBytes = pageBytes;
         _budget = budget;
         Directory.CreateDirectory(folder);
+        _pins = new PinnedPages(folder);
         foreach (var file in new DirectoryInfo(folder).GetFiles("*" + Extension).OrderBy(file => file.LastWriteTimeUtc).ThenBy(file => file.Name, StringComparer.Ordinal))
             Scan(file.FullName);
         KeepBudget();
@@ -68,6 +73,19 @@ internal sealed class PageFolder : IDisposable
                 return _segments.Sum(segment => segment.Bytes);
         }
     }
+
+    /// <summary>When a page was written last; null where there is none.</summary>
+    public DateTime? LastWritten
+    {
+        get
+        {
+            lock (_gate)
+                return _segments.Last is { } last && _places.Count > 0 ? File.GetLastWriteTimeUtc(last.Value.Path) : null;
+        }
+    }
+
+    /// <summary>The pages that stay whatever else is written.</summary>
+    public PinnedPages Pins => _pins;
 
     public bool Contains(PageAddress address)
     {
@@ -121,8 +139,7 @@ internal sealed class PageFolder : IDisposable
                 return false;
             try
             {
-                if (_own is null || _own.Bytes + bytes > Math.Max(bytes, Math.Min(SegmentBytes, _budget / 4)))
-                    Begin();
+                MakeSegment(bytes);
                 Append(address, page[..(int)_pageBytes]);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -150,12 +167,13 @@ internal sealed class PageFolder : IDisposable
         return (sound, all.Length - sound);
     }
 
-    /// <summary>Deletes everything.</summary>
+    /// <summary>Deletes every page, pinned ones too.</summary>
     public void Drop()
     {
         lock (_gate)
         {
             End();
+            _pins.Clear();
             while (_segments.First is { } first)
                 Delete(first.Value);
         }
@@ -166,6 +184,10 @@ internal sealed class PageFolder : IDisposable
         lock (_gate)
             End();
     }
+
+    /// <summary>The bytes of the page behind a record's header; null where it is none.</summary>
+    public static int? PageBytesOf(ReadOnlySpan<byte> header)
+        => header.StartsWith("HKVP"u8) && header[24..HeaderBytes].SequenceEqual(Checksum(header[..24])) && BinaryPrimitives.ReadInt32LittleEndian(header[4..]) is > 0 and var bytes ? bytes : null;
 
     private static byte[] Checksum(ReadOnlySpan<byte> bytes) => SHA256.HashData(bytes)[..ChecksumBytes];
 
@@ -181,6 +203,20 @@ internal sealed class PageFolder : IDisposable
         }
 
         return true;
+    }
+
+    // One that somebody else deleted takes nothing any more that could be found again.
+    private void MakeSegment(long bytes)
+    {
+        if (_own is not null && !File.Exists(_own.Path))
+        {
+            var gone = _own;
+            End();
+            Delete(gone);
+        }
+
+        if (_own is null || _own.Bytes + bytes > Math.Max(bytes, Math.Min(SegmentBytes, _budget / 4)))
+            Begin();
     }
 
     private void Begin()
@@ -225,7 +261,7 @@ internal sealed class PageFolder : IDisposable
             var at = 0L;
             while (at + HeaderBytes + _pageBytes + ChecksumBytes <= length && ReadWhole(file, header, at))
             {
-                if (!header.StartsWith("HKVP"u8) || BinaryPrimitives.ReadInt32LittleEndian(header[4..]) != _pageBytes || !header[24..].SequenceEqual(Checksum(header[..24])))
+                if (PageBytesOf(header) != _pageBytes)
                     break;
                 _places[PageAddress.Of(header[8..])] = new Place(segment, at + HeaderBytes);
                 at += HeaderBytes + _pageBytes + ChecksumBytes;
@@ -242,11 +278,43 @@ internal sealed class PageFolder : IDisposable
 
     private void KeepBudget()
     {
-        var bytes = _segments.Sum(segment => segment.Bytes);
-        while (bytes > _budget && _segments.First?.Value is { } oldest && oldest != _own)
+        HashSet<PageAddress>? pinned = null;
+        while (_segments.Sum(segment => segment.Bytes) > _budget && _segments.First?.Value is { } oldest && oldest != _own)
         {
-            bytes -= oldest.Bytes;
+            pinned ??= PinnedWithinBudget();
+            CarryOver(oldest, pinned);
             Delete(oldest);
+        }
+    }
+
+    // More than half of the budget would leave no room for anything else.
+    private HashSet<PageAddress> PinnedWithinBudget()
+    {
+        var pinned = _pins.Read();
+        if (pinned.Count * (HeaderBytes + _pageBytes + ChecksumBytes) <= _budget / 2)
+            return pinned;
+        Failed?.Invoke(new InvalidDataException($"{pinned.Count} pages of {_folder} are pinned, which is more than half of the {_budget} bytes it may hold: they are not kept"));
+        return [];
+    }
+
+    private void CarryOver(Segment oldest, HashSet<PageAddress> pinned)
+    {
+        var page = new byte[_pageBytes];
+        foreach (var address in pinned.Where(address => _places.TryGetValue(address, out var place) && place.Segment == oldest).ToList())
+        {
+            try
+            {
+                if (!TryRead(address, page))
+                    continue;
+                MakeSegment(HeaderBytes + _pageBytes + ChecksumBytes);
+                Append(address, page);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                Failed?.Invoke(error);
+                End();
+                return;
+            }
         }
     }
 
