@@ -55,6 +55,12 @@ install_arm64_tools() {
     /usr/src/googletest/googletest/CMakeLists.txt googletest
 }
 
+# What builds for 64-bit Windows on another machine.
+install_windows_tools() {
+  install_missing cmake cmake ninja ninja-build x86_64-w64-mingw32-g++-posix g++-mingw-w64-x86-64 \
+    /usr/src/googletest/googletest/CMakeLists.txt googletest
+}
+
 # Runs a command and shows its output, on standard error, only when it fails.
 quietly() {
   local log status=0

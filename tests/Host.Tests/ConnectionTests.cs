@@ -43,6 +43,8 @@ public sealed class ConnectionTests
         }
 
         Assert.StartsWith("HTTP/1.1 200 ", await server.SendRawAsync("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 ", await server.SendRawAsync("GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 ", await server.SendRawAsync("GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
         var refused = await server.SendRawAsync("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 503 ", refused, StringComparison.Ordinal);
         Assert.Contains("too_many_connections", refused, StringComparison.Ordinal);

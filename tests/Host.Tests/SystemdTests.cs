@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
+using Hearth.Host.Service;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
 namespace Hearth.Host.Tests;
@@ -33,6 +35,29 @@ public sealed class SystemdTests
     }
 
     [Fact]
+    public async Task The_watchdog_is_told_until_a_models_loop_ends_by_a_fault_and_then_the_service_ends()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd's socket is Linux's");
+        using var systemd = new NotifySocket();
+        Environment.SetEnvironmentVariable("WATCHDOG_USEC", "1500000");
+        try
+        {
+            var model = new FakeLanguageModel();
+            await using var server = await TestServer.StartAsync(model);
+            await systemd.UntilAsync("WATCHDOG=1");
+            await systemd.UntilAsync("WATCHDOG=1");
+            model.Fault = new InvalidOperationException("broken");
+            await systemd.UntilAsync("STATUS=the loop of model fake ended by a fault");
+            await server.App.WaitForShutdownAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.Contains("fake", server.Services.GetRequiredService<ModelCatalog>().Failure!.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("WATCHDOG_USEC", null);
+        }
+    }
+
+    [Fact]
     public async Task A_broken_model_is_never_ready()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "systemd's socket is Linux's");
@@ -63,6 +88,13 @@ public sealed class SystemdTests
             var path = Path.Combine(_folder.Path, "notify");
             _socket.Bind(new UnixDomainSocketEndPoint(path));
             Environment.SetEnvironmentVariable("NOTIFY_SOCKET", path);
+        }
+
+        public async Task UntilAsync(string message)
+        {
+            while (await ReceiveAsync() != message)
+            {
+            }
         }
 
         public async Task<string> ReceiveAsync()

@@ -41,6 +41,8 @@ internal static class HearthCommand
             BenchVerb.Create(environment),
             LensVerb.Create(environment),
             PullVerb.Create(environment),
+            KeysVerb.Create(environment),
+            ServiceVerb.Create(environment),
             CacheVerbs.Create(environment),
         };
         foreach (var verb in ModelVerbs.Create(environment))
@@ -60,7 +62,7 @@ internal static class HearthCommand
         void Stop(PosixSignalContext context)
         {
             context.Cancel = true;
-            if (context.Signal == PosixSignal.SIGINT && environment.Interruption.TryTake())
+            if ((context.Signal == PosixSignal.SIGINT && environment.Interruption.TryTake()) || (context.Signal == PosixSignal.SIGHUP && environment.Interruption.HangUpIsTaken))
             {
                 return;
             }

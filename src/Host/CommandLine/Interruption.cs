@@ -29,6 +29,9 @@ internal sealed class Interruption
         }
     }
 
+    /// <summary>Whether SIGHUP means something else than the end to what runs.</summary>
+    public bool HangUpIsTaken { get; set; }
+
     /// <summary>Ctrl-C was pressed. False where nobody takes it, so that it ends the command.</summary>
     public bool TryTake()
     {

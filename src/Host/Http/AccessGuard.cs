@@ -10,12 +10,13 @@ namespace Hearth.Host.Http;
 /// must be a name of this machine's own or one that the configuration allows, and an Origin, which browsers add, must be
 /// this machine's, the service's own or allowed. Programs that are no browsers send no Origin.
 /// </remarks>
-internal sealed class AccessGuard(RequestDelegate next, ServiceConfiguration configuration)
+internal sealed class AccessGuard(RequestDelegate next, LiveConfiguration live)
 {
     private static readonly string OwnName = Dns.GetHostName();
 
     public Task InvokeAsync(HttpContext context)
     {
+        var configuration = live.Current;
         var host = context.Request.Host;
         if (!AllowsHost(configuration, host.Host, context.Connection.LocalIpAddress))
         {

@@ -35,6 +35,7 @@ internal sealed class AnswerLifetime : IDisposable
     public void Begin()
     {
         Interlocked.CompareExchange(ref _state, Begun, Waiting);
+        RequestAccount.Of(_context).Begin();
         _began.TrySetResult();
     }
 

@@ -58,6 +58,11 @@ internal sealed class ApiErrorMiddleware(RequestDelegate next, ApiFailures failu
             context.Response.Headers.Allow = allow;
         }
 
+        if (error.Status == StatusCodes.Status401Unauthorized)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+        }
+
         if (error.RetryAfter is { } seconds)
         {
             context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);

@@ -30,6 +30,7 @@ internal sealed class ApiException(int status, string message) : Exception(messa
             Message = Message,
             Type = status switch
             {
+                StatusCodes.Status429TooManyRequests => Code == "insufficient_quota" ? "insufficient_quota" : "rate_limit_error",
                 StatusCodes.Status503ServiceUnavailable => "overloaded_error",
                 >= 500 => "server_error",
                 _ => "invalid_request_error",

@@ -7,7 +7,7 @@ namespace Hearth.Host.Http;
 /// A body takes several times its size while it is parsed, checked and tokenized. So large ones go through one at a time,
 /// and what they took is given back to the system once nobody has sent one for a moment.
 /// </remarks>
-internal sealed class BodyBudget(ServiceConfiguration configuration) : IDisposable
+internal sealed class BodyBudget(LiveConfiguration configuration) : IDisposable
 {
     /// <summary>Bytes of a body that count for nothing: so many connections as the service has cannot fill memory with so little.</summary>
     public const int FreeBytes = 64 * 1024;
@@ -82,5 +82,5 @@ internal sealed class BodyBudget(ServiceConfiguration configuration) : IDisposab
         }
     }
 
-    private long Limit => configuration.Limits.AllBodiesBytes;
+    private long Limit => configuration.Current.Limits.AllBodiesBytes;
 }

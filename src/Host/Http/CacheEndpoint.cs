@@ -10,7 +10,7 @@ internal static class CacheEndpoint
     public static void MapCache(this IEndpointRouteBuilder routes) => routes.MapMethods("/hearth/cache", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, ServiceConfiguration configuration) =>
     {
         context.Response.Headers.CacheControl = "no-store";
-        var models = catalog.Entries.Where(entry => entry.Model is LanguageModel).Select(entry => Describe(entry.Id, (LanguageModel)entry.Model!));
+        var models = catalog.EntriesFor(context).Where(entry => entry.Model is LanguageModel).Select(entry => Describe(entry.Id, (LanguageModel)entry.Model!));
         return context.Response.WriteAsJsonAsync(new JsonObject { ["object"] = "list", ["data"] = new JsonArray([.. models]), ["memory"] = Memory(catalog, configuration) }, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     });
 

@@ -99,7 +99,7 @@ internal static class CompletionsEndpoint
         await foreach (var (prompt, update) in GenerateAllAsync(model, requests, cancellationToken))
         {
             answer.Clock.Update();
-            ModelAnswer.Count(context, update.Usage, update.TokenIds.Count);
+            ModelAnswer.Count(context, update.TokenIds.Count, update.Usage, update.FinishReason, prompt);
             total.Add(prompt, update.Usage);
             if (update.Text.Length > 0 || update.FinishReason is not null || update.LogProbabilities.Count > 0)
             {
@@ -129,7 +129,7 @@ internal static class CompletionsEndpoint
         await foreach (var (prompt, update) in GenerateAllAsync(model, requests, cancellationToken))
         {
             answer.Clock.Update();
-            ModelAnswer.Count(context, update.Usage, update.TokenIds.Count);
+            ModelAnswer.Count(context, update.TokenIds.Count, update.Usage, update.FinishReason, prompt);
             choices[(prompt * ChoicesOf(requests)) + update.Choice].Add(update);
             total.Add(prompt, update.Usage);
         }

@@ -7,13 +7,15 @@ namespace Hearth.Host.Http;
 /// <summary>How many connections the service holds, and who makes room.</summary>
 /// <remarks>
 /// Beyond the limit a newcomer takes the place of the connection that has been idle longest: one that sends nothing keeps
-/// nobody out. Where none is idle a few more are let in, on which /health alone is answered, so that a busy service is not
+/// nobody out. Where none is idle a few more are let in, on which /health, /live and /ready alone are answered, so that a busy service is not
 /// taken for a dead one.
 /// </remarks>
-internal sealed class ConnectionGate(ServiceConfiguration configuration)
+internal sealed class ConnectionGate(LiveConfiguration configuration)
 {
-    /// <summary>Connections beyond the limit on which /health is answered.</summary>
+    /// <summary>Connections beyond the limit on which it is told whether the service is well.</summary>
     public const int SpareConnections = 64;
+
+    private static readonly PathString[] Probes = ["/health", "/live", "/ready"];
 
     private readonly object _lock = new();
     private readonly LinkedList<Held> _idle = [];
@@ -26,14 +28,14 @@ internal sealed class ConnectionGate(ServiceConfiguration configuration)
         Held? evicted = null;
         lock (_lock)
         {
-            if (_count >= configuration.Limits.Connections && _idle.First is { } oldest)
+            if (_count >= configuration.Current.Limits.Connections && _idle.First is { } oldest)
             {
                 evicted = oldest.Value;
                 Forget(evicted);
             }
 
-            held.IsSpare = _count >= configuration.Limits.Connections;
-            if (_count < configuration.Limits.Connections + SpareConnections)
+            held.IsSpare = _count >= configuration.Current.Limits.Connections;
+            if (_count < configuration.Current.Limits.Connections + SpareConnections)
             {
                 _count++;
                 held.IsCounted = true;
@@ -62,7 +64,7 @@ internal sealed class ConnectionGate(ServiceConfiguration configuration)
         }
     }
 
-    /// <summary>Marks a request's connection as busy while it is answered; one that is held only for /health answers nothing else.</summary>
+    /// <summary>Marks a request's connection as busy while it is answered; one that is held only to tell whether the service is well answers nothing else.</summary>
     public async Task AnswerAsync(HttpContext context, RequestDelegate next)
     {
         if (context.Features.Get<IConnectionItemsFeature>()?.Items is not { } items || !items.TryGetValue(typeof(ConnectionGate), out var found) || found is not Held held)
@@ -71,9 +73,9 @@ internal sealed class ConnectionGate(ServiceConfiguration configuration)
             return;
         }
 
-        if (held.IsSpare && !context.Request.Path.Equals("/health"))
+        if (held.IsSpare && !Array.Exists(Probes, path => context.Request.Path.Equals(path)))
         {
-            throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"all {configuration.Limits.Connections} connections are busy (Limits:Connections)")
+            throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"all {configuration.Current.Limits.Connections} connections are busy (Limits:Connections)")
             {
                 Code = "too_many_connections",
                 RetryAfter = 1,

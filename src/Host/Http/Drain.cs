@@ -11,10 +11,10 @@ internal sealed class Drain : IDisposable
     private readonly CancellationTokenRegistration _registration;
     private readonly IHostApplicationLifetime _lifetime;
 
-    public Drain(ServiceConfiguration configuration, IHostApplicationLifetime lifetime)
+    public Drain(LiveConfiguration configuration, IHostApplicationLifetime lifetime)
     {
         _lifetime = lifetime;
-        _registration = lifetime.ApplicationStopping.Register(() => _ended.CancelAfter(TimeSpan.FromSeconds(configuration.Limits.DrainSeconds)));
+        _registration = lifetime.ApplicationStopping.Register(() => _ended.CancelAfter(TimeSpan.FromSeconds(configuration.Current.Limits.DrainSeconds)));
     }
 
     /// <summary>Set once the service is to stop.</summary>

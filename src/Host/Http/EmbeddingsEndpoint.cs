@@ -19,6 +19,7 @@ internal static class EmbeddingsEndpoint
         lifetime.Begin();
         var vectors = await lifetime.RunAsync(cancelled => model.EmbedAsync(texts, normalize: true, cancelled));
         var tokens = texts.Sum(text => text.Count);
+        RequestAccount.Of(context).AddPrompt(tokens);
         var response = new EmbeddingResponse
         {
             Data = [.. vectors.Select((vector, i) => new EmbeddingEntry { Index = i, Embedding = new WireVector(EmbeddingVectors.Shorten(vector, dimensions), isBase64) })],

@@ -9,15 +9,27 @@ internal static class HealthEndpoint
     /// <summary>HEAD is answered as GET, without the body.</summary>
     internal static readonly string[] ReadMethods = [HttpMethods.Get, HttpMethods.Head];
 
-    public static void MapHealth(this IEndpointRouteBuilder routes) => routes.MapMethods("/health", ReadMethods, (HttpContext context, ModelCatalog catalog) =>
+    public static void MapHealth(this IEndpointRouteBuilder routes) => routes.MapMethods("/health", ReadMethods, (HttpContext context, ModelCatalog catalog, KeyRing ring) =>
     {
-        var models = catalog.Entries.Select(Describe).ToList();
-        var status = models.All(model => model.Status == "failed") ? "failed" : catalog.Entries.Any(entry => entry.IsStarting) ? "loading" : "ok";
+        var status = StatusOf(catalog);
+
+        // Which models there are, and how much they are asked, is for those who may ask them.
+        var isStranger = ring.HasNames && KeyAuthentication.Of(context) is null;
+        var models = isStranger ? [] : catalog.EntriesFor(context).Select(Describe).ToList();
         context.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         context.Response.Headers.CacheControl = "no-store";
         return context.Response.WriteAsJsonAsync(
-            new HealthResponse { Status = status, Model = catalog.DefaultFor(model => model is ILanguageModel).Id, Models = models }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
+            new HealthResponse
+            {
+                Status = status,
+                Model = isStranger ? null : catalog.DefaultFor(model => model is ILanguageModel, entry => ModelAccess.Opens(catalog, context, entry, null))?.Id,
+                Models = models,
+            }, ProtocolJson.Wire.HealthResponse, cancellationToken: context.RequestAborted);
     });
+
+    /// <summary>"ok", "loading" or "failed": of all models together.</summary>
+    public static string StatusOf(ModelCatalog catalog)
+        => catalog.Entries.All(entry => Describe(entry).Status == "failed") ? "failed" : catalog.Entries.Any(entry => entry.IsStarting) ? "loading" : "ok";
 
     private static ModelHealth Describe(CatalogEntry entry)
     {

@@ -23,8 +23,10 @@ internal static class ModelLookup
     /// <summary>The model of a name, whatever it does.</summary>
     public static Task<FoundModel<IModel>> FindAnyAsync(HttpContext context, string? id) => FindAsync<IModel>(context, id, _ => true, other => other);
 
-    public static ApiException NotFound(ModelCatalog catalog, string id)
-        => new(StatusCodes.Status404NotFound, $"the model '{Shown(id)}' does not exist; there are: {string.Join(", ", catalog.Entries.Select(entry => entry.Id))}")
+    public static ApiException NotFound(HttpContext context, ModelCatalog catalog, string id)
+        => new(
+            StatusCodes.Status404NotFound,
+            $"the model '{Shown(id)}' does not exist{(KeyAuthentication.Of(context) is { Models.Count: > 0 } ? " for this key" : "")}; there are: {string.Join(", ", catalog.EntriesFor(context).Select(entry => entry.Id).Concat(catalog.PresetsFor(context).Select(preset => preset.Id)))}")
         {
             Param = "model",
             Code = WireNames.ModelNotFound,
@@ -35,9 +37,13 @@ internal static class ModelLookup
     {
         var catalog = context.RequestServices.GetRequiredService<ModelCatalog>();
         var preset = string.IsNullOrEmpty(id) ? null : catalog.FindPreset(id);
-        id = preset?.Model ?? id;
-        var entry = (string.IsNullOrEmpty(id) ? null : catalog.Find(id) ?? (catalog.AnswersUnknownNames ? null : throw NotFound(catalog, id)))
-            ?? catalog.DefaultFor(model => model is T t && serves(t));
+        var named = string.IsNullOrEmpty(id) ? null : catalog.Find(preset?.Model ?? id) ?? (catalog.AnswersUnknownNames ? null : throw NotFound(context, catalog, id));
+        var entry = named ?? catalog.DefaultFor(model => model is T t && serves(t), other => ModelAccess.Opens(catalog, context, other, null));
+        if (entry is null || !ModelAccess.Opens(catalog, context, entry, preset))
+        {
+            throw NotFound(context, catalog, id ?? "");
+        }
+
         if (entry.IsStarting)
         {
             throw new ApiException(StatusCodes.Status503ServiceUnavailable, $"the model '{entry.Id}' is still being loaded ({entry.Progress:P0})")
@@ -50,6 +56,7 @@ internal static class ModelLookup
         var lease = await catalog.AcquireAsync(entry, context.RequestAborted);
         context.Response.RegisterForDispose(lease);
         ModelDefaults.Note(context, entry, preset);
+        RequestAccount.Of(context).Model = entry.Id;
         return lease.Model is T model && serves(model)
             ? new FoundModel<T>(preset?.Id ?? entry.Id, model, entry)
             : throw ApiException.BadRequest(mismatch(entry.Id), "model", WireNames.WrongModelKind);

@@ -10,16 +10,16 @@ internal static class ModelsEndpoint
     public static void MapModels(this IEndpointRouteBuilder routes)
     {
         routes.MapMethods("/models", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog)
-            => context.Response.WriteAsJsonAsync(new ModelList { Data = DescribeAll(catalog) }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
+            => context.Response.WriteAsJsonAsync(new ModelList { Data = DescribeAll(context, catalog) }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
         routes.MapMethods("/v1/models", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) => IsAnthropic(context)
-            ? context.Response.WriteAsJsonAsync(AnthropicEndpoints.Describe(catalog.Entries), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted)
-            : context.Response.WriteAsJsonAsync(new ModelList { Data = DescribeAll(catalog) }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
+            ? context.Response.WriteAsJsonAsync(AnthropicEndpoints.Describe(catalog.EntriesFor(context)), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted)
+            : context.Response.WriteAsJsonAsync(new ModelList { Data = DescribeAll(context, catalog) }, ProtocolJson.Wire.ModelList, cancellationToken: context.RequestAborted));
 
         // Ids may hold slashes, as those of hubs do.
         routes.MapMethods("/v1/models/{**id}", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog, string id) =>
         {
             var preset = catalog.FindPreset(id);
-            var entry = catalog.Find(preset?.Model ?? id) ?? throw ModelLookup.NotFound(catalog, id);
+            var entry = catalog.Find(preset?.Model ?? id) is { } found && ModelAccess.Opens(catalog, context, found, preset) ? found : throw ModelLookup.NotFound(context, catalog, id);
             return IsAnthropic(context)
                 ? context.Response.WriteAsJsonAsync(AnthropicEndpoints.Describe(entry), ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted)
                 : context.Response.WriteAsJsonAsync(Describe(entry, preset?.Id), ProtocolJson.Wire.ModelEntry, cancellationToken: context.RequestAborted);
@@ -27,8 +27,8 @@ internal static class ModelsEndpoint
     }
 
     // A preset is what its model is, under a name of its own.
-    private static List<ModelEntry> DescribeAll(ModelCatalog catalog)
-        => [.. catalog.Entries.Select(entry => Describe(entry)), .. catalog.Presets.Select(preset => catalog.Find(preset.Model) is { } entry ? Describe(entry, preset.Id) : null).OfType<ModelEntry>()];
+    private static List<ModelEntry> DescribeAll(HttpContext context, ModelCatalog catalog)
+        => [.. catalog.EntriesFor(context).Select(entry => Describe(entry)), .. catalog.PresetsFor(context).Select(preset => catalog.Find(preset.Model) is { } entry ? Describe(entry, preset.Id) : null).OfType<ModelEntry>()];
 
     // Both protocols have this route; its client's version tells them apart.
     private static bool IsAnthropic(HttpContext context) => context.Request.Headers.ContainsKey("anthropic-version");

@@ -23,6 +23,7 @@ internal static class RerankEndpoint
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
         var scores = await lifetime.RunAsync(cancelled => model.EmbedAsync(pairs, normalize: false, cancelled));
+        RequestAccount.Of(context).AddPrompt(pairs.Sum(pair => pair.Count));
         if (body.Texts is not null)
         {
             await WriteTextsAsync(context, body, scores);

@@ -13,21 +13,24 @@ internal static class StatusEndpoint
 
     public static void MapStatus(this IEndpointRouteBuilder routes) => routes.MapMethods("/hearth/status", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog) =>
     {
+        // What others do is for those who may look: a bearer of another key is told of its models, and not how much they are asked.
+        var looks = KeyAuthentication.Of(context)?.Verbs.HasFlag(KeyVerbs.Inspect) != false;
         context.Response.Headers.CacheControl = "no-store";
         var body = new JsonObject
         {
             ["object"] = "hearth.status",
             ["version"] = typeof(StatusEndpoint).Assembly.GetName().Version?.ToString(3),
-            ["default"] = catalog.DefaultFor(model => model is ILanguageModel).Id,
-            ["models"] = new JsonArray([.. catalog.Entries.Select(Describe)]),
-            ["presets"] = new JsonArray([.. catalog.Presets.Select(preset => new JsonObject { ["id"] = preset.Id, ["model"] = preset.Model })]),
+            ["default"] = catalog.DefaultFor(model => model is ILanguageModel, entry => ModelAccess.Opens(catalog, context, entry, null))?.Id,
+            ["models"] = new JsonArray([.. catalog.EntriesFor(context).Select(entry => Describe(entry, looks))]),
+            ["presets"] = new JsonArray([.. catalog.PresetsFor(context).Select(preset => new JsonObject { ["id"] = preset.Id, ["model"] = preset.Model })]),
         };
         return context.Response.WriteAsJsonAsync(body, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
     });
 
-    private static JsonObject Describe(CatalogEntry entry)
+    private static JsonObject Describe(CatalogEntry entry, bool looks)
     {
         var model = entry.Model;
+        var counters = looks ? entry.Counters : new ModelCounters();
         var described = new JsonObject
         {
             ["id"] = entry.Id,
@@ -43,11 +46,11 @@ internal static class StatusEndpoint
             ["on_demand"] = entry.Configuration.OnDemand,
             ["counters"] = new JsonObject
             {
-                ["prompt_tokens"] = entry.Counters.PromptTokens,
-                ["cached_tokens"] = entry.Counters.CachedTokens,
-                ["completion_tokens"] = entry.Counters.CompletionTokens,
-                ["texts"] = entry.Counters.Texts,
-                ["streamed_tokens"] = entry.Counters.StreamedTokens,
+                ["prompt_tokens"] = counters.PromptTokens,
+                ["cached_tokens"] = counters.CachedTokens,
+                ["completion_tokens"] = counters.CompletionTokens,
+                ["texts"] = counters.Texts,
+                ["streamed_tokens"] = counters.StreamedTokens,
             },
         };
         if (model is null)
@@ -55,13 +58,18 @@ internal static class StatusEndpoint
             return described;
         }
 
-        var load = model.Load;
         described["kind"] = model is ILanguageModel ? "text" : "embedding";
         described["chat"] = model is ILanguageModel && model.Information.HasChatTemplate;
         described["architecture"] = model.Information.Architecture;
         described["context_length"] = model.Information.ContextLength;
         described["parameter_count"] = model.Information.ParameterCount;
         described["size_bytes"] = model.Information.FileBytes;
+        if (!looks)
+        {
+            return described;
+        }
+
+        var load = model.Load;
         described["running_requests"] = load.RunningRequests;
         described["waiting_requests"] = load.WaitingRequests;
         if (model is LanguageModel own)

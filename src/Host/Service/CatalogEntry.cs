@@ -4,13 +4,19 @@ namespace Hearth.Host.Service;
 /// <remarks>What changes is the catalog's to change, under its lock; everybody may read.</remarks>
 internal sealed class CatalogEntry(ModelConfiguration configuration, bool isStarting)
 {
+    private volatile ModelConfiguration _configuration = configuration;
     private volatile IModel? _model;
     private volatile Exception? _failure;
     private double _progress;
 
     public string Id { get; } = configuration.EffectiveId;
 
-    public ModelConfiguration Configuration => configuration;
+    /// <summary>What it is loaded as; what else is said of it may change while it is.</summary>
+    public ModelConfiguration Configuration
+    {
+        get => _configuration;
+        set => _configuration = value;
+    }
 
     /// <summary>Whether it is one of those that the service loads at its start, and has not been yet.</summary>
     public bool IsStarting { get; set; } = isStarting;

@@ -9,7 +9,7 @@ internal static class ConfigurationSources
 {
     public const string FileName = "hearth.json";
 
-    private static readonly string[] KnownKeys = ["Urls", "Model", "Models", "ModelFolders", "Limits", "AllowedHosts", "AllowedOrigins", "Presets", "ToolServers", "PrefixSharing", "AnswerUnknownModels", "MemoryBytes", "AllowPrivatePulls", "KeepAliveSeconds", "ApiKeys", "Logging", "Kestrel"];
+    private static readonly string[] KnownKeys = ["Urls", "Model", "Models", "ModelFolders", "Limits", "AllowedHosts", "AllowedOrigins", "Presets", "ToolServers", "PrefixSharing", "AnswerUnknownModels", "MemoryBytes", "AllowPrivatePulls", "KeepAliveSeconds", "ApiKeys", "KeyFile", "RequireKeys", "StateFolder", "Logging", "Kestrel"];
 
     // What Kestrel itself reads of its section.
     private static readonly string[] KestrelKeys = ["Endpoints", "EndpointDefaults", "Certificates"];

@@ -21,6 +21,11 @@ internal static class ListenAddress
         return addresses.Count > 0 ? addresses : throw new HearthException($"{source}: an address to listen on is expected, such as {ServiceConfiguration.DefaultUrls}, found '{list}'");
     }
 
+    /// <summary>Whether only programs of this machine reach an address.</summary>
+    public static bool IsLocal(BindingAddress address)
+        => address.IsUnixPipe || address.IsNamedPipe || address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && IPAddress.IsLoopback(ip));
+
     private static BindingAddress Parse(string url, string source)
     {
         BindingAddress address;

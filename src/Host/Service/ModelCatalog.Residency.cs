@@ -141,7 +141,7 @@ internal sealed partial class ModelCatalog
             lock (_lock)
             {
                 entry.Bytes = entry.IsMeasured ? entry.Bytes : Estimate(entry.Configuration);
-                if (configuration.MemoryBytes is not { } budget || _used + entry.Bytes <= budget)
+                if (Configuration.MemoryBytes is not { } budget || _used + entry.Bytes <= budget)
                 {
                     _used += entry.Bytes;
                     return entry.Bytes;
@@ -180,7 +180,7 @@ internal sealed partial class ModelCatalog
             IModel? model;
             lock (_lock)
             {
-                victim = configuration.MemoryBytes is { } budget && _used > budget ? LeastUsed() : null;
+                victim = Configuration.MemoryBytes is { } budget && _used > budget ? LeastUsed() : null;
                 model = victim is null ? null : Take(victim);
             }
 
@@ -255,13 +255,13 @@ internal sealed partial class ModelCatalog
 
     // Under a budget a cache gets an eighth of it, where nobody says how large it is to be.
     private long? CacheBytesOf(ModelConfiguration model)
-        => configuration.MemoryBytes is { } budget && model.CacheTokens is null && ModelEngines.IsOwn(model.Engine) ? model.CacheBytes ?? Math.Max(1 << 20, budget / 8) : model.CacheBytes;
+        => Configuration.MemoryBytes is { } budget && model.CacheTokens is null && ModelEngines.IsOwn(model.Engine) ? model.CacheBytes ?? Math.Max(1 << 20, budget / 8) : model.CacheBytes;
 
     private ModelConfiguration Sized(ModelConfiguration model) => model with { CacheBytes = CacheBytesOf(model) };
 
     private long Estimate(ModelConfiguration model)
     {
         var file = new FileInfo(model.Path);
-        return (file.Exists ? file.Length + (file.Length / 8) : 0) + (configuration.MemoryBytes is null ? 0 : CacheBytesOf(model) ?? 0);
+        return (file.Exists ? file.Length + (file.Length / 8) : 0) + (Configuration.MemoryBytes is null ? 0 : CacheBytesOf(model) ?? 0);
     }
 }

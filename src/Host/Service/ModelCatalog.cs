@@ -10,7 +10,7 @@ namespace Hearth.Host.Service;
 /// those that start can be, the host stops.
 /// </remarks>
 internal sealed partial class ModelCatalog(
-    ServiceConfiguration configuration, LoadModel load, IHostApplicationLifetime lifetime, SystemdState systemd, ILogger<ModelCatalog> logger)
+    LiveConfiguration live, LoadModel load, IHostApplicationLifetime lifetime, SystemdState systemd, ILogger<ModelCatalog> logger)
     : BackgroundService, IAsyncDisposable
 {
     /// <summary>How often it is looked whether a model's time is over.</summary>
@@ -19,24 +19,30 @@ internal sealed partial class ModelCatalog(
     private readonly Lock _lock = new();
     private ImmutableArray<CatalogEntry> _entries =
     [
-        .. configuration.Models.Concat(configuration.ModelFolders.SelectMany(ModelSources.Find)).DistinctBy(model => model.EffectiveId)
-            .Select(model => new CatalogEntry(model, isStarting: !model.OnDemand) { KeepAlive = KeepAliveOf(model, configuration) }),
+        .. ModelsOf(live.Current).Select(model => new CatalogEntry(model, isStarting: !model.OnDemand) { KeepAlive = KeepAliveOf(model, live.Current) }),
     ];
 
-    private ImmutableArray<PresetConfiguration> _presets = [.. configuration.Presets];
+    private ImmutableArray<PresetConfiguration> _presets = [.. live.Current.Presets];
+
+    private ServiceConfiguration Configuration => live.Current;
 
     public IReadOnlyList<CatalogEntry> Entries => _entries;
 
     /// <summary>Whether a name that no model has stands for the default one.</summary>
-    public bool AnswersUnknownNames => configuration.AnswerUnknownModels ?? _entries.Length == 1;
+    public bool AnswersUnknownNames => Configuration.AnswerUnknownModels ?? _entries.Length == 1;
 
     /// <summary>Answers requests that name no model: the first one ready that serves them; models become ready in the order of the configuration.</summary>
     /// <returns>While none is ready, one that is not loaded, where there is any; else one that does not serve them.</returns>
-    public CatalogEntry DefaultFor(Func<IModel, bool> serves)
+    public CatalogEntry DefaultFor(Func<IModel, bool> serves) => DefaultFor(serves, _ => true)!;
+
+    /// <inheritdoc cref="DefaultFor(Func{IModel, bool})"/>
+    /// <param name="serves">Which models serve them.</param>
+    /// <param name="opens">Which the caller may use; null is returned where that is none.</param>
+    public CatalogEntry? DefaultFor(Func<IModel, bool> serves, Func<CatalogEntry, bool> opens)
     {
-        var entries = _entries;
-        return entries.FirstOrDefault(entry => entry.Model is { } model && serves(model))
-            ?? entries.FirstOrDefault(entry => entry.Model is null && entry.Failure is null) ?? entries[0];
+        List<CatalogEntry> entries = [.. _entries.Where(opens)];
+        return entries.Find(entry => entry.Model is { } model && serves(model))
+            ?? entries.Find(entry => entry.Model is null && entry.Failure is null) ?? entries.FirstOrDefault();
     }
 
     /// <summary>Why the host was stopped, where no model could be loaded.</summary>
@@ -91,7 +97,7 @@ internal sealed partial class ModelCatalog(
                 return false;
             }
 
-            _entries = _entries.Add(new CatalogEntry(model, isStarting: false) { KeepAlive = KeepAliveOf(model, configuration) });
+            _entries = _entries.Add(new CatalogEntry(model, isStarting: false) { KeepAlive = KeepAliveOf(model, Configuration) });
             return true;
         }
     }
@@ -107,6 +113,9 @@ internal sealed partial class ModelCatalog(
 
         _ = UnloadWhenIdleAsync(entry);
     }
+
+    /// <summary>Says why the service is to end.</summary>
+    public void Fail(Exception failure) => Failure = failure;
 
     public async ValueTask DisposeAsync()
     {
@@ -124,6 +133,7 @@ internal sealed partial class ModelCatalog(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await StartedAsync(stoppingToken);
+        live.Changed += Apply;
 
         // The host tells its services one after the other to stop; a load that nobody wants need not wait for its turn.
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, lifetime.ApplicationStopping);
@@ -157,6 +167,7 @@ internal sealed partial class ModelCatalog(
         }
 
         Failure = null;
+        _isReady = true;
         systemd.Ready(_entries.Length);
         using var timer = new PeriodicTimer(TidyInterval);
         try

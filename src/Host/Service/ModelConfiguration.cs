@@ -108,6 +108,11 @@ internal sealed record ModelConfiguration
 
     public string EffectiveId => Id ?? global::System.IO.Path.GetFileNameWithoutExtension(Path);
 
+    /// <summary>Whether another configuration loads the very same, whatever else it says of it.</summary>
+    public bool LoadsAs(ModelConfiguration other) => ToLoad() == other.ToLoad();
+
+    private ModelConfiguration ToLoad() => this with { System = null, Sampling = null, Aliases = [], OnDemand = false, KeepAliveSeconds = null };
+
     public ModelOptions ToOptions() => new()
     {
         Id = EffectiveId,

@@ -29,8 +29,8 @@ internal sealed record ServiceConfiguration
     /// <summary>Origins, beside this machine's own, whose pages may use the service; "*": all.</summary>
     public IReadOnlyList<string> AllowedOrigins { get; init; } = [];
 
-    /// <summary>Who starts from whose cached prefixes.</summary>
-    public PrefixSharing PrefixSharing { get; init; }
+    /// <summary>Who starts from whose cached prefixes; null: each client from its own where keys are needed, else everybody.</summary>
+    public PrefixSharing? PrefixSharing { get; init; }
 
     /// <summary>Folders whose models are loaded on demand; Hugging Face's and Ollama's are read in place.</summary>
     public IReadOnlyList<string> ModelFolders { get; init; } = [];
@@ -47,8 +47,20 @@ internal sealed record ServiceConfiguration
     /// <summary>Seconds that a model which is loaded on demand stays without requests; -1: for good.</summary>
     public double KeepAliveSeconds { get; init; } = 300;
 
-    /// <summary>Keys, one of which requests must bring (<c>Authorization: Bearer</c>, <c>x-api-key</c> or <c>api-key</c>); none: everybody may ask.</summary>
+    /// <summary>Keys without a name, which open everything (<c>Authorization: Bearer</c>, <c>x-api-key</c> or <c>api-key</c>).</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
+
+    /// <summary>The file of the keys that have names; null where there is no place for it.</summary>
+    public string? KeyFile { get; init; }
+
+    /// <summary>Whether requests must bring a key; null: where there is any, and where other machines reach the service.</summary>
+    public bool? RequireKeys { get; init; }
+
+    /// <summary>Where the service keeps what it must not forget, such as what keys have used; null: nowhere.</summary>
+    public string? StateFolder { get; init; }
+
+    /// <summary>An address of the service that other machines reach; null where there is none.</summary>
+    public string? OpenAddress { get; init; }
 
     /// <summary>Reads the service's own keys; model paths in the file are relative to the file.</summary>
     /// <param name="configuration">File and environment, merged.</param>
@@ -73,7 +85,10 @@ internal sealed record ServiceConfiguration
             MemoryBytes = ConfigurationReader.Value<long>(configuration, "MemoryBytes"),
             KeepAliveSeconds = ConfigurationReader.Value<double>(configuration, "KeepAliveSeconds") ?? 300,
             ApiKeys = ConfigurationReader.Texts(configuration, "ApiKeys"),
-            PrefixSharing = ConfigurationReader.Name<PrefixSharing>(configuration, "PrefixSharing") ?? PrefixSharing.All,
+            KeyFile = KeyFileOf(configuration, arguments.File),
+            RequireKeys = arguments.NoKeys ? false : ConfigurationReader.Value<bool>(configuration, "RequireKeys"),
+            StateFolder = ConfigurationReader.Text(configuration, "StateFolder") is { Length: > 0 } state ? Path.GetFullPath(state, folder) : UsualStateFolder(),
+            PrefixSharing = ConfigurationReader.Name<PrefixSharing>(configuration, "PrefixSharing"),
         };
         ListenAddress.ParseAll(read.Urls, arguments.Urls is not null ? "--urls" : $"{ConfigurationReader.Source(configuration, "Urls")}: Urls");
         CheckModels(read.Models);
@@ -81,6 +96,26 @@ internal sealed record ServiceConfiguration
         CheckLimits(configuration, read.Limits);
         return read;
     }
+
+    /// <summary>Where the keys of a configuration file are, or of the environment alone; null where there is no place for them.</summary>
+    /// <exception cref="HearthException">The file is no configuration.</exception>
+    public static string? FindKeyFile(string? file)
+    {
+        var builder = new ConfigurationBuilder();
+        ConfigurationSources.Add(builder, file);
+        return KeyFileOf(builder.Build(), file);
+    }
+
+    private static string? KeyFileOf(IConfiguration configuration, string? file)
+        => ConfigurationReader.Text(configuration, "KeyFile") is { Length: > 0 } named
+            ? Path.GetFullPath(named, file is null ? Environment.CurrentDirectory : Path.GetDirectoryName(Path.GetFullPath(file))!)
+            : Service.KeyFile.UsualPath(file);
+
+    // systemd names one that it made; several are separated by colons.
+    private static string? UsualStateFolder()
+        => Environment.GetEnvironmentVariable("STATE_DIRECTORY") is { Length: > 0 } made ? made.Split(':')[0]
+            : Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } own ? Path.Combine(own, "hearth")
+            : null;
 
     /// <summary>"Model" names one; "Models" describes any number; without both it is the demo model.</summary>
     private static List<ModelConfiguration> ReadModels(IConfiguration configuration, string folder, IReadOnlyList<string> modelFolders)
@@ -199,6 +234,10 @@ internal sealed record ServiceConfiguration
         Between(nameof(limits.StoredResponses), limits.StoredResponses, 0, 1 << 20);
         Between(nameof(limits.StoredResponseBytes), limits.StoredResponseBytes, 0, 1L << 40);
         Between(nameof(limits.PingSeconds), limits.PingSeconds, 0.05, 3600);
+        Between(nameof(limits.HeaderBytes), limits.HeaderBytes, 1024, 1 << 20);
+        Between(nameof(limits.HeaderSeconds), limits.HeaderSeconds, 0.1, 3600);
+        Between(nameof(limits.IdleSeconds), limits.IdleSeconds, 0.1, 86400);
+        Between(nameof(limits.LeastBytesPerSecond), limits.LeastBytesPerSecond, 0, 1 << 30);
 
         void Between(string name, double value, double least, double most)
         {
@@ -216,7 +255,7 @@ internal enum PrefixSharing
     /// <summary>Everybody from everybody's: the least work. How many tokens were cached, and how soon an answer came, then tells of others' prompts.</summary>
     All,
 
-    /// <summary>Each client from its own: those with the same Authorization header, or without one of the same address.</summary>
+    /// <summary>Each client from its own: those with the same key, or without one of the same address.</summary>
     Client,
 }
 
@@ -227,6 +266,9 @@ internal sealed record ServeArguments
     public string? File { get; init; }
 
     public string? Urls { get; init; }
+
+    /// <summary>Whether everybody may ask, wherever the service listens.</summary>
+    public bool NoKeys { get; init; }
 
     /// <summary>Replace all models of file and environment where there are any.</summary>
     public IReadOnlyList<ModelConfiguration> Models { get; init; } = [];
@@ -259,6 +301,18 @@ internal sealed record ServiceLimits
 
     /// <summary>Bytes of all responses that are kept, their conversations included.</summary>
     public long StoredResponseBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>Bytes of a request's line and headers together.</summary>
+    public int HeaderBytes { get; init; } = 32 * 1024;
+
+    /// <summary>Seconds that a request's headers may take to come.</summary>
+    public double HeaderSeconds { get; init; } = 30;
+
+    /// <summary>Seconds that a connection stays open without a request.</summary>
+    public double IdleSeconds { get; init; } = 130;
+
+    /// <summary>Bytes a second, over five seconds and more, that who sends a body or takes an answer must keep up; 0: none.</summary>
+    public double LeastBytesPerSecond { get; init; } = 240;
 
     /// <summary>Seconds after which a generation is ended with finish reason "length".</summary>
     public double RequestSeconds { get; init; } = 1800;

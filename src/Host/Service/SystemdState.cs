@@ -31,6 +31,13 @@ internal sealed class SystemdState(ISystemdNotifier notifier)
     /// <summary>Says that every model answers.</summary>
     public void Ready(int models) => Notify($"READY=1\nSTATUS=serving {models} {(models == 1 ? "model" : "models")}");
 
+    /// <summary>Says that the configuration is being read anew; <see cref="Ready"/> follows.</summary>
+    public void Reloading() => Notify(string.Create(
+        CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={(long)TimeProvider.System.GetElapsedTime(0).TotalMicroseconds}\nSTATUS=reading the configuration"));
+
+    /// <summary>Says to the watchdog that the service is alive.</summary>
+    public void Alive() => Notify("WATCHDOG=1");
+
     /// <summary>Says that a model cannot be loaded.</summary>
     public void Failed(string message) => Notify($"STATUS={string.Join(' ', message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))}");
 

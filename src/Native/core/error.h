@@ -8,6 +8,13 @@
 
 #include "hearth.h"
 
+// Checks a printf-style function's arguments; GCC for Windows knows two kinds of printf, of which the build asks for its own.
+#if defined(__MINGW32__) && !defined(__clang__)
+#define HEARTH_PRINTF(format_index, first) __attribute__((format(gnu_printf, format_index, first)))
+#else
+#define HEARTH_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
+#endif
+
 namespace hearth {
 
 class Error : public std::runtime_error {
@@ -20,8 +27,7 @@ class Error : public std::runtime_error {
 };
 
 // Throws an Error with a printf-style message.
-[[noreturn]] inline void fail(hearth_status status, const char* format, ...)
-    __attribute__((format(printf, 2, 3)));
+[[noreturn]] inline void fail(hearth_status status, const char* format, ...) HEARTH_PRINTF(2, 3);
 
 inline void fail(hearth_status status, const char* format, ...) {
     char text[512];

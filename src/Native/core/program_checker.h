@@ -26,7 +26,7 @@ class ProgramChecker {
     static constexpr int32_t kMaxKeyWidth = 1 << 12;  // of a head whose state is a matrix
     static constexpr int64_t kMaxStateWidth = int64_t{1} << 32;
 
-    [[noreturn]] __attribute__((format(printf, 2, 3))) void reject(const char* format, ...) const;
+    [[noreturn]] HEARTH_PRINTF(2, 3) void reject(const char* format, ...) const;
     void require(bool condition, const char* what) const;
 
     void copy();

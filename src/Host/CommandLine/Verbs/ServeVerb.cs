@@ -13,10 +13,11 @@ internal static class ServeVerb
         var urls = new Option<string?>("--urls") { Description = $"Addresses to listen on, separated by ';' (default: {ServiceConfiguration.DefaultUrls}).", HelpName = "URLS" };
         var model = new Option<string[]>("--model") { Description = "A GGUF file or the name of one in a model folder; may be given several times (default: the demo model).", HelpName = "MODEL" };
         var sequences = new Option<int?>("--sequences") { Description = "Requests that run at a time (default: 16).", HelpName = "N" };
+        var noKeys = new Option<bool>("--no-keys") { Description = "Let everybody ask who reaches the service, on addresses that other machines reach too." };
         var engine = new EngineArguments();
         sequences.AtLeast(1);
 
-        var command = new Command("serve", "Run the background service with its HTTP API.") { config, urls, model, sequences };
+        var command = new Command("serve", "Run the background service with its HTTP API.") { config, urls, model, sequences, noKeys };
         engine.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -31,15 +32,16 @@ internal static class ServeVerb
             {
                 File = ConfigurationSources.FindFile(parsed.GetValue(config)),
                 Urls = parsed.GetValue(urls),
+                NoKeys = parsed.GetValue(noKeys),
                 Models = [.. names.Select(name => template with { Path = ModelLocator.Find(name) })],
             };
-            await RunAsync(HearthServer.Build(arguments, environment.Load), arguments, cancellationToken);
+            await RunAsync(HearthServer.Build(arguments, environment.Load), arguments, environment, cancellationToken);
             return 0;
         });
         return command;
     }
 
-    private static async Task RunAsync(WebApplication app, ServeArguments arguments, CancellationToken cancellationToken)
+    private static async Task RunAsync(WebApplication app, ServeArguments arguments, CommandEnvironment environment, CancellationToken cancellationToken)
     {
         await using (app)
         {
@@ -52,7 +54,9 @@ internal static class ServeVerb
                 throw ListenAddress.Explain(exception, HearthServer.Addresses(app, arguments));
             }
 
-            using var signals = new StopSignals(app);
+            // A service has no terminal that could hang up.
+            environment.Interruption.HangUpIsTaken = !OperatingSystem.IsWindows() && environment.InputIsPiped;
+            using var signals = new StopSignals(app, environment.Interruption.HangUpIsTaken);
             await app.WaitForShutdownAsync(cancellationToken);
             if (app.Services.GetRequiredService<ModelCatalog>().Failure is { } failure)
             {

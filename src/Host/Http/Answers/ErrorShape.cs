@@ -96,6 +96,7 @@ internal abstract class ErrorShape
             StatusCodes.Status401Unauthorized => "authentication_error",
             StatusCodes.Status403Forbidden => "permission_error",
             StatusCodes.Status404NotFound => "not_found_error",
+            StatusCodes.Status429TooManyRequests => "rate_limit_error",
             StatusCodes.Status501NotImplemented => "not_supported_error",
             StatusCodes.Status503ServiceUnavailable => "unavailable_error",
             >= 500 => "server_error",

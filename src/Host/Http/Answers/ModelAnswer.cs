@@ -91,8 +91,9 @@ internal static class ModelAnswer
         await using var updates = answer.GetAsyncEnumerator(cancellationToken);
         while (await Explained(updates.MoveNextAsync))
         {
-            Count(context, updates.Current.Usage, updates.Current.TokenIds.Count);
-            yield return updates.Current;
+            var update = updates.Current;
+            Count(context, update.TokenIds.Count, update.Usage, update.FinishReason);
+            yield return update;
         }
     }
 
@@ -101,7 +102,7 @@ internal static class ModelAnswer
     {
         await foreach (var update in model.GenerateAsync(request, cancellationToken))
         {
-            Count(context, update.Usage, update.TokenIds.Count);
+            Count(context, update.TokenIds.Count, update.Usage, update.FinishReason);
             yield return new ChatUpdate
             {
                 Choice = update.Choice,
@@ -121,9 +122,10 @@ internal static class ModelAnswer
     public static ValueTask<int> CountAsync(ILanguageModel model, ChatTurnRequest turn, CancellationToken cancellationToken)
         => Explained(async () => await model.CountPromptAsync(turn, cancellationToken));
 
-    /// <summary>Adds what came of a text, and at its end what it cost, to its model's counters.</summary>
-    public static void Count(HttpContext context, TokenUsage? usage, int tokens)
+    /// <summary>Adds a piece of an answer to the request's account and its model's counters, and with its last piece what its text cost.</summary>
+    public static void Count(HttpContext context, int tokens, TokenUsage? usage, FinishReason? finish, int prompt = 0)
     {
+        RequestAccount.Of(context).Add(tokens, usage, finish?.ToWire(), prompt);
         ModelDefaults.EntryOf(context)?.Counters.AddStreamed(tokens);
         if (usage is { } cost)
         {

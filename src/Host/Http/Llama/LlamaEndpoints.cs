@@ -117,6 +117,7 @@ internal static class LlamaEndpoints
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
         var vectors = await lifetime.RunAsync(cancelled => model.EmbedAsync(texts, normalize: true, cancelled));
+        RequestAccount.Of(context).AddPrompt(texts.Sum(text => text.Count));
         await WriteAsync(context, new JsonArray([.. vectors.Select((vector, i) => new JsonObject
         {
             ["index"] = i,
@@ -167,8 +168,8 @@ internal static class LlamaEndpoints
     // Requests run in no fixed places here; as many as may run at a time are what a slot comes closest to.
     private static int SlotsOf(CatalogEntry entry) => entry.Configuration.MaxSequences ?? ModelConfiguration.UsualSequences;
 
-    /// <summary>For Prometheus: llama-server's names, each model by its label.</summary>
-    private static Task MetricsAsync(HttpContext context, ModelCatalog catalog)
+    /// <summary>For Prometheus: llama-server's names, each model by its label, and the service's own.</summary>
+    private static Task MetricsAsync(HttpContext context, ModelCatalog catalog, ServiceMetrics metrics)
     {
         var text = new StringBuilder();
         Add("prompt_tokens_total", "counter", "Tokens of prompts.", entry => entry.Counters.PromptTokens);
@@ -179,13 +180,14 @@ internal static class LlamaEndpoints
         Add("requests_deferred", "gauge", "Requests that wait.", entry => entry.Model?.Load.WaitingRequests);
         Add("kv_cache_pages_used", "gauge", "Pages of the cache that running requests own.", entry => entry.Model?.Load.UsedPages);
         Add("kv_cache_pages", "gauge", "Pages of the cache.", entry => entry.Model?.Load.TotalPages);
+        metrics.Write(text);
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
 
         void Add(string name, string type, string help, Func<CatalogEntry, long?> value)
         {
             text.Append(CultureInfo.InvariantCulture, $"# HELP llamacpp:{name} {help}\n# TYPE llamacpp:{name} {type}\n");
-            foreach (var entry in catalog.Entries)
+            foreach (var entry in catalog.EntriesFor(context))
             {
                 if (value(entry) is { } number)
                 {

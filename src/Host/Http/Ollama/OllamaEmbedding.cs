@@ -15,6 +15,7 @@ internal static class OllamaEmbedding
         using var lifetime = new AnswerLifetime(context);
         lifetime.Begin();
         var vectors = texts.Count == 0 ? [] : await lifetime.RunAsync(cancelled => model.EmbedAsync(texts, normalize: !isOld, cancelled));
+        RequestAccount.Of(context).AddPrompt(texts.Sum(text => text.Count));
         var nodes = vectors.Select(vector => ToNode(EmbeddingVectors.Shorten(vector, dimensions))).ToArray();
         await OllamaEndpoints.WriteAsync(context, isOld ? new JsonObject { ["embedding"] = nodes.Length > 0 ? nodes[0] : new JsonArray() } : new JsonObject
         {

@@ -93,6 +93,11 @@ internal static class OllamaEndpoints
                 throw ApiException.BadRequest($"the model '{entry.Id}' stays loaded: the service's configuration lists it", "keep_alive");
             }
 
+            if (KeyAuthentication.Of(context) is { } key && !key.Verbs.HasFlag(Service.KeyVerbs.Manage))
+            {
+                throw KeyAuthentication.Refusal(key, Service.KeyVerbs.Manage);
+            }
+
             OllamaModels.KeepAlive(context, entry, body.KeepAlive);
             await context.RequestServices.GetRequiredService<Service.ModelCatalog>().UnloadWhenIdleAsync(entry);
             (id, reason) = (entry.Id, "unload");

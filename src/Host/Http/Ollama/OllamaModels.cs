@@ -11,9 +11,9 @@ internal static class OllamaModels
     public static void MapOllamaModels(this IEndpointRouteBuilder routes)
     {
         routes.MapMethods("/api/tags", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog)
-            => OllamaEndpoints.WriteAsync(context, new JsonObject { ["models"] = new JsonArray([.. catalog.Entries.Select(entry => Describe(entry)), .. catalog.Presets.Select(preset => Describe(catalog, preset)).OfType<JsonObject>()]) }));
+            => OllamaEndpoints.WriteAsync(context, new JsonObject { ["models"] = new JsonArray([.. catalog.EntriesFor(context).Select(entry => Describe(entry)), .. catalog.PresetsFor(context).Select(preset => Describe(catalog, preset)).OfType<JsonObject>()]) }));
         routes.MapMethods("/api/ps", HealthEndpoint.ReadMethods, (HttpContext context, ModelCatalog catalog)
-            => OllamaEndpoints.WriteAsync(context, new JsonObject { ["models"] = new JsonArray([.. catalog.Entries.Where(entry => entry.Model is not null).Select(DescribeLoaded)]) }));
+            => OllamaEndpoints.WriteAsync(context, new JsonObject { ["models"] = new JsonArray([.. catalog.EntriesFor(context).Where(entry => entry.Model is not null).Select(DescribeLoaded)]) }));
         routes.MapPost("/api/show", ShowAsync);
         routes.MapOllamaStore();
         foreach (var (path, why) in new[]
@@ -31,13 +31,14 @@ internal static class OllamaModels
     public static CatalogEntry Find(HttpContext context, string? name)
     {
         var catalog = context.RequestServices.GetRequiredService<ModelCatalog>();
-        return string.IsNullOrEmpty(name) ? throw ApiException.BadRequest("model is required", "model") : catalog.Find(catalog.FindPreset(name)?.Model ?? name) ?? throw ModelLookup.NotFound(catalog, name);
+        var preset = string.IsNullOrEmpty(name) ? throw ApiException.BadRequest("model is required", "model") : catalog.FindPreset(name);
+        return catalog.Find(preset?.Model ?? name) is { } entry && ModelAccess.Opens(catalog, context, entry, preset) ? entry : throw ModelLookup.NotFound(context, catalog, name);
     }
 
-    /// <summary>Does what a request says of how long its model shall stay; one that the configuration keeps stays all the same.</summary>
+    /// <summary>Does what a request says of how long its model shall stay; one that the configuration keeps stays all the same, as does one that others use for all that a key without <see cref="KeyVerbs.Manage"/> says.</summary>
     public static void KeepAlive(HttpContext context, CatalogEntry entry, JsonElement? value)
     {
-        if (OllamaMapping.ToKeepAlive(value) is { } time && entry.Configuration.OnDemand)
+        if (OllamaMapping.ToKeepAlive(value) is { } time && entry.Configuration.OnDemand && KeyAuthentication.Of(context)?.Verbs.HasFlag(KeyVerbs.Manage) != false)
         {
             context.RequestServices.GetRequiredService<ModelCatalog>().SetKeepAlive(entry, time);
         }

@@ -6,7 +6,7 @@ namespace Hearth.Host.Http;
 
 /// <summary>Responses that later requests may go on from: the latest, in memory, within bounds of number and size.</summary>
 /// <remarks>A client finds its own only, where the service keeps clients apart. Nothing of it outlives the service.</remarks>
-internal sealed class ResponseStore(ServiceConfiguration configuration)
+internal sealed class ResponseStore(LiveConfiguration configuration)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Scope, string Id), LinkedListNode<Kept>> _byId = [];
@@ -23,14 +23,14 @@ internal sealed class ResponseStore(ServiceConfiguration configuration)
         var kept = new Kept((scope ?? "", id), new StoredResponse(response, items), Size(response) + items.Sum(Size));
         lock (_lock)
         {
-            if (kept.Bytes > configuration.Limits.StoredResponseBytes)
+            if (kept.Bytes > configuration.Current.Limits.StoredResponseBytes)
             {
                 return;
             }
 
             _byId[kept.Key] = _byUse.AddLast(kept);
             _bytes += kept.Bytes;
-            while (_byUse.Count > configuration.Limits.StoredResponses || _bytes > configuration.Limits.StoredResponseBytes)
+            while (_byUse.Count > configuration.Current.Limits.StoredResponses || _bytes > configuration.Current.Limits.StoredResponseBytes)
             {
                 Forget(_byUse.First!);
             }

@@ -147,7 +147,7 @@ internal static class ResponsesEndpoint
         });
     }
 
-    private static string? ScopeOf(HttpContext context) => CacheScopes.Of(context, context.RequestServices.GetRequiredService<ServiceConfiguration>());
+    private static string? ScopeOf(HttpContext context) => CacheScopes.OwnerOf(context, context.RequestServices.GetRequiredService<ServiceConfiguration>());
 
     private static Task WriteAsync(HttpContext context, JsonObject body) => context.Response.WriteAsJsonAsync(body, ProtocolJson.Wire.JsonObject, cancellationToken: context.RequestAborted);
 

@@ -221,7 +221,7 @@ export function ChatView({ chat, model }) {
     const all = scroller.current.querySelectorAll('.message.user [aria-label="Edit"]');
     all[all.length - 1]?.click();
   };
-  return html`<section class="chat" aria-label="Chat">
+  return html`<section class="chat" aria-labelledby="chat-title"><h2 class="unseen" id="chat-title">${chat.title || 'New chat'}</h2>
     <div class="scroller" ref=${scroller} onScroll=${onScroll} tabindex="0" role="region" aria-label="Messages">
       <div class="messages">
         ${nodes.length === 0 ? html`<${Welcome} model=${model} onSend=${send} />`
